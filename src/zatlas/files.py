@@ -1,0 +1,99 @@
+"""Files that are whole or not there: written beside, synced, renamed into place."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from zatlas.errors import ZatlasError
+
+MENDS = {
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the disk quota is used up: free some space",
+    errno.EFBIG: "the file would be larger than this process may write: raise the limit",
+    errno.EROFS: "the file system is read-only: choose a folder that can be written",
+    errno.EACCES: "permission is missing: choose a folder that can be written",
+    errno.EPERM: "permission is missing: choose a folder that can be written",
+    errno.ENOTDIR: "a file stands where a folder is wanted: choose another name",
+}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to write ``path`` into one sentence that names the mend.
+
+    Raises:
+        ZatlasError: what could not be written, and why.
+    """
+    try:
+        yield
+    except OSError as error:
+        mend = MENDS.get(error.errno or 0, error.strerror or str(error))
+        raise ZatlasError(f"{path} could not be written: {mend}; what was written before is intact.") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in ``folder`` outlast a power cut, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    with suppress(OSError):
+        os.fsync(handle)
+    os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes ``content`` whole or not at all.
+
+    Raises:
+        ZatlasError: it could not be written; what stood at ``path`` before stands there still.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            beside.replace(path)
+            sync_folder(path.parent)
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    write_bytes(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        ZatlasError: the file is missing, cut short or no JSON object; ``what`` names it.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ZatlasError(f"{what} {path} is missing.") from None
+    except OSError as error:
+        raise ZatlasError(f"{what} {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ZatlasError(f"{what} {path} is damaged ({error}).") from None
+    if not isinstance(record, dict):
+        raise ZatlasError(f"{what} {path} is damaged (it holds no JSON object).")
+    return record
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hex."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

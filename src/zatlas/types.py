@@ -1,0 +1,112 @@
+"""The records that pass between rooms.
+
+Letters for shapes, used everywhere: K samples, B batch, D latent units, C H W image, N data, Y label columns,
+E ensemble members. ``*data`` is ``[C, H, W]`` for images and ``[features]`` for vectors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+Values = Literal["uint8", "unit", "real"]
+Binarise = Literal["none", "static", "dynamic"]
+Shape = torch.Size | list[int] | tuple[int, ...]
+LabelKind = Literal["none", "class", "real"]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model has to know of its data, and nothing more.
+
+    Args:
+        shape: shape of one example, ``(C, H, W)`` for images or ``(features,)`` for vectors.
+        values: ``"uint8"`` integers 0..255, shown to models as x/255; ``"unit"`` floats in [0, 1];
+            ``"real"`` any floats.
+        label_kind: ``"class"`` (y is one-hot), ``"real"`` (y is a real vector) or ``"none"``.
+        labels: names of the label columns, one per class or per real column; its length is Y.
+    """
+
+    shape: tuple[int, ...]
+    values: Values
+    label_kind: LabelKind = "none"
+    labels: tuple[str, ...] = ()
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+    @property
+    def size(self) -> int:
+        """Number of values in one example."""
+        return prod(self.shape)
+
+    @property
+    def label_dim(self) -> int:
+        """Y, the number of label columns; 0 without labels."""
+        return len(self.labels)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "shape": list(self.shape),
+            "values": self.values,
+            "label_kind": self.label_kind,
+            "labels": list(self.labels),
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> DataSpec:
+        return cls(tuple(record["shape"]), record["values"], record["label_kind"], tuple(record["labels"]))
+
+
+class Batch(NamedTuple):
+    """Examples as a model sees them: x ``[B, *data]`` float32; y ``[B, Y]`` one-hot or real, or None."""
+
+    x: Tensor
+    y: Tensor | None
+
+
+class Level(NamedTuple):
+    """One stochastic layer: posterior q(z|x), prior p(z), and the draw z ``[K, B, D]`` from q."""
+
+    q: Distribution
+    p: Distribution
+    z: Tensor
+
+
+class Inference(NamedTuple):
+    """What z made this x: the stochastic layers, top first, and p(x|z) over ``[K, B, *data]``."""
+
+    levels: tuple[Level, ...]
+    px: Distribution
+
+
+class Generation(NamedTuple):
+    """A draw from the model: z of every layer ``[1, B, D]``, and p(x|z) over ``[1, B, *data]``."""
+
+    z: tuple[Tensor, ...]
+    px: Distribution
+
+
+class Terms(NamedTuple):
+    """A player's loss ``[B]`` and its named parts ``[B]`` (or scalars), in nats per example."""
+
+    loss: Tensor
+    parts: dict[str, Tensor]
+
+
+class Generates(Protocol):
+    """Draws x: n examples from the prior, or from given z (top layers first; missing ones are drawn)."""
+
+    def generate(self, n: int | None = None, y: Tensor | None = None, *, z: tuple[Tensor, ...] = ()) -> Generation: ...
+
+
+class Infers(Generates, Protocol):
+    """Also answers which z made x, with K samples of z for every example."""
+
+    def infer(self, x: Tensor, y: Tensor | None = None, *, samples: int = 1) -> Inference: ...
