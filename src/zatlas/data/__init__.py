@@ -1,0 +1,12 @@
+"""Data: names and paths become sources, sources are split, splits are shown in batches."""
+
+from zatlas.data.array import ArraySource
+from zatlas.data.batches import Batches
+from zatlas.data.catalog import catalog
+from zatlas.data.describe import describe
+from zatlas.data.fetch import fetch
+from zatlas.data.opening import open_source
+from zatlas.data.source import Rows, Source, Splits
+from zatlas.data.splits import split
+
+__all__ = ["ArraySource", "Batches", "Rows", "Source", "Splits", "catalog", "describe", "fetch", "open_source", "split"]

@@ -1,0 +1,150 @@
+"""Examples in an array, in memory or mapped from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zatlas.data.content import fingerprint, pieces, release, take
+from zatlas.data.labels import make_labels
+from zatlas.data.source import Rows
+from zatlas.errors import ZatlasError
+from zatlas.types import DataSpec, Values
+
+
+class ArraySource:
+    """N examples in one array, read row by row: a mapped file is never loaded whole.
+
+    Args:
+        name: what people call it.
+        x: ``[N, H, W]``, ``[N, H, W, 1|3]``, ``[N, 1|3, H, W]`` or vectors ``[N, features]``. uint8 gives values
+            "uint8", image-shaped floats within [0, 1] "unit", all else "real". Booleans, and bytes or images of whole
+            numbers that are only 0 and 1, are shown as 0 and 255, other images of whole numbers within 0..255 as uint8.
+        labels: ``[N]`` whole numbers or words (classes), ``[N]`` or ``[N, Y]`` floats, or None.
+        label_names: names of the classes 0, 1, ... or of the real columns.
+        factors: known generating factors ``[N, F]``.
+        factor_names: their names.
+        test_rows: rows set aside for testing by the data's authors.
+        about: plain facts to show.
+
+    Raises:
+        ZatlasError: no rows, an unknown shape or type, a NaN or an infinity, all examples the same, labels that do
+            not fit.
+
+    >>> ArraySource("noise", np.random.default_rng(0).random((10, 8, 6))).spec.shape
+    (1, 8, 6)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        x: npt.NDArray[Any],
+        labels: Any = None,
+        *,
+        label_names: Sequence[str] | None = None,
+        factors: npt.NDArray[Any] | None = None,
+        factor_names: Sequence[str] = (),
+        test_rows: Rows | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        shape, self._channels_last = _layout(name, x)
+        seen = _look_through(name, x)
+        values, self._factor = _values(x, seen, is_image=len(shape) == 3)
+        self._given = x
+        self._x = x.reshape(len(x), shape[1], shape[2], 1) if x.ndim == 3 else x
+        self._labels = make_labels(labels, len(x), name, label_names)
+        if factors is not None and (factors.ndim != 2 or len(factors) != len(x)):
+            raise ZatlasError(f"{name}: factors of shape {list(factors.shape)} do not go with {len(x)} examples.")
+        self.name = name
+        self.spec = DataSpec(shape, values, self._labels.kind, self._labels.names)
+        self.factors = None if factors is None else factors.astype(np.int64)
+        width = 0 if factors is None else factors.shape[1]
+        self.factor_names = tuple(factor_names) or tuple(f"f{i}" for i in range(width))
+        self.test_rows = test_rows
+        self.about = dict(about or {})
+        if self._factor == 255:
+            self.about["values"] = "0 and 1, shown as 0 and 255"
+        self._fingerprint = ""
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def read(self, rows: Rows) -> npt.NDArray[Any]:
+        """Examples ``[len(rows), *shape]``; a view of the array itself where that is possible."""
+        x = take(self._x, rows)
+        if not np.may_share_memory(x, self._given):  # copied out of the file, not a view of it
+            release(self._given)
+        if x.ndim == 4 and self._channels_last:
+            x = x.reshape(len(x), *self.spec.shape) if x.shape[3] == 1 else x.transpose(0, 3, 1, 2)
+        x = np.asarray(x, dtype=np.uint8 if self.spec.values == "uint8" else np.float32)
+        return x if self._factor == 1 else x * np.uint8(self._factor)
+
+    def read_labels(self, rows: Rows) -> npt.NDArray[Any] | None:
+        return None if self._labels.values is None else self._labels.values[rows]
+
+    def fingerprint(self) -> str:
+        self._fingerprint = self._fingerprint or fingerprint(self)
+        return self._fingerprint
+
+
+def _layout(name: str, x: npt.NDArray[Any]) -> tuple[tuple[int, ...], bool]:
+    """The shape of one example, and whether its channels come last."""
+    if x.dtype.kind not in "buif":
+        raise ZatlasError(f"{name}: an array of type {x.dtype} cannot be used: give uint8, whole numbers or floats.")
+    if x.ndim and len(x) == 0:
+        raise ZatlasError(f"{name}: there are no rows in an array of shape {list(x.shape)}.")
+    if 0 in x.shape:
+        raise ZatlasError(f"{name}: the examples of an array of shape {list(x.shape)} are empty.")
+    if x.ndim == 2:
+        return (x.shape[1],), False
+    if x.ndim == 3:
+        return (1, x.shape[1], x.shape[2]), True
+    if x.ndim == 4 and x.shape[1] in (1, 3):  # zatlas's own layout wins where both could be meant
+        return tuple(x.shape[1:]), False
+    if x.ndim == 4 and x.shape[3] in (1, 3):
+        return (x.shape[3], x.shape[1], x.shape[2]), True
+    raise ZatlasError(
+        f"{name}: an array of shape {list(x.shape)} holds neither images ([N, H, W], [N, H, W, 1 or 3] or "
+        "[N, 1 or 3, H, W]) nor vectors ([N, features])."
+    )
+
+
+class _Seen(NamedTuple):
+    low: float
+    high: float
+
+
+def _look_through(name: str, x: npt.NDArray[Any]) -> _Seen:
+    """Smallest and largest value; whole-number data is read only until it has shown what it is."""
+    low, high, varied, exact = np.inf, -np.inf, len(x) == 1, x.dtype.kind == "f"
+    limit = float(np.finfo(np.float32).max)
+    for piece in pieces(len(x), x[:1].nbytes):
+        part = x[piece]
+        low, high = np.minimum(low, part.min()), np.maximum(high, part.max())  # minimum and maximum keep a NaN
+        if exact and not (low >= -limit and high <= limit):
+            bad = ~(np.abs(part) <= limit)
+            place = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise ZatlasError(
+                f"{name}: row {piece.start + place[0]} holds {part[place]} at {list(place[1:])}: "
+                "remove or fill in what is not a finite 32-bit number."
+            )
+        varied = varied or bool((part != x[0]).any())
+        release(x)
+        if varied and x.dtype in (np.uint8, np.bool_) and (high > 1 or x.dtype == np.bool_):
+            break
+    if not varied:
+        raise ZatlasError(f"{name}: all {len(x)} examples are the same, so there is nothing to learn.")
+    return _Seen(float(low), float(high))
+
+
+def _values(x: npt.NDArray[Any], seen: _Seen, *, is_image: bool) -> tuple[Values, int]:
+    """How the values are shown, and the factor on whole numbers that are only 0 and 1."""
+    whole = x.dtype.kind in "bui"
+    if whole and (is_image or x.dtype in (np.uint8, np.bool_)) and seen.low >= 0 and seen.high <= 1:
+        return "uint8", 255
+    if x.dtype == np.uint8 or (is_image and whole and seen.low >= 0 and seen.high <= 255):
+        return "uint8", 1
+    return ("unit" if is_image and seen.low >= 0 and seen.high <= 1 else "real"), 1

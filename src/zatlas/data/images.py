@@ -1,0 +1,157 @@
+"""Size and colour of images: resizing, cropping from the centre, grey or RGB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from zatlas.data.content import fingerprint
+from zatlas.data.source import Rows, Source
+from zatlas.errors import UsageError
+from zatlas.types import DataSpec
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What is done to every image, in this order: resize, crop, channels.
+
+    Args:
+        resize: (height, width) in pixels, or the length of the shorter side; None leaves the size.
+        crop: (height, width) cut from the centre; None cuts nothing.
+        channels: 1 grey (ITU-R 601 luma) or 3 RGB; None leaves the colours.
+    """
+
+    resize: int | Pair | None = None
+    crop: Pair | None = None
+    channels: int | None = None
+
+    @classmethod
+    def of(cls, resize: int | Pair | None, crop: int | Pair | None, channels: int | None) -> Geometry:
+        """The same from what a person gives, checked.
+
+        Raises:
+            UsageError: a side below 1, or another number of channels than 1 and 3.
+        """
+        pair = (crop, crop) if isinstance(crop, int) else crop
+        sides = [*(resize if isinstance(resize, tuple) else [resize]), *(pair or ())]
+        if any(side is not None and side < 1 for side in sides):
+            raise UsageError(f"resize {resize} and crop {crop} must be at least 1 pixel.")
+        if channels not in (None, 1, 3):
+            raise UsageError(f"channels {channels} must be 1 (grey) or 3 (RGB).")
+        return cls(resize, pair, channels)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether nothing is done at all."""
+        return self == Geometry()
+
+    def about(self) -> dict[str, Any]:
+        """Facts to show."""
+        facts: dict[str, Any] = {}
+        if self.resize is not None:
+            exact = isinstance(self.resize, tuple)
+            facts["resize"] = f"to {self.resize} by area-weighted bilinear filter" + (
+                "" if exact else " (shorter side)"
+            )
+        if self.crop is not None:
+            facts["crop"] = f"{self.crop} from the centre"
+        return facts
+
+    def _resized(self, size: Pair) -> Pair:
+        if not isinstance(self.resize, int):
+            return self.resize or size
+        shorter = min(size)
+        return round(size[0] * self.resize / shorter), round(size[1] * self.resize / shorter)
+
+    def size(self, size: Pair) -> Pair:
+        """(height, width) that an image of (height, width) ends with.
+
+        Raises:
+            UsageError: the crop is larger than the image.
+
+        >>> Geometry(resize=32, crop=(32, 32)).size((64, 80))
+        (32, 32)
+        """
+        after = self._resized(size)
+        if self.crop is None:
+            return after
+        if self.crop[0] > after[0] or self.crop[1] > after[1]:
+            raise UsageError(f"crop {self.crop} is larger than an image of {after[0]}x{after[1]} pixels.")
+        return self.crop
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The image of mode L, RGB or F, resized and cropped."""
+        size = (image.height, image.width)
+        after, (height, width) = self._resized(size), self.size(size)
+        if after != size:
+            image = image.resize((after[1], after[0]), Image.Resampling.BILINEAR)
+        top, left = (after[0] - height) // 2, (after[1] - width) // 2
+        return image if (height, width) == after else image.crop((left, top, left + width, top + height))
+
+
+def plain(image: Image.Image, channels: int) -> Image.Image:
+    """The first frame, upright, on white where it is see-through, in mode L or RGB."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits a pixel; PIL's own conversion would clip at 255
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+    if "transparency" in image.info or "A" in image.getbands():
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB" if channels == 3 else "L")
+
+
+def recolour(x: npt.NDArray[Any], channels: int) -> npt.NDArray[Any]:
+    """Images ``[B, C, H, W]`` in so many channels."""
+    if x.shape[1] == channels:
+        return x
+    if channels == 3:
+        return np.repeat(x, 3, axis=1)
+    luma = np.einsum("bchw,c->bhw", x.astype(np.float32), np.array([0.299, 0.587, 0.114], np.float32))[:, None]
+    return np.round(luma).astype(np.uint8) if x.dtype == np.uint8 else luma
+
+
+class Reshaped:
+    """A source of images with every image resized, cropped or recoloured as it is read.
+
+    Raises:
+        UsageError: the source holds vectors, or the crop is larger than its images.
+    """
+
+    def __init__(self, source: Source, geometry: Geometry) -> None:
+        if not source.spec.is_image:
+            raise UsageError(f"{source.name} holds vectors, which can be neither resized, cropped nor recoloured.")
+        channels, height, width = source.spec.shape
+        self._source, self._geometry = source, geometry
+        self._channels = geometry.channels or channels
+        self.name, self.factors, self.factor_names = source.name, source.factors, source.factor_names
+        self.test_rows = source.test_rows
+        shape = (self._channels, *geometry.size((height, width)))
+        self.spec = DataSpec(shape, source.spec.values, source.spec.label_kind, source.spec.labels)
+        self.about = source.about | geometry.about()
+        self._fingerprint = ""
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def read(self, rows: Rows) -> npt.NDArray[Any]:
+        x = recolour(self._source.read(rows), self._channels)
+        if x.shape[1:] == self.spec.shape:
+            return x
+        out = np.empty((len(x), *self.spec.shape), x.dtype)
+        for image, planes in zip(out, x, strict=True):
+            for channel, plane in zip(image, planes, strict=True):
+                channel[:] = np.asarray(self._geometry.apply(Image.fromarray(plane)))
+        return out
+
+    def read_labels(self, rows: Rows) -> npt.NDArray[Any] | None:
+        return self._source.read_labels(rows)
+
+    def fingerprint(self) -> str:
+        self._fingerprint = self._fingerprint or fingerprint(self)
+        return self._fingerprint

@@ -1,0 +1,104 @@
+"""The image files of a folder or of a .zip, listed safely and in a fixed order."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol
+
+from zatlas.errors import ZatlasError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_MEMBER_BYTES = 256 << 20  # of one unpacked file in an archive
+_MEMBER_RATIO = 300  # unpacked by packed size; images are packed already, so more is a bomb
+_SMALL_BYTES = 1 << 20  # below this no ratio can do harm: a blank image packs very well
+
+
+class Members(Protocol):
+    """Image files by their sorted relative names; ``ignored`` counts what was left out for safety."""
+
+    root: str
+    names: list[str]
+    ignored: int
+
+    def open(self, name: str) -> IO[bytes]: ...
+
+
+def _is_image(name: PurePosixPath) -> bool:
+    hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in name.parts)
+    return name.suffix.lower() in SUFFIXES and not hidden
+
+
+class Folder:
+    """A folder and those below it. Links are followed to files within the folder only, hidden files are passed over.
+
+    Raises:
+        ZatlasError: the folder cannot be read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.names, self.ignored = str(root), [], 0
+        self._path = root
+        real = root.resolve()
+
+        def refuse(error: OSError) -> None:
+            raise ZatlasError(f"{error.filename} cannot be read: {error.strerror}.") from None
+
+        for parent, folders, files in os.walk(root, onerror=refuse, followlinks=False):
+            folders[:] = [f for f in folders if not f.startswith(".")]
+            for file in files:
+                path = Path(parent, file)
+                relative = path.relative_to(root)
+                if not _is_image(PurePosixPath(relative.as_posix())):
+                    continue
+                if path.is_symlink() and not path.resolve().is_relative_to(real):
+                    self.ignored += 1
+                else:
+                    self.names.append(relative.as_posix())
+        self.names.sort()
+
+    def open(self, name: str) -> IO[bytes]:
+        return (self._path / name).open("rb")
+
+
+class Archive:
+    """A .zip, read in place: nothing is unpacked to disk, so no name in it can lead anywhere.
+
+    Raises:
+        ZatlasError: no .zip, damaged or encrypted, or a member that is far larger than its packed size warrants.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.root, self.names, self.ignored = str(path), [], 0
+        self._lock = threading.Lock()
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise ZatlasError(f"{path} cannot be read as .zip: {error}.") from None
+        for info in self._zip.infolist():
+            name = PurePosixPath(info.filename.replace("\\", "/"))
+            if info.is_dir() or not _is_image(name):
+                continue
+            if name.is_absolute() or ".." in name.parts:
+                self.ignored += 1
+                continue
+            if info.flag_bits & 1:
+                raise ZatlasError(f"{path}: {info.filename} is encrypted: unpack the archive and give the folder.")
+            ratio = info.file_size / max(info.compress_size, 1)
+            if info.file_size > _MEMBER_BYTES or (info.file_size > _SMALL_BYTES and ratio > _MEMBER_RATIO):
+                raise ZatlasError(
+                    f"{path}: {info.filename} unpacks to {info.file_size:,} bytes, which is no honest image."
+                )
+            self.names.append(info.filename)
+        self.names.sort()
+
+    def open(self, name: str) -> IO[bytes]:
+        try:
+            with self._lock:  # ZipFile counts its open members without one, and two threads can miscount
+                return io.BytesIO(self._zip.read(name))
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            raise OSError(str(error)) from None

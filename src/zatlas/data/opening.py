@@ -1,0 +1,101 @@
+"""From what a person typed to a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zatlas.data.catalog import PUBLISHED, local, names
+from zatlas.data.digits import open_digits
+from zatlas.data.fetch import fetch
+from zatlas.data.folder import open_folder, open_zip
+from zatlas.data.hub import open_hub
+from zatlas.data.idx import is_idx_folder, is_whole, open_idx
+from zatlas.data.images import Geometry, Reshaped
+from zatlas.data.npz import open_npy, open_npz
+from zatlas.data.source import Source
+from zatlas.data.sprites import open_sprites
+from zatlas.errors import UsageError, nearest
+
+Size = int | tuple[int, int]
+
+
+def open_source(
+    text: str,
+    *,
+    labels: str | None = None,
+    resize: Size | None = None,
+    crop: Size | None = None,
+    channels: int | None = None,
+) -> Source:
+    """The data that a name or a path stands for.
+
+    Args:
+        text: a name (``digits``, ``sprites``, ``sprites:N``, ``mnist``, ..., or what lies under that name in
+            ``$ZATLAS_DATA``), ``hf:OWNER/NAME`` or ``hf:FOLDER`` of Hugging Face ``datasets``, or the path of a folder
+            of images, a .zip of images, a folder of IDX files, an IDX file, an .npz or an .npy. A path that exists
+            and has a separator or a suffix wins over a name.
+        labels: key of the labels in an .npz, column of a hub data set, or a label file.
+        resize: height and width in pixels, or the shorter side.
+        crop: height and width in pixels, or both, cut from the centre after resizing.
+        channels: 1 grey, 3 RGB; None: what the images are.
+
+    Raises:
+        UsageError: there is no such name or path.
+        ZatlasError: the data is damaged or cannot be used.
+    """
+    geometry = Geometry.of(resize, crop, channels)
+    if text.startswith("hf:"):
+        return open_hub(text, labels=labels, geometry=geometry)
+    if not text:
+        raise UsageError(f"no data was named; {nearest(text, names())}")
+    path = Path(text).expanduser()
+    explicit = "/" in text or "\\" in text or bool(path.suffix)
+    if explicit and path.exists():
+        return _open_path(path, text, labels, geometry)
+    source = _open_name(text, labels, geometry)
+    if source is not None:
+        return source
+    if path.exists():
+        return _open_path(path, text, labels, geometry)
+    if explicit and ":" not in text:
+        raise UsageError(f"there is no file or folder {text}.")
+    raise UsageError(f"there is no data called {text!r}; {nearest(text.partition(':')[0], names())}")
+
+
+def _open_name(text: str, labels: str | None, geometry: Geometry) -> Source | None:
+    """The source of that name, or None where there is none."""
+    name, colon, count = text.partition(":")
+    if name == "sprites":
+        return _shaped(open_sprites(count if colon else None), labels, geometry)
+    if text == "digits":
+        return _shaped(open_digits(), labels, geometry)
+    found = local(text)
+    if text not in PUBLISHED or (found and found.is_file()):
+        return None if found is None else _open_path(found, text, labels, geometry)
+    if found is None or not is_whole(found):
+        found = fetch(text)
+    idx = open_idx(found, name=text, labels=labels, label_names=PUBLISHED[text].classes or None)
+    idx.about["origin"] = PUBLISHED[text].about
+    return _shaped(idx, None, geometry)
+
+
+def _open_path(path: Path, name: str, labels: str | None, geometry: Geometry) -> Source:
+    """The source in a file or folder, by what it is."""
+    if path.is_dir() and not is_idx_folder(path):
+        return open_folder(path, name=name, labels=labels, geometry=geometry)
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return open_zip(path, name=name, labels=labels, geometry=geometry)
+    if suffix == ".npz":
+        return _shaped(open_npz(path, name=name, labels=labels), None, geometry)
+    if suffix == ".npy":
+        return _shaped(open_npy(path, name=name, labels=labels), None, geometry)
+    if path.is_dir() or suffix in (".gz", ".idx") or "idx" in path.name or "ubyte" in path.name:
+        return _shaped(open_idx(path, name=name, labels=labels), None, geometry)
+    raise UsageError(f"{path} is of no known kind: give a folder or .zip of images, an .npz, an .npy or IDX files.")
+
+
+def _shaped(source: Source, labels: str | None, geometry: Geometry) -> Source:
+    if labels is not None:
+        raise UsageError(f"{source.name} has labels of its own, and {labels} cannot take their place.")
+    return source if geometry.keeps else Reshaped(source, geometry)

@@ -1,0 +1,54 @@
+"""What data is to zatlas: a numbered row of examples that can be read in any order, and its fixed division in three."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from zatlas.types import DataSpec
+
+Rows = npt.NDArray[np.int64]
+
+
+class Source(Protocol):
+    """N examples, each with a fixed row number.
+
+    Attributes:
+        name: what people call it (``"mnist"``, or the path given).
+        spec: shape, values and labels.
+        factors: known generating factors ``[N, F]`` int64, or None.
+        factor_names: names of the F factors.
+        test_rows: rows that the data's authors set aside for testing, or None where nobody has.
+        about: plain facts to show a person: source, licence, decisions taken (resize, crop, channels).
+    """
+
+    name: str
+    spec: DataSpec
+    factors: npt.NDArray[np.int64] | None
+    factor_names: tuple[str, ...]
+    test_rows: Rows | None
+    about: dict[str, Any]
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: Rows) -> npt.NDArray[Any]:
+        """Examples ``[len(rows), *shape]``, uint8 (values "uint8") or float32 (values "unit", "real")."""
+        ...
+
+    def read_labels(self, rows: Rows) -> npt.NDArray[Any] | None:
+        """Class numbers int64 ``[len(rows)]`` or real labels float32 ``[len(rows), Y]``; None without labels."""
+        ...
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the examples and labels as they are read; the same content gives the same one anywhere."""
+        ...
+
+
+class Splits(NamedTuple):
+    """Sorted, disjoint row numbers."""
+
+    train: Rows
+    validation: Rows
+    test: Rows

@@ -1,0 +1,49 @@
+"""The fixed division of a source in three."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zatlas.data import chance
+from zatlas.data.source import Source, Splits
+from zatlas.errors import UsageError, ZatlasError
+
+
+def _count(value: float, n: int, what: str) -> int:
+    if value >= 1 and value != int(value):
+        raise UsageError(f"{what} {value} is neither a fraction below 1 nor a whole number of rows.")
+    if not value >= 0:
+        raise UsageError(f"{what} {value} must be a fraction below 1 or a whole number of rows.")
+    return int(value) if value >= 1 or value == 0 else max(1, round(value * n))
+
+
+def split(source: Source, *, validation: float, test: float, seed: int) -> Splits:
+    """Train, validation and test rows: sorted, disjoint, the same for the same content and seed anywhere.
+
+    Args:
+        source: the data. The test rows that its authors set aside are the test rows, whatever ``test`` says.
+        validation: below 1 a fraction of the rows that are not test rows, from 1 on a count; 0 leaves it empty.
+        test: below 1 a fraction of all rows, from 1 on a count.
+        seed: of the draw.
+
+    Raises:
+        UsageError: a negative or broken count.
+        ZatlasError: no row would be left to train on.
+    """
+    n = len(source)
+    key = chance.key(seed, int(source.fingerprint()[:16], 16))
+    if source.test_rows is None:
+        order = chance.permutation(key, n)
+        cut = _count(test, n, "test")
+        testing, rest = order[:cut], order[cut:]
+    else:
+        testing = source.test_rows
+        rest = np.setdiff1d(np.arange(n), testing)
+        rest = rest[chance.permutation(key, len(rest))]
+    cut = _count(validation, len(rest), "validation")
+    if cut >= len(rest):
+        raise ZatlasError(
+            f"{source.name}: of {n} rows {len(testing)} are for testing and {cut} for validation, which leaves none "
+            "to train on: ask for fewer."
+        )
+    return Splits(np.sort(rest[cut:]), np.sort(rest[:cut]), np.sort(testing))

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from zatlas.data import open_source
+from zatlas.errors import UsageError, ZatlasError
+
+ROWS = np.array([4, 0])
+
+
+@pytest.fixture
+def x(rng):
+    return rng.integers(0, 256, (10, 6, 5), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("key", ["images", "imgs", "x", "X", "data", "arr_0", "anything"])
+def test_images_are_found(tmp_path, x, key):
+    np.savez(tmp_path / "a.npz", **{key: x})
+    np.testing.assert_array_equal(open_source(str(tmp_path / "a.npz")).read(ROWS), x[ROWS][:, None])
+
+
+def test_labels_and_factors(tmp_path, x):
+    factors = np.arange(20).reshape(10, 2)
+    np.savez_compressed(
+        tmp_path / "a.npz",
+        images=x,
+        y=np.arange(10) % 3,
+        hue=np.arange(10) % 2,
+        factors=factors,
+        factor_names=["a", "b"],
+    )
+    source = open_source(str(tmp_path / "a.npz"))
+    assert source.spec.labels == ("0", "1", "2")
+    assert source.factor_names == ("a", "b")
+    np.testing.assert_array_equal(source.factors, factors)
+    assert open_source(str(tmp_path / "a.npz"), labels="hue").spec.labels == ("0", "1")
+    with pytest.raises(UsageError, match="did you mean hue"):
+        open_source(str(tmp_path / "a.npz"), labels="huе")
+
+
+def test_label_files(tmp_path, x):
+    np.save(tmp_path / "a.npy", x)
+    assert open_source(str(tmp_path / "a.npy")).spec.label_kind == "none"
+    np.save(tmp_path / "a_labels.npy", np.arange(10) % 4)
+    assert open_source(str(tmp_path / "a.npy")).spec.label_dim == 4
+    (tmp_path / "words.txt").write_text("cat\ndog\n" * 5)
+    assert open_source(str(tmp_path / "a.npy"), labels=str(tmp_path / "words.txt")).spec.labels == ("cat", "dog")
+    with pytest.raises(UsageError, match="cannot be read"):
+        open_source(str(tmp_path / "a.npy"), labels=str(tmp_path / "none.txt"))
+
+
+def test_npy_is_mapped_and_reads_as_the_array(tmp_path, x):
+    np.save(tmp_path / "a.npy", x)
+    source = open_source(str(tmp_path / "a.npy"))
+    assert isinstance(source.read(np.arange(3)).base, np.memmap)
+    np.testing.assert_array_equal(source.read(ROWS), x[ROWS][:, None])
+
+
+def test_pickles_are_never_read(tmp_path, x):
+    bomb = np.array([{"a": 1}] * 10, dtype=object)
+    np.savez(tmp_path / "a.npz", images=bomb)
+    np.savez(tmp_path / "b.npz", images=x, labels=bomb)
+    np.save(tmp_path / "a.npy", bomb)
+    (tmp_path / "c.npz").write_bytes(b"\x80\x04\x95" + b"\0" * 30)
+    for name in ("a.npz", "b.npz", "a.npy"):
+        with pytest.raises(ZatlasError, match="Python objects"):
+            open_source(str(tmp_path / name))
+    with pytest.raises(ZatlasError, match="cannot be read"):
+        open_source(str(tmp_path / "c.npz"))
+
+
+@pytest.mark.parametrize("keep", [0, 3, 100, 0.5, 0.98])
+@pytest.mark.parametrize("name", ["a.npz", "a.npy"])
+def test_damage_is_named(tmp_path, x, name, keep):
+    path = tmp_path / name
+    np.savez(path, images=x) if name == "a.npz" else np.save(path, x)
+    content = path.read_bytes()
+    path.write_bytes(content[: keep if keep >= 1 else int(keep * len(content))])
+    with pytest.raises(ZatlasError, match=name):
+        open_source(str(path))
+
+
+def test_a_flipped_byte_is_found(tmp_path, x):
+    np.savez(tmp_path / "a.npz", images=x)
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[250] ^= 0xFF
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(ZatlasError, match="damaged"):
+        open_source(str(tmp_path / "a.npz"))
+
+
+def test_frey_faces(shared):
+    source = open_source(str(shared / "freyfaces.npz"))
+    assert (len(source), source.spec.shape, source.spec.values) == (1965, (1, 28, 20), "uint8")
+    assert open_source(str(shared / "freyfaces.npz"), resize=(32, 32)).spec.shape == (1, 32, 32)
