@@ -1,0 +1,43 @@
+"""One layer of latent variables. AE, VAE and CVAE differ by their parts only."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from zatlas.types import Generation, Inference, Level
+
+
+class LatentVariableModel(nn.Module):
+    """p(x|z,y) p(z|y) with the approximate posterior q(z|x,y) (Kingma & Welling 2014; Sohn et al. 2015).
+
+    Args:
+        encoder: ``(x, y) -> q(z|x,y)`` over ``[B, D]``.
+        decoder: ``(z, y) -> p(x|z,y)`` over ``[K, B, *data]``.
+        prior: ``(y) -> p(z|y)`` over ``[D]`` or ``[B, D]``.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = prior
+
+    def infer(self, x: Tensor, y: Tensor | None = None, *, samples: int = 1) -> Inference:
+        """Posterior, prior and K = ``samples`` draws for x ``[B, *data]``, and p(x|z) at each draw."""
+        q = self.encoder(x, y)
+        z = q.rsample((samples,))
+        return Inference((Level(q, self.prior(y), z),), self.decoder(z, y))
+
+    def generate(self, n: int | None = None, y: Tensor | None = None, *, z: tuple[Tensor, ...] = ()) -> Generation:
+        """p(x|z) at n draws from the prior (one for each row of y, if y is given), or at the given z ``[B, D]``.
+
+        Deterministic where z is given.
+        """
+        if z:
+            code = z[0]
+        else:
+            p = self.prior(y)
+            count = n if n is not None else 1 if y is None else len(y)
+            code = p.sample() if p.batch_shape else p.sample((count,))
+        code = code.reshape(1, *code.shape[-2:])
+        return Generation((code,), self.decoder(code, y))

@@ -1,0 +1,129 @@
+"""Conditionals: a network and a family make an encoder q(z|x,y), a decoder p(x|z,y) or a prior p(z|y).
+
+Each is a module whose forward returns a Distribution. Networks may run in bfloat16; densities never do.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from zatlas.distributions import DiagonalGaussian, Flat, Point
+from zatlas.networks.likelihood import Likelihood
+
+
+class Standardise(nn.Module):
+    """(x - shift) / scale, with shift and scale taken from training data once."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, shift: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("shift", shift)
+        self.register_buffer("scale", scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.shift) / self.scale
+
+
+class GaussianEncoder(nn.Module):
+    """q(z|x,y) = N(mean, diag exp(log_variance)); the network's 2D outputs are means, then log-variances.
+
+    Args:
+        net: ``(x, y) -> [B, 2 D]``.
+        standardise: applied to x first.
+    """
+
+    def __init__(self, net: nn.Module, standardise: nn.Module | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.standardise = standardise or nn.Identity()
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> DiagonalGaussian:
+        mean, log_variance = self.net(self.standardise(x), y).float().chunk(2, -1)
+        return DiagonalGaussian(mean, log_variance)
+
+
+class PointEncoder(nn.Module):
+    """The autoencoder's posterior: all mass at the network's D outputs."""
+
+    def __init__(self, net: nn.Module, standardise: nn.Module | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.standardise = standardise or nn.Identity()
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Point:
+        return Point(self.net(self.standardise(x), y).float())
+
+
+class Decoder(nn.Module):
+    """p(x|z,y): the network's output plus a learned offset, read by the likelihood.
+
+    Args:
+        net: ``(z [..., D], y [..., Y]) -> [..., per_value * C, *rest]``.
+        likelihood: makes the Distribution.
+        mean: the mean example ``[*data]``; the offset starts there, so that training does not begin by learning the
+            mean image. None: no offset.
+    """
+
+    def __init__(self, net: nn.Module, likelihood: Likelihood, mean: Tensor | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.likelihood = likelihood
+        if mean is None:
+            self.register_parameter("offset", None)
+        else:
+            start = likelihood.link(mean)
+            rest = [torch.zeros_like(start)] * (likelihood.per_value - 1)
+            self.offset = nn.Parameter(torch.cat([start, *rest], 0))
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Distribution:
+        if y is not None:
+            y = y.expand(*z.shape[:-1], y.shape[-1])
+        parameters = self.net(z, y)
+        return self.likelihood(parameters if self.offset is None else parameters + self.offset)
+
+
+class StandardNormal(nn.Module):
+    """p(z) = N(0, I), whatever y."""
+
+    zeros: Tensor
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("zeros", torch.zeros(latent_dim), persistent=False)
+
+    def forward(self, y: Tensor | None = None) -> DiagonalGaussian:
+        return DiagonalGaussian(self.zeros, self.zeros)
+
+
+class ConditionalNormal(nn.Module):
+    """p(z|y) = N(mean(y), diag exp(log_variance(y))), linear in y, N(0, I) at the start."""
+
+    def __init__(self, latent_dim: int, label_dim: int) -> None:
+        super().__init__()
+        self.net = nn.Linear(label_dim, 2 * latent_dim)
+        nn.init.zeros_(self.net.weight)
+        nn.init.zeros_(self.net.bias)
+
+    def forward(self, y: Tensor | None = None) -> DiagonalGaussian:
+        if y is None:
+            raise ValueError("p(z|y) needs y")
+        mean, log_variance = self.net(y).float().chunk(2, -1)
+        return DiagonalGaussian(mean, log_variance)
+
+
+class FlatPrior(nn.Module):
+    """The autoencoder's prior: density one everywhere, so that only the distortion counts."""
+
+    anchor: Tensor
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.register_buffer("anchor", torch.zeros(()), persistent=False)
+
+    def forward(self, y: Tensor | None = None) -> Flat:
+        return Flat(self.latent_dim, self.anchor)

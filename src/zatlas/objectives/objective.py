@@ -1,0 +1,27 @@
+"""What an objective is: it names its players and gives each one's loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from zatlas.types import Batch, Terms
+
+
+class Objective(nn.Module, ABC):
+    """A loss in nats per example for every player, as a function of (model, batch, step) alone.
+
+    Weights such as beta are buffers, so that objectives of different weights can be stacked and trained at once.
+
+    Attributes:
+        players: each player's name and the prefix of the parameters that it owns within the game.
+    """
+
+    players: ClassVar[Mapping[str, str]] = {"model": "model."}
+
+    @abstractmethod
+    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+        """The terms of ``player`` for ``batch`` ``[B, *data]`` at ``step`` (0 is the first)."""
