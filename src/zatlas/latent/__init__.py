@@ -1,0 +1,6 @@
+"""The latent space: into it, out of it, and through it."""
+
+from zatlas.latent.codes import Codes, Pictures, decode, draw_codes, encode
+from zatlas.latent.walk import Manifold, Traversal, manifold, traverse
+
+__all__ = ["Codes", "Manifold", "Pictures", "Traversal", "decode", "draw_codes", "encode", "manifold", "traverse"]

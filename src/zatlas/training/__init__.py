@@ -1,0 +1,25 @@
+"""The training loop and what it is made of."""
+
+from zatlas.training.averaging import Average
+from zatlas.training.budget import Budget, Schedule
+from zatlas.training.game import Game
+from zatlas.training.loop import Diverged, State, Trainer, Watcher, load_module
+from zatlas.training.optimisation import Optimisation
+from zatlas.training.precision import Precision, autocast, choose_device, measure_precision
+
+__all__ = [
+    "Average",
+    "Budget",
+    "Diverged",
+    "Game",
+    "Optimisation",
+    "Precision",
+    "Schedule",
+    "State",
+    "Trainer",
+    "Watcher",
+    "autocast",
+    "choose_device",
+    "load_module",
+    "measure_precision",
+]

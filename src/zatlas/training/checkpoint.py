@@ -1,0 +1,85 @@
+"""Checkpoints: a folder of tensors without code, and a record with their checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
+from torch import Tensor
+
+from zatlas.errors import ZatlasError
+from zatlas.files import read_json, sha256, sync_folder, write_bytes, write_json, writing
+
+TENSORS, STATE = "tensors.safetensors", "state.json"
+NAME = re.compile(r"step-(\d{8,})")
+
+
+def name_of(step: int) -> str:
+    """``step-00012345``."""
+    return f"step-{step:08d}"
+
+
+def save(folder: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """Writes one checkpoint; a reader sees all of it or nothing.
+
+    Raises:
+        ZatlasError: the disk is full or cannot be written; earlier checkpoints are untouched.
+    """
+    beside = folder.with_name(f".{folder.name}.part")
+    # clones: safetensors refuses tensors that share memory, as standardisation does between encoder and decoder
+    content = serialise({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()})
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        write_bytes(beside / TENSORS, content)
+        write_json(beside / STATE, {**record, "sha256": hashlib.sha256(content).hexdigest()})
+        with writing(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            beside.replace(folder)
+            sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the record of one checkpoint, its checksum verified.
+
+    Raises:
+        ZatlasError: a file is missing, cut short or altered; the file is named.
+    """
+    record = read_json(folder / STATE, "the checkpoint's record")
+    path = folder / TENSORS
+    try:
+        if sha256(path) != record.get("sha256"):
+            raise ZatlasError(f"the checkpoint {path} is damaged: its checksum is not the one recorded.")
+        return load_file(path), record
+    except OSError as error:
+        raise ZatlasError(f"the checkpoint {path} cannot be read: {error.strerror or error}.") from None
+    except SafetensorError as error:
+        raise ZatlasError(f"the checkpoint {path} is damaged ({error}).") from None
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps of the checkpoints in a folder, ascending."""
+    found = (NAME.fullmatch(entry.name) for entry in folder.iterdir()) if folder.is_dir() else iter(())
+    return sorted(int(match[1]) for match in found if match)
+
+
+def rng_state(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's random generators."""
+    states = {"rng.cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["rng.cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_rng_state(tensors: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(tensors["rng.cpu"])
+    if device.type == "cuda" and "rng.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["rng.cuda"], device)

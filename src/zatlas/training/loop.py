@@ -1,0 +1,316 @@
+"""The loop: for each batch, for each player, one step. It knows no kind of model and no disk."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from zatlas.errors import ZatlasError
+from zatlas.training.averaging import Average
+from zatlas.training.budget import Budget, Schedule
+from zatlas.training.checkpoint import rng_state, set_rng_state
+from zatlas.training.game import Game
+from zatlas.training.interrupt import interruptible
+from zatlas.training.optimisation import Optimisation
+from zatlas.training.precision import Precision, autocast
+from zatlas.types import Batch, Terms
+
+LOG_POINTS = 200  # lines of training metrics over the whole budget: a curve needs no more
+
+
+class Batches(Protocol):
+    """Epochs of batches whose order is a function of the epoch's number alone."""
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+    def __len__(self) -> int: ...
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]: ...
+
+
+class Diverged(ZatlasError):
+    """A loss or a gradient is no longer finite."""
+
+
+@dataclass
+class State:
+    """Where training stands; with the tensors of :meth:`Trainer.tensors` it is all that resuming needs."""
+
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+    best_loss: float | None = None
+    best_step: int = 0
+    validations: int = 0
+    stale: int = 0
+    stopped: str | None = None
+
+
+class Watcher:
+    """Is told what happens; each method may be left as it is."""
+
+    def started(self, trainer: Trainer) -> None: ...
+    def stepped(self, trainer: Trainer) -> None: ...
+    def recorded(self, trainer: Trainer, record: dict[str, Any]) -> None: ...
+    def validated(self, trainer: Trainer, improved: bool) -> None: ...
+    def finished(self, trainer: Trainer) -> None: ...
+
+
+class Trainer:
+    """Trains a game until its budget is used, a target is met, patience is lost, or someone interrupts.
+
+    Args:
+        game: what is trained, on ``device`` already.
+        batches: where x and y come from.
+        budget: when to stop.
+        optimisation: makes each player's optimiser.
+        schedule: the learning rate's factor over the budget.
+        device: where the tensors live.
+        precision: of the networks; parameters, densities and optimiser are float32.
+        clip_norm: largest norm of a player's gradient; None: no limit.
+        average: decay of the average of the weights; 0: none.
+        validate: gives the named mean terms of a game on held-out rows, ``"loss"`` among them; None: no validation.
+        validations: how many times over the budget.
+        target_loss: stop when a validation's loss is at most this.
+        patience: stop after so many validations in a row without a better loss.
+        watchers: are told of every step, record and validation.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        batches: Batches,
+        *,
+        budget: Budget,
+        optimisation: Optimisation,
+        schedule: Schedule,
+        device: torch.device,
+        precision: Precision = "fp32",
+        clip_norm: float | None = None,
+        average: float = 0.0,
+        validate: Callable[[Game], dict[str, float]] | None = None,
+        validations: int = 20,
+        target_loss: float | None = None,
+        patience: int | None = None,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self.game, self.batches, self.budget, self.schedule = game, batches, budget, schedule
+        self.device, self.precision, self.clip_norm = device, precision, clip_norm
+        self.owned = {player: game.owned(player) for player in game.players}
+        self.optimizers = {player: optimisation(self.owned[player]) for player in game.players}
+        self.base_rate = optimisation.learning_rate
+        self.average = Average(game, average) if average else None
+        self.validate, self.validations = validate, validations
+        self.target_loss, self.patience = target_loss, patience
+        self.watchers = list(watchers)
+        self.state = State()
+        self._sums: dict[str, Any] = {}
+        self._summed = 0
+
+    @property
+    def progress(self) -> float:
+        """The fraction of the budget that is used."""
+        s = self.state
+        return self.budget.progress(step=s.step, epochs=s.step / self.batches.steps_per_epoch, seconds=s.seconds)
+
+    @property
+    def best_game(self) -> Game:
+        """The game to keep: its average where there is one."""
+        return self.average.module if self.average else self.game  # type: ignore[return-value]
+
+    def fit(self) -> State:
+        """Trains to the end and returns the final state; its ``stopped`` says why it ended.
+
+        Raises:
+            Diverged: a loss or gradient became NaN or infinite; the message says where and what to change.
+        """
+        self.state.stopped = None
+        self._tell("started")
+        with interruptible() as interrupted:
+            while not self._epoch(interrupted):
+                pass
+        self._tell("finished")
+        return self.state
+
+    def _epoch(self, interrupted: Callable[[], bool]) -> bool:
+        """Trains to the end of the epoch; True where training ended with it."""
+        state = self.state
+        mark = time.perf_counter()
+        for batch in self.batches.epoch(state.epoch, start=state.position):
+            before = self.progress
+            if before >= 1:
+                break
+            self._step(batch, before)
+            now = time.perf_counter()
+            state.seconds += now - mark
+            state.step += 1
+            state.position += 1
+            state.examples += len(batch.x)
+            if state.position == self.batches.steps_per_epoch:
+                state.epoch, state.position = state.epoch + 1, 0
+            self._after_step(before, self.progress)
+            if interrupted():
+                state.stopped = "interrupted"
+            if state.stopped:
+                return True
+            mark = time.perf_counter()
+        if self.progress >= 1:
+            state.stopped = "budget"
+        return state.stopped is not None
+
+    def _step(self, batch: Batch, progress: float) -> None:
+        factor = self.schedule(progress)
+        self.game.train()
+        for player, optimizer in self.optimizers.items():
+            with autocast(self.device, self.precision):
+                terms = self.game(player, batch, self.state.step)
+            loss = terms.loss.mean(-1).sum()
+            # a GPU would have to wait for the answer, so there the check is made at every record
+            if self.device.type == "cpu" and not math.isfinite(loss.item()):
+                raise self._diverged("loss", terms, batch)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward(inputs=self.owned[player])
+            if self.clip_norm is not None:
+                norm = nn.utils.clip_grad_norm_(self.owned[player], self.clip_norm)
+                if self.device.type == "cpu" and not math.isfinite(norm.item()):
+                    raise self._diverged("gradient", terms, batch)
+            for group in optimizer.param_groups:
+                group["lr"] = self.base_rate * factor
+            optimizer.step()
+            self._add("loss" if len(self.optimizers) == 1 else f"{player}_loss", loss)
+            for name, part in terms.parts.items():
+                self._add(name, part.mean())
+            self._last = (terms, batch)
+        if self.average:
+            self.average.update(self.state.step + 1)
+
+    def _add(self, name: str, value: Tensor) -> None:
+        self._sums[name] = self._sums.get(name, 0.0) + value.detach()
+
+    def _after_step(self, before: float, after: float) -> None:
+        crossed = lambda times: int(after * times) > int(before * times) or (after >= 1 > before)
+        self._summed += 1
+        if crossed(LOG_POINTS):
+            self.record("train", self.live())
+            self._sums, self._summed = {}, 0
+        if self.validate and crossed(self.validations):
+            self._validate()
+        self._tell("stepped")
+
+    def live(self) -> dict[str, float]:
+        """Mean terms since the last record, in nats per example.
+
+        Raises:
+            Diverged: one of them is not finite.
+        """
+        means = {name: float(total) / max(1, self._summed) for name, total in self._sums.items()}
+        if not all(map(math.isfinite, means.values())):
+            raise self._diverged("loss", *self._last)
+        return means
+
+    def record(self, split: str, values: dict[str, float]) -> None:
+        """Gives the watchers one line of metrics."""
+        s = self.state
+        epochs = round(s.step / self.batches.steps_per_epoch, 4)
+        line = {"step": s.step, "epoch": epochs, "seconds": round(s.seconds, 4), "split": split}
+        rate = next(iter(self.optimizers.values())).param_groups[0]["lr"]
+        self._tell("recorded", {**line, **values, **({"learning_rate": rate} if split == "train" else {})})
+
+    def _validate(self) -> None:
+        assert self.validate is not None
+        state = self.state
+        values = self.validate(self.best_game)
+        self.record("validation", values)
+        state.validations += 1
+        loss = values["loss"]
+        improved = state.best_loss is None or loss < state.best_loss
+        if improved:
+            state.best_loss, state.best_step, state.stale = loss, state.step, 0
+        else:
+            state.stale += 1
+        if self.target_loss is not None and loss <= self.target_loss:
+            state.stopped = "target"
+        elif self.patience is not None and state.stale >= self.patience:
+            state.stopped = "patience"
+        self._tell("validated", improved)
+
+    def _diverged(self, what: str, terms: Terms, batch: Batch) -> Diverged:
+        if not torch.isfinite(batch.x).all():
+            cause = "the data holds NaN or infinity; clean it"
+        else:
+            broken = [name for name, part in terms.parts.items() if not torch.isfinite(part).all()]
+            where = f"in the {' and '.join(broken)}, " if broken else ""
+            rate = next(iter(self.optimizers.values())).param_groups[0]["lr"]
+            cause = (
+                f"{where}most likely because the learning rate ({rate:.3g}) is too high; "
+                "lower training.learning_rate or set training.clip_norm"
+            )
+        step, epoch = self.state.step, self.state.epoch
+        return Diverged(f"the {what} is no longer finite at step {step} (epoch {epoch}): {cause}.")
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        for watcher in self.watchers:
+            getattr(watcher, event)(self, *arguments)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor that training depends on: game, average, optimisers, random states."""
+        tensors = {f"game.{name}": value for name, value in self.game.state_dict().items()}
+        if self.average:
+            tensors |= {f"average.{name}": value for name, value in self.average.module.state_dict().items()}
+        for player, optimizer in self.optimizers.items():
+            for index, slots in optimizer.state_dict()["state"].items():
+                for slot, value in slots.items():
+                    tensors[f"optimizer.{player}.{index}.{slot}"] = torch.as_tensor(value)
+        return tensors | rng_state(self.device)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state as plain JSON values."""
+        sums = {name: float(value) for name, value in self._sums.items()}
+        return {**asdict(self.state), "sums": sums, "summed_steps": self._summed}
+
+    def restore(self, tensors: dict[str, Tensor], snapshot: dict[str, Any]) -> None:
+        """Puts everything back as it was when ``tensors`` and ``snapshot`` were taken.
+
+        Raises:
+            ZatlasError: the tensors are those of another model.
+        """
+        part = lambda prefix: {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        load_module(self.game, part("game."))
+        if self.average:
+            load_module(self.average.module, part("average."))
+        for player, optimizer in self.optimizers.items():
+            slots: dict[int, dict[str, Tensor]] = {}
+            for name, value in part(f"optimizer.{player}.").items():
+                index, slot = name.split(".", 1)
+                slots.setdefault(int(index), {})[slot] = value
+            optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+        snapshot = dict(snapshot)
+        self._sums = {n: torch.tensor(v, device=self.device) for n, v in snapshot.pop("sums").items()}
+        self._summed = snapshot.pop("summed_steps")
+        self.state = State(**snapshot)
+        set_rng_state(tensors, self.device)
+
+
+def load_module(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """``load_state_dict`` whose refusal is one sentence.
+
+    Raises:
+        ZatlasError: a tensor is missing, left over or of another shape; the first such tensor is named.
+    """
+    own = module.state_dict()
+    for name in [*own, *tensors]:
+        if name not in tensors:
+            raise ZatlasError(f"the weights do not fit: {name} is missing.")
+        if name not in own:
+            raise ZatlasError(f"the weights do not fit: the model has no {name}.")
+        if own[name].shape != tensors[name].shape:
+            shapes = f"{list(tensors[name].shape)} where the model has {list(own[name].shape)}"
+            raise ZatlasError(f"the weights do not fit: {name} is {shapes}.")
+    module.load_state_dict(tensors)

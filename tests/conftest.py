@@ -1,0 +1,28 @@
+"""What all tests share: one thread, a place for data of any machine, and one small trained run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # the cores of a shared machine are never all free, and OpenMP's barriers wait for each
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A conditional VAE on the digits, trained for 200 steps."""
+    from zatlas.config import make_config
+    from zatlas.experiment import train
+
+    values = {
+        "data": {"source": "digits"},
+        "model": {"kind": "cvae", "network": "mlp", "size": "xs"},
+        "training": {"steps": 200, "precision": "fp32", "validations": 4},
+    }
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    train(make_config(("test", values)), out=out)
+    return out

@@ -1,0 +1,229 @@
+"""The loop: it resumes exactly, stops when it should, and says where a loss went wrong."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from zatlas.config import make_config
+from zatlas.data import ArraySource, Batches
+from zatlas.errors import UsageError, ZatlasError
+from zatlas.recipes import build_game
+from zatlas.training import Average, Budget, Diverged, Optimisation, Schedule, Trainer, Watcher
+from zatlas.training.precision import choose_device, measure_precision
+
+CPU = torch.device("cpu")
+
+
+def source(n=96):
+    """Bright spots that move over a dark square."""
+    rng = np.random.default_rng(0)
+    centre, line = rng.uniform(0, 5, (n, 2, 1)), np.arange(6)
+    bumps = np.exp(-((line - centre) ** 2))
+    return ArraySource("spots", (255 * bumps[:, 0, :, None] * bumps[:, 1, None, :]).astype(np.uint8))
+
+
+def trainer(*, steps=40, budget=None, watchers=(), **options):
+    data = source()
+    torch.manual_seed(0)
+    game = build_game(make_config(("test", {"model": {"size": "xs", "likelihood": "bernoulli"}})), data.spec)
+    options = {"optimisation": Optimisation("adamw", 3e-3, (0.9, 0.95)), "schedule": Schedule("cosine", 0.1)} | options
+    batches = Batches(data, np.arange(len(data)), batch_size=20, seed=3, binarise="dynamic")
+    return Trainer(game, batches, budget=budget or Budget(steps=steps), device=CPU, watchers=watchers, **options)
+
+
+def weights(t):
+    return {name: value.clone() for name, value in t.game.state_dict().items()}
+
+
+class Keeper(Watcher):
+    """Takes the state after one step."""
+
+    def __init__(self, at):
+        self.at, self.kept, self.lines = at, None, []
+
+    def stepped(self, trainer):
+        if trainer.state.step == self.at:
+            tensors = {name: value.detach().clone() for name, value in trainer.tensors().items()}
+            self.kept = tensors, copy.deepcopy(trainer.snapshot())
+
+    def recorded(self, trainer, record):
+        self.lines.append({key: value for key, value in record.items() if key != "seconds"})
+
+
+@pytest.mark.parametrize("at", [1, 4, 5, 6, 23])  # an epoch has five steps
+@pytest.mark.parametrize("average", [0.0, 0.99])
+def test_resumed_training_is_identical(at, average):
+    keeper = Keeper(at)
+    whole = trainer(average=average, watchers=[keeper])
+    whole.fit()
+    later = Keeper(-1)
+    resumed = trainer(average=average, watchers=[later])
+    torch.manual_seed(12345)  # another state of chance, which restoring must undo
+    tensors, snapshot = keeper.kept
+    resumed.restore(tensors, {**snapshot, "stopped": None})
+    resumed.fit()
+    assert resumed.state.step == whole.state.step == 40
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(resumed)[name]), name
+    for name, value in whole.tensors().items():
+        assert torch.equal(value, resumed.tensors()[name]), name
+    assert later.lines == [line for line in keeper.lines if line["step"] > at]
+
+
+def test_training_twice_is_the_same_and_another_seed_is_not():
+    one, two = trainer(), trainer()
+    for t in (one, two):
+        torch.manual_seed(5)
+        t.fit()
+    assert all(torch.equal(v, weights(two)[n]) for n, v in weights(one).items())
+    other = trainer()
+    torch.manual_seed(6)
+    other.fit()
+    assert not all(torch.equal(v, weights(other)[n]) for n, v in weights(one).items())
+
+
+def test_training_learns():
+    t = trainer(steps=300)
+    before = t.game("model", next(iter(t.batches.epoch(0))), 0).loss.mean().item()
+    t.fit()
+    after = t.game("model", next(iter(t.batches.epoch(0))), 0).loss.mean().item()
+    assert after < before - 1
+
+
+@pytest.mark.parametrize(
+    ("budget", "steps"), [(Budget(steps=7), 7), (Budget(epochs=2), 10), (Budget(epochs=1, steps=100), 5)]
+)
+def test_the_first_limit_ends_it(budget, steps):
+    t = trainer(budget=budget)
+    assert t.fit().step == steps
+    assert t.state.stopped == "budget"
+    assert t.state.examples == sum((20, 20, 20, 20, 16)[i % 5] for i in range(steps))
+
+
+def test_seconds_end_it():
+    t = trainer(budget=Budget(seconds=0.2))
+    t.fit()
+    assert 0.2 <= t.state.seconds < 2
+
+
+def test_a_target_ends_it_at_the_validation_that_meets_it():
+    losses = iter([9.0, 8.0, 4.9, 1.0])
+    t = trainer(validate=lambda game: {"loss": next(losses)}, validations=8, target_loss=5.0)
+    state = t.fit()
+    assert (state.stopped, state.step, state.best_loss) == ("target", 15, 4.9)
+
+
+def test_patience_ends_it_and_the_best_is_remembered():
+    losses = iter([9.0, 8.0, 8.5, 8.0, 8.1, 1.0])
+    t = trainer(validate=lambda game: {"loss": next(losses)}, validations=8, patience=3)
+    state = t.fit()
+    assert (state.stopped, state.best_loss, state.best_step, state.stale) == ("patience", 8.0, 10, 3)
+
+
+def test_validation_sees_the_average_and_moves_nothing():
+    seen = []
+
+    def validate(game):
+        seen.append(game)
+        return {"loss": 1.0}
+
+    with_validation, without = trainer(validate=validate, average=0.9), trainer(average=0.9)
+    for t in (with_validation, without):
+        torch.manual_seed(1)
+        t.fit()
+    assert all(game is with_validation.average.module for game in seen)
+    assert all(torch.equal(v, weights(without)[n]) for n, v in weights(with_validation).items())
+
+
+def test_a_loss_that_explodes_is_named_with_step_and_cause():
+    t = trainer(optimisation=Optimisation("sgd", 1e9, (0.9, 0.9)), schedule=Schedule())
+    with pytest.raises(Diverged, match=r"step \d+ \(epoch \d+\).*learning rate \(1e\+09\)"):
+        t.fit()
+
+
+def test_data_that_are_not_finite_are_blamed():
+    t = trainer()
+
+    class Broken:
+        steps_per_epoch = 5
+
+        def __len__(self):
+            return 96
+
+        def epoch(self, number, start=0):
+            for batch in t_batches.epoch(number, start):
+                yield batch._replace(x=torch.full_like(batch.x, math.nan))
+
+    t_batches, t.batches = t.batches, Broken()
+    with pytest.raises(Diverged, match=r"at step 0 .*the data holds NaN"):
+        t.fit()
+
+
+def test_clipping_bounds_the_gradient():
+    t = trainer(clip_norm=1e-3)
+    t.fit()
+    norm = torch.stack([p.grad.norm() for p in t.game.parameters()]).norm()
+    assert norm <= 1e-3 * 1.001
+
+
+def test_the_average_is_an_average():
+    linear = torch.nn.Linear(1, 1, bias=False)
+    average = Average(linear, 0.5)
+    start = linear.weight.item()
+    with torch.no_grad():
+        linear.weight.fill_(4.0)
+    average.update(1000)
+    assert average.module.weight.item() == pytest.approx(0.5 * start + 2.0)
+    average.update(0)  # young averages forget faster: (1 + 0) / (10 + 0)
+    assert average.module.weight.item() == pytest.approx(0.1 * (0.5 * start + 2.0) + 0.9 * 4.0)
+
+
+def test_schedules_rise_and_fall():
+    for shape, middle in (("constant", 1.0), ("linear", 0.5), ("cosine", 0.5)):
+        schedule = Schedule(shape, warmup=0.2)
+        assert schedule(0.0) == 0
+        assert schedule(0.1) == pytest.approx(0.5)
+        assert schedule(0.2) == pytest.approx(1)
+        assert schedule(0.6) == pytest.approx(middle)
+        assert schedule(1.0) == pytest.approx(1.0 if shape == "constant" else 0.0)
+
+
+def test_a_budget_wants_a_limit():
+    with pytest.raises(UsageError, match="epochs, steps or seconds"):
+        Budget()
+
+
+def test_weights_of_another_model_are_refused_by_name():
+    t = trainer()
+    tensors = t.tensors()
+    name = "game.model.encoder.net.layers.0.weight"
+    with pytest.raises(ZatlasError, match=r"encoder.net.layers.0.weight is \[3, 3\] where the model has"):
+        t.restore({**tensors, name: torch.zeros(3, 3)}, t.snapshot())
+    with pytest.raises(ZatlasError, match="is missing"):
+        t.restore({n: v for n, v in tensors.items() if n != name}, t.snapshot())
+
+
+def test_measuring_precision_changes_nothing():
+    t = trainer()
+    before, chance = weights(t), torch.get_rng_state()
+    batch = next(iter(t.batches.epoch(0)))
+    assert measure_precision(t.game, batch, CPU) in ("fp32", "bf16")
+    assert torch.equal(chance, torch.get_rng_state())
+    assert all(torch.equal(v, weights(t)[n]) for n, v in before.items())
+    assert all(p.grad is None for p in t.game.parameters())
+
+
+def test_a_device_that_is_not_there_is_refused():
+    assert choose_device("cpu") == CPU
+    with pytest.raises(UsageError, match="no device 'abacus'"):
+        choose_device("abacus")
+
+
+def test_bf16_trains_with_fp32_weights_and_densities():
+    t = trainer(steps=5, precision="bf16")
+    t.fit()
+    assert all(p.dtype == torch.float32 for p in t.game.parameters())
+    assert math.isfinite(t.state.seconds)
