@@ -1,0 +1,24 @@
+"""Arrays in, a matplotlib Figure out, and never a model: every picture that zatlas draws."""
+
+from zatlas.figures.latents import manifold, traversals
+from zatlas.figures.output import save, themed_svg
+from zatlas.figures.pictures import grid, pairs, progress
+from zatlas.figures.plots import curves, rates
+from zatlas.figures.scatter import scatter
+from zatlas.figures.tiles import png_uri, save_png, tile
+
+__all__ = [
+    "curves",
+    "grid",
+    "manifold",
+    "pairs",
+    "png_uri",
+    "progress",
+    "rates",
+    "save",
+    "save_png",
+    "scatter",
+    "themed_svg",
+    "tile",
+    "traversals",
+]

@@ -1,0 +1,278 @@
+"""From a run to its report: measures, walks, draws, and hands plain content to the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zatlas import figures
+from zatlas.experiment import Experiment
+from zatlas.files import write_bytes
+from zatlas.measure import evaluate_run
+from zatlas.report.page import File, Headline, Picture, Report, Section, Table, render
+
+Array = npt.NDArray[Any]
+SCATTER_ROWS = 10_000
+FILES = {
+    "run.json": "versions, command, seeds, device, times, result",
+    "config.toml": "the whole configuration; `zatlas train --config` on it repeats the run",
+    "metrics.jsonl": "the curves, one JSON object a line",
+    "evaluation.json": "the figures above, with estimator and standard error",
+    "checkpoints": "weights, optimiser and random states",
+    "snapshots": "samples from the same codes while training went on",
+}
+KINDS = {
+    "grey": "grey data: the cross-entropy of intensities, a loss and not a likelihood",
+    "static": "statically binarised data",
+    "dynamic": "dynamically binarised data",
+    "uint8": "8-bit data, discretised likelihood",
+    "real": "real-valued data",
+}
+NAMES = {"ae": "Autoencoder", "vae": "Variational autoencoder", "cvae": "Conditional variational autoencoder"}
+
+
+def write_report(experiment: Experiment, out: Path | None = None) -> Path:
+    """Writes the page of a run and returns its path.
+
+    Args:
+        experiment: an opened run with its data.
+        out: the HTML file; None: ``report/index.html`` in the run folder.
+
+    Raises:
+        ZatlasError: damaged metrics or snapshots, data that changed, or a disk that refuses.
+    """
+    path = out if out is not None else experiment.run.folder / "report" / "index.html"
+    write_bytes(path, render(describe(experiment)).encode())
+    return path
+
+
+def describe(experiment: Experiment) -> Report:
+    """All that the page shows."""
+    run, config = experiment.run, experiment.config
+    split = next(n for n in ("test", "validation", "train") if len(getattr(experiment.splits, n)))
+    measured = evaluate_run(experiment, split)
+    kind = f"{NAMES[config.model.kind]}, z = {config.model.latent_dim}"
+    sections = [
+        section
+        for section in (
+            _training(experiment),
+            _reconstructions(experiment, split),
+            _samples(experiment),
+            _latent_space(experiment, split, measured),
+            _data(experiment),
+        )
+        if section is not None
+    ]
+    record = run.record
+    return Report(
+        title=f"{kind}, on {experiment.source.name}",
+        summary=(
+            f"A {config.model.network} network of {record.get('parameters', 0):,} parameters, trained for "
+            f"{record['train_seconds']:.1f} s ({record['steps']:,} steps). Losses are nats per example on "
+            f"{KINDS[record['data_kind']]}."
+        ),
+        headlines=_headlines(experiment, measured),
+        sections=sections,
+        configuration=config.model_dump(exclude_none=True),
+        data={
+            "name": experiment.source.name,
+            "examples": len(experiment.source),
+            **{f"{name} rows": len(rows) for name, rows in experiment.splits._asdict().items()},
+            "shape": " × ".join(map(str, experiment.spec.shape)),
+            "values": experiment.spec.values,
+            "labels": len(experiment.spec.labels) or "none",
+            "fingerprint (sha256)": experiment.source.fingerprint(),
+            **experiment.source.about,
+        },
+        provenance={
+            key: record[key]
+            for key in (
+                *("command", "zatlas", "torch", "python", "system", "cores", "threads", "device", "precision"),
+                *("seed", "created", "finished", "status", "stopped", "train_seconds", "wall_seconds"),
+            )
+            if record.get(key) is not None
+        },
+        files=list(_files(run.folder)),
+    )
+
+
+def _headlines(experiment: Experiment, measured: dict[str, Any]) -> list[Headline]:
+    record, shown = experiment.run.record, []
+    figures_ = measured["figures"]
+    if "loss" not in figures_:
+        elbo = figures_["elbo"]
+        figures_ = {"loss": {**elbo, "value": -elbo["value"]}, **figures_}
+    for name in ("loss", "distortion", "rate"):
+        figure = figures_[name]
+        shown.append(
+            Headline(
+                f"{measured['split']} {name}" if name == "loss" else name,
+                figure["value"],
+                "nats",
+                figure["standard_error"],
+                f"{figure['estimator']}; {figure['count']:,} examples",
+            )
+        )
+    units = figures_["active_units"]
+    shown.append(
+        Headline(
+            "active units", f"{units['value']} of {experiment.config.model.latent_dim}", "", None, units["estimator"]
+        )
+    )
+    seconds = record["train_seconds"]
+    shown.append(Headline("training", round(seconds, 1), "s", note="time in training steps"))
+    if seconds and record.get("examples"):
+        shown.append(Headline("throughput", round(record["examples"] / seconds), "examples/s"))
+    return shown
+
+
+def _svg(figure: Any, alt: str, caption: str = "", title: str = "") -> Picture:
+    return Picture(figures.themed_svg(figure, alt=alt), alt=alt, caption=caption, title=title)
+
+
+def _training(experiment: Experiment) -> Section | None:
+    history = experiment.run.metrics()
+    if not history:
+        return None
+    why = {
+        "budget": "Training used its whole budget.",
+        "target": "Training stopped at the validation loss it was asked for.",
+        "patience": "Training stopped when the validation loss no longer improved; the best weights are used.",
+        "interrupted": "Training was interrupted and can be resumed.",
+    }.get(experiment.run.record.get("stopped") or "", "Training has not ended.")
+    beta = experiment.config.objective.beta
+    weighted = f"distortion + {beta:g} × rate" if beta != 1 else "distortion + rate"
+    text = (
+        f"{why} The loss is {weighted}: what is lost between an image and its reconstruction, plus what its code costs."
+    )
+    alt = "Curves of loss, distortion and rate over the training steps, for training and validation rows."
+    return Section("Training", text, [_svg(figures.curves(history), alt)])
+
+
+def _reconstructions(experiment: Experiment, split: str) -> Section | None:
+    if not experiment.spec.is_image:
+        return None
+    rows = experiment.spread(split, 40 if experiment.spec.shape[-1] <= 32 else 20)
+    x, _, pictures = experiment.reconstruct(rows)
+    figure = figures.pairs(experiment.displayable(x), experiment.displayable(pictures.mean))
+    alt = f"{len(rows)} {split} images, each above its reconstruction."
+    caption = f"{split.capitalize()} images the model never trained on." if split == "test" else f"{split} images."
+    return Section(
+        "Reconstructions", "Each image beside the mean that its code decodes to.", [_svg(figure, alt, caption)]
+    )
+
+
+def _samples(experiment: Experiment) -> Section | None:
+    if experiment.config.model.kind == "ae" or not experiment.spec.is_image:
+        return None
+    pictures = []
+    snapshots = experiment.run.snapshots()
+    if len(snapshots) >= 2:
+        last = snapshots[-1][0]
+        middle = min(snapshots, key=lambda snapshot: abs(snapshot[0] - last / 2))
+        chosen = [(snapshots[0], "start"), (middle, "half-way"), (snapshots[-1], "end")]
+        panels = [
+            (step, label, experiment.displayable(images / 255 if images.dtype == np.uint8 else images))
+            for (step, images), label in chosen
+        ]
+        alt = "Samples from the same codes at the start, half-way and at the end of training."
+        pictures.append(_svg(figures.progress(panels), alt, "The same codes, decoded as training went on."))
+    new, _ = experiment.sample(100 if experiment.spec.shape[-1] <= 32 else 49, seed=1)
+    alt = "New images: the decoder's mean at codes drawn from the prior."
+    pictures.append(
+        _svg(figures.grid(experiment.displayable(new.mean)), alt, "Means of p(x|z), z drawn from the prior.")
+    )
+    if experiment.run.record["data_kind"] in ("grey", "static", "dynamic"):
+        alt = "Bernoulli draws at the same codes: every pixel black or white."
+        pictures.append(_svg(figures.grid(new.draw), alt, "Bernoulli draws from p(x|z) at the same codes."))
+    return Section("Samples", "New examples: a code from the prior, and what the decoder makes of it.", pictures)
+
+
+def _latent_space(experiment: Experiment, split: str, measured: dict[str, Any]) -> Section:
+    latent_dim, spec = experiment.config.model.latent_dim, experiment.spec
+    codes = experiment.encode(experiment.spread(split, SCATTER_ROWS))
+    numbers = experiment.label_numbers(codes.y)
+    pictures = []
+    if latent_dim >= 2:
+        points, axes, how = _plane(codes.mean)
+        figure = figures.scatter(
+            points,
+            numbers,
+            spec.labels if spec.label_kind == "class" else None,
+            axis_labels=axes,
+            prior=latent_dim == 2 and experiment.config.model.kind != "ae",
+        )
+        alt = "Scatter of the codes of held-out examples" + (", coloured by label." if numbers is not None else ".")
+        pictures.append(_svg(figure, alt, f"Posterior means of {len(points):,} {split} examples{how}."))
+    rates = np.asarray(measured["unit_rates"])
+    if experiment.config.model.kind != "ae":
+        active = rates >= 0.01
+        alt = "Bars of the rate of every latent unit in nats."
+        pictures.append(_svg(figures.rates(rates, active), alt, "Nats that each unit carries; dead units are marked."))
+    pictures += _walks(experiment)
+    table = Table(["unit", "rate (nats)"], [[f"z{i + 1}", round(float(r), 3)] for i, r in enumerate(rates)][:50])
+    text = "Where the examples lie, what each unit carries, and what lies between them."
+    return Section("Latent space", text, pictures, [table] if latent_dim > 2 else [])
+
+
+def _plane(means: Array) -> tuple[Array, tuple[str, str], str]:
+    """Codes in two dimensions: themselves, or their two principal components."""
+    if means.shape[1] == 2:
+        return means, ("z₁", "z₂"), ""
+    centred = means - means.mean(0)
+    _, values, directions = np.linalg.svd(centred, full_matrices=False)
+    share = values[:2] ** 2 / max(float((values**2).sum()), 1e-12)
+    names = (f"component 1 ({share[0]:.0%})", f"component 2 ({share[1]:.0%})")
+    return centred @ directions[:2].T, names, ", projected on the two principal components of the codes"
+
+
+def _walks(experiment: Experiment) -> list[Picture]:
+    spec, latent_dim = experiment.spec, experiment.config.model.latent_dim
+    if not spec.is_image:
+        return []
+    pictures = []
+    conditional = experiment.config.model.kind == "cvae"
+    labels = spec.labels[: 10 if spec.label_kind == "class" else 0] if conditional else (None,)
+    small = spec.shape[-1] <= 32
+    if latent_dim == 2:
+        n = (12 if small else 8) if conditional else (24 if small else 12)
+        for label in labels:
+            grid, _ = experiment.manifold(n=n, span=2.0, spacing="even", label=label)
+            shown = experiment.displayable(grid.images.reshape(n * n, *spec.shape)).reshape(grid.images.shape)
+            of = f" with label {label}" if label is not None else ""
+            alt = f"A grid of decoded images over the latent square from -2 to 2{of}."
+            pictures.append(
+                _svg(figures.manifold(shown, grid.ticks, title=label), alt, f"The latent plane decoded{of}.")
+            )
+    else:
+        walk, rates = experiment.traverse(label=labels[0])
+        shown = experiment.displayable(walk.images.reshape(-1, *spec.shape)).reshape(walk.images.shape)
+        names = [f"z{u + 1}" for u in walk.units]
+        alt = "Traversals: a row for each latent unit, moved from low to high while the others stay."
+        caption = f"The {len(names)} units of highest rate, each moved by itself; values above, nats at the left."
+        pictures.append(_svg(figures.traversals(shown, names, walk.values, rates), alt, caption))
+    return pictures
+
+
+def _data(experiment: Experiment) -> Section | None:
+    if not experiment.spec.is_image:
+        return None
+    rows = experiment.spread("train", 40)
+    x = np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])
+    alt = f"{len(rows)} training images of {experiment.source.name}."
+    return Section(
+        "Data", "Training examples as the model sees them.", [_svg(figures.grid(experiment.displayable(x)), alt)]
+    )
+
+
+def _files(folder: Path) -> Iterator[File]:
+    for name, what in FILES.items():
+        path = folder / name
+        if path.is_file():
+            yield File(name, path.stat().st_size, what)
+        elif path.is_dir():
+            yield File(f"{name}/", sum(p.stat().st_size for p in path.rglob("*") if p.is_file()), what)
