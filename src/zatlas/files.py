@@ -21,6 +21,8 @@ MENDS = {
     errno.EACCES: "permission is missing: choose a folder that can be written",
     errno.EPERM: "permission is missing: choose a folder that can be written",
     errno.ENOTDIR: "a file stands where a folder is wanted: choose another name",
+    errno.EEXIST: "a file stands where a folder is wanted: choose another name",
+    errno.EISDIR: "a folder stands where a file is wanted: choose another name",
 }
 
 
@@ -57,11 +59,35 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     with writing(path):
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe or a device is not to be replaced
+            path.write_bytes(content)
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with beside.open("wb") as handle:
                 handle.write(content)
                 handle.flush()
+                os.fsync(handle.fileno())
+            beside.replace(path)
+            sync_folder(path.parent)
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a name beside ``path`` for a library that writes files itself; what it wrote takes the place of ``path``.
+
+    Raises:
+        ZatlasError: it could not be written; what stood at ``path`` before stands there still.
+    """
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            with beside.open("rb+") as handle:  # Windows syncs no "rb"
                 os.fsync(handle.fileno())
             beside.replace(path)
             sync_folder(path.parent)

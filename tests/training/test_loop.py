@@ -12,7 +12,7 @@ from zatlas.data import ArraySource, Batches
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.recipes import build_game
 from zatlas.training import Average, Budget, Diverged, Optimisation, Schedule, Trainer, Watcher
-from zatlas.training.precision import choose_device, measure_precision
+from zatlas.training.precision import choose_device, measure, using_threads
 
 CPU = torch.device("cpu")
 
@@ -206,11 +206,16 @@ def test_weights_of_another_model_are_refused_by_name():
         t.restore({n: v for n, v in tensors.items() if n != name}, t.snapshot())
 
 
-def test_measuring_precision_changes_nothing():
+def test_measuring_changes_nothing():
     t = trainer()
     before, chance = weights(t), torch.get_rng_state()
     batch = next(iter(t.batches.epoch(0)))
-    assert measure_precision(t.game, batch, CPU) in ("fp32", "bf16")
+    with using_threads(2):
+        precision, threads = measure(t.game, batch, CPU)
+        assert torch.get_num_threads() == 2
+    assert precision in ("fp32", "bf16")
+    assert threads in (1, 2)
+    assert measure(t.game, batch, CPU, precision="bf16", threads=3) == ("bf16", 3)
     assert torch.equal(chance, torch.get_rng_state())
     assert all(torch.equal(v, weights(t)[n]) for n, v in before.items())
     assert all(p.grad is None for p in t.game.parameters())
@@ -227,3 +232,11 @@ def test_bf16_trains_with_fp32_weights_and_densities():
     t.fit()
     assert all(p.dtype == torch.float32 for p in t.game.parameters())
     assert math.isfinite(t.state.seconds)
+
+
+def test_weight_decay_spares_biases_and_offsets():
+    t = trainer(optimisation=Optimisation("adamw", 1e-3, (0.9, 0.95), weight_decay=0.5))
+    groups = t.optimizers["model"].param_groups
+    decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
+    for name, parameter in t.game.named_parameters():
+        assert (id(parameter) in decayed) is name.endswith("weight"), name

@@ -5,8 +5,20 @@ from zatlas.data.batches import Batches
 from zatlas.data.catalog import catalog
 from zatlas.data.describe import describe
 from zatlas.data.fetch import fetch
-from zatlas.data.opening import open_source
+from zatlas.data.opening import located, open_source
 from zatlas.data.source import Rows, Source, Splits
 from zatlas.data.splits import split
 
-__all__ = ["ArraySource", "Batches", "Rows", "Source", "Splits", "catalog", "describe", "fetch", "open_source", "split"]
+__all__ = [
+    "ArraySource",
+    "Batches",
+    "Rows",
+    "Source",
+    "Splits",
+    "catalog",
+    "describe",
+    "fetch",
+    "located",
+    "open_source",
+    "split",
+]

@@ -62,6 +62,13 @@ def open_source(
     raise UsageError(f"there is no data called {text!r}; {nearest(text.partition(':')[0], names())}")
 
 
+def located(text: str) -> str:
+    """What finds the same data or label file from any folder: the absolute path of a path, any other word as it is."""
+    path = Path(text).expanduser()
+    explicit = "/" in text or "\\" in text or bool(path.suffix)
+    return str(path.resolve()) if path.exists() and (explicit or text not in names()) else text
+
+
 def _open_name(text: str, labels: str | None, geometry: Geometry) -> Source | None:
     """The source of that name, or None where there is none."""
     name, colon, count = text.partition(":")

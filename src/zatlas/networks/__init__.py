@@ -18,7 +18,7 @@ from zatlas.networks.likelihood import (
     LogisticLikelihood,
     PerValueGaussianLikelihood,
 )
-from zatlas.networks.mlp import MLPDecoder, MLPEncoder
+from zatlas.networks.mlp import MLPDecoder, MLPEncoder, SineFeatures
 
 __all__ = [
     "BernoulliLikelihood",
@@ -37,6 +37,7 @@ __all__ = [
     "MLPEncoder",
     "PerValueGaussianLikelihood",
     "PointEncoder",
+    "SineFeatures",
     "StandardNormal",
     "Standardise",
 ]

@@ -34,16 +34,22 @@ class GaussianEncoder(nn.Module):
     Args:
         net: ``(x, y) -> [B, 2 D]``.
         standardise: applied to x first.
+        log_variance: added to the network's, so where an untrained posterior starts. As wide as the prior (0), the
+            codes of different x cannot be told apart at first, and the decoder may learn to ignore them.
     """
 
-    def __init__(self, net: nn.Module, standardise: nn.Module | None = None) -> None:
+    def __init__(self, net: nn.Module, standardise: nn.Module | None = None, log_variance: float = 0.0) -> None:
         super().__init__()
         self.net = net
         self.standardise = standardise or nn.Identity()
+        self.start = log_variance
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> DiagonalGaussian:
         mean, log_variance = self.net(self.standardise(x), y).float().chunk(2, -1)
-        return DiagonalGaussian(mean, log_variance)
+        if self.start:
+            log_variance = log_variance + self.start
+        # no posterior is e^10 times wider than the prior: without the lid one wild step overflows exp and ends in NaN
+        return DiagonalGaussian(mean, log_variance.clamp_max(10))
 
 
 class PointEncoder(nn.Module):
@@ -77,13 +83,15 @@ class Decoder(nn.Module):
         else:
             start = likelihood.link(mean)
             rest = [torch.zeros_like(start)] * (likelihood.per_value - 1)
-            self.offset = nn.Parameter(torch.cat([start, *rest], 0))
+            parameters = torch.cat([start, *rest], 0)
+            self.shape = parameters.shape
+            self.offset = nn.Parameter(parameters.flatten())  # flat as every bias is, so that no weight decay takes it
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Distribution:
         if y is not None:
             y = y.expand(*z.shape[:-1], y.shape[-1])
         parameters = self.net(z, y)
-        return self.likelihood(parameters if self.offset is None else parameters + self.offset)
+        return self.likelihood(parameters if self.offset is None else parameters + self.offset.view(self.shape))
 
 
 class StandardNormal(nn.Module):

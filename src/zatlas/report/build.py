@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas import figures
-from zatlas.experiment import Experiment
 from zatlas.files import write_bytes
 from zatlas.measure import evaluate_run
+from zatlas.opened import Experiment
 from zatlas.report.page import File, Headline, Picture, Report, Section, Table, render
 
 Array = npt.NDArray[Any]
 SCATTER_ROWS = 10_000
+FEW = 1000  # a scatter of fewer test examples says little, so all splits are shown
 FILES = {
     "run.json": "versions, command, seeds, device, times, result",
     "config.toml": "the whole configuration; `zatlas train --config` on it repeats the run",
@@ -53,7 +54,7 @@ def write_report(experiment: Experiment, out: Path | None = None) -> Path:
 def describe(experiment: Experiment) -> Report:
     """All that the page shows."""
     run, config = experiment.run, experiment.config
-    split = next(n for n in ("test", "validation", "train") if len(getattr(experiment.splits, n)))
+    split = experiment.held_out()
     measured = evaluate_run(experiment, split)
     kind = f"{NAMES[config.model.kind]}, z = {config.model.latent_dim}"
     sections = [
@@ -194,7 +195,8 @@ def _samples(experiment: Experiment) -> Section | None:
 
 def _latent_space(experiment: Experiment, split: str, measured: dict[str, Any]) -> Section:
     latent_dim, spec = experiment.config.model.latent_dim, experiment.spec
-    codes = experiment.encode(experiment.spread(split, SCATTER_ROWS))
+    shown = split if len(experiment.rows(split)) >= FEW else "all"
+    codes = experiment.encode(experiment.spread(shown, SCATTER_ROWS))
     numbers = experiment.label_numbers(codes.y)
     pictures = []
     if latent_dim >= 2:
@@ -206,8 +208,9 @@ def _latent_space(experiment: Experiment, split: str, measured: dict[str, Any]) 
             axis_labels=axes,
             prior=latent_dim == 2 and experiment.config.model.kind != "ae",
         )
-        alt = "Scatter of the codes of held-out examples" + (", coloured by label." if numbers is not None else ".")
-        pictures.append(_svg(figure, alt, f"Posterior means of {len(points):,} {split} examples{how}."))
+        alt = "Scatter of the codes of examples" + (", coloured by label." if numbers is not None else ".")
+        of = f"{shown} examples" if shown != "all" else "examples of all splits"
+        pictures.append(_svg(figure, alt, f"Posterior means of {len(points):,} {of}{how}."))
     rates = np.asarray(measured["unit_rates"])
     if experiment.config.model.kind != "ae":
         active = rates >= 0.01
@@ -231,31 +234,45 @@ def _plane(means: Array) -> tuple[Array, tuple[str, str], str]:
 
 
 def _walks(experiment: Experiment) -> list[Picture]:
-    spec, latent_dim = experiment.spec, experiment.config.model.latent_dim
+    spec = experiment.spec
     if not spec.is_image:
         return []
-    pictures = []
-    conditional = experiment.config.model.kind == "cvae"
-    labels = spec.labels[: 10 if spec.label_kind == "class" else 0] if conditional else (None,)
-    small = spec.shape[-1] <= 32
-    if latent_dim == 2:
-        n = (12 if small else 8) if conditional else (24 if small else 12)
-        for label in labels:
-            grid, _ = experiment.manifold(n=n, span=2.0, spacing="even", label=label)
-            shown = experiment.displayable(grid.images.reshape(n * n, *spec.shape)).reshape(grid.images.shape)
-            of = f" with label {label}" if label is not None else ""
-            alt = f"A grid of decoded images over the latent square from -2 to 2{of}."
-            pictures.append(
-                _svg(figures.manifold(shown, grid.ticks, title=label), alt, f"The latent plane decoded{of}.")
-            )
-    else:
-        walk, rates = experiment.traverse(label=labels[0])
-        shown = experiment.displayable(walk.images.reshape(-1, *spec.shape)).reshape(walk.images.shape)
-        names = [f"z{u + 1}" for u in walk.units]
-        alt = "Traversals: a row for each latent unit, moved from low to high while the others stay."
-        caption = f"The {len(names)} units of highest rate, each moved by itself; values above, nats at the left."
-        pictures.append(_svg(figures.traversals(shown, names, walk.values, rates), alt, caption))
-    return pictures
+    classes = spec.labels[:10] if experiment.config.model.kind == "cvae" and spec.label_kind == "class" else ()
+    pictures = [_styles(experiment, classes)] if classes else []
+    if experiment.config.model.latent_dim != 2:
+        return [*pictures, _traversals(experiment, classes[0] if classes else None)]
+    return pictures + [_manifold(experiment, label) for label in classes or (None,)]
+
+
+def _styles(experiment: Experiment, classes: tuple[str, ...]) -> Picture:
+    """A row for each class, the same codes in every row: what the label changes and what the code keeps."""
+    n = 12
+    z = experiment.sample(n, label=classes[0], seed=2)[0].z
+    rows = np.concatenate([experiment.decode(z, experiment.labels_for(n, label)).mean for label in classes])
+    figure = figures.grid(experiment.displayable(rows), columns=n, row_labels=list(classes))
+    alt = "A row of decoded images for each class; every column keeps one code."
+    return _svg(figure, alt, "Each column is one code, decoded with every label: the label says what, the code how.")
+
+
+def _manifold(experiment: Experiment, label: str | None) -> Picture:
+    small = experiment.spec.shape[-1] <= 32
+    n = (10 if small else 6) if label is not None else (24 if small else 12)
+    grid, _ = experiment.manifold(n=n, span=2.0, spacing="even", label=label)
+    shown = experiment.displayable(grid.images.reshape(n * n, *experiment.spec.shape)).reshape(grid.images.shape)
+    of = f" with label {label}" if label is not None else ""
+    alt = f"A grid of decoded images over the latent square from -2 to 2{of}."
+    # one a class: small, so that several stand side by side
+    scale = max(1, 280 // (n * experiment.spec.shape[-1])) if label is not None else None
+    return _svg(figures.manifold(shown, grid.ticks, scale=scale), alt, f"The latent plane decoded{of}.")
+
+
+def _traversals(experiment: Experiment, label: str | None) -> Picture:
+    walk, rates = experiment.traverse(label=label)
+    shown = experiment.displayable(walk.images.reshape(-1, *experiment.spec.shape)).reshape(walk.images.shape)
+    names = [f"z{u + 1}" for u in walk.units]
+    alt = "Traversals: a row for each latent unit, moved from low to high while the others stay."
+    caption = f"The {len(names)} units of highest rate, each moved by itself; values above, nats at the left."
+    return _svg(figures.traversals(shown, names, walk.values, rates), alt, caption)
 
 
 def _data(experiment: Experiment) -> Section | None:

@@ -5,7 +5,7 @@ from zatlas.training.budget import Budget, Schedule
 from zatlas.training.game import Game
 from zatlas.training.loop import Diverged, State, Trainer, Watcher, load_module
 from zatlas.training.optimisation import Optimisation
-from zatlas.training.precision import Precision, autocast, choose_device, measure_precision
+from zatlas.training.precision import Precision, autocast, choose_device, measure, using_threads
 
 __all__ = [
     "Average",
@@ -21,5 +21,6 @@ __all__ = [
     "autocast",
     "choose_device",
     "load_module",
-    "measure_precision",
+    "measure",
+    "using_threads",
 ]

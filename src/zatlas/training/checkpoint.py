@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +38,29 @@ def save(folder: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> No
     # clones: safetensors refuses tensors that share memory, as standardisation does between encoder and decoder
     content = serialise({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()})
     shutil.rmtree(beside, ignore_errors=True)
+    record = {**record, "sha256": hashlib.sha256(content).hexdigest()}
     try:
         write_bytes(beside / TENSORS, content)
-        write_json(beside / STATE, {**record, "sha256": hashlib.sha256(content).hexdigest()})
+        write_json(beside / STATE, {**record, "record_sha256": _seal(record)})
         with writing(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             beside.replace(folder)
             sync_folder(folder.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _seal(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def remove(folder: Path) -> None:
+    """Removes a checkpoint: it is out of sight at once, so that a kill on the way leaves no half of one."""
+    beside = folder.with_name(f".{folder.name}.old.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    with suppress(OSError):
+        folder.replace(beside)
+    shutil.rmtree(beside, ignore_errors=True)
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -54,6 +70,9 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ZatlasError: a file is missing, cut short or altered; the file is named.
     """
     record = read_json(folder / STATE, "the checkpoint's record")
+    seal = record.pop("record_sha256", None)
+    if seal != _seal(record):
+        raise ZatlasError(f"the checkpoint's record {folder / STATE} is damaged: its checksum is not the one recorded.")
     path = folder / TENSORS
     try:
         if sha256(path) != record.get("sha256"):

@@ -18,7 +18,7 @@ from zatlas.training.checkpoint import rng_state, set_rng_state
 from zatlas.training.game import Game
 from zatlas.training.interrupt import interruptible
 from zatlas.training.optimisation import Optimisation
-from zatlas.training.precision import Precision, autocast
+from zatlas.training.precision import Precision, autocast, using_threads
 from zatlas.types import Batch, Terms
 
 LOG_POINTS = 200  # lines of training metrics over the whole budget: a curve needs no more
@@ -73,6 +73,7 @@ class Trainer:
         optimisation: makes each player's optimiser.
         schedule: the learning rate's factor over the budget.
         device: where the tensors live.
+        threads: of torch's operators while training; None: as they are.
         precision: of the networks; parameters, densities and optimiser are float32.
         clip_norm: largest norm of a player's gradient; None: no limit.
         average: decay of the average of the weights; 0: none.
@@ -92,6 +93,7 @@ class Trainer:
         optimisation: Optimisation,
         schedule: Schedule,
         device: torch.device,
+        threads: int | None = None,
         precision: Precision = "fp32",
         clip_norm: float | None = None,
         average: float = 0.0,
@@ -102,7 +104,8 @@ class Trainer:
         watchers: Sequence[Watcher] = (),
     ) -> None:
         self.game, self.batches, self.budget, self.schedule = game, batches, budget, schedule
-        self.device, self.precision, self.clip_norm = device, precision, clip_norm
+        self.device, self.threads = device, threads
+        self.precision, self.clip_norm = precision, clip_norm
         self.owned = {player: game.owned(player) for player in game.players}
         self.optimizers = {player: optimisation(self.owned[player]) for player in game.players}
         self.base_rate = optimisation.learning_rate
@@ -131,16 +134,15 @@ class Trainer:
         Raises:
             Diverged: a loss or gradient became NaN or infinite; the message says where and what to change.
         """
-        self.state.stopped = None
+        self.state.stopped = self._enough()
         self._tell("started")
-        with interruptible() as interrupted:
-            while not self._epoch(interrupted):
-                pass
+        with using_threads(self.threads), interruptible() as interrupted:
+            while self.state.stopped is None:
+                self._epoch(interrupted)
         self._tell("finished")
         return self.state
 
-    def _epoch(self, interrupted: Callable[[], bool]) -> bool:
-        """Trains to the end of the epoch; True where training ended with it."""
+    def _epoch(self, interrupted: Callable[[], bool]) -> None:
         state = self.state
         mark = time.perf_counter()
         for batch in self.batches.epoch(state.epoch, start=state.position):
@@ -159,11 +161,10 @@ class Trainer:
             if interrupted():
                 state.stopped = "interrupted"
             if state.stopped:
-                return True
+                return
             mark = time.perf_counter()
         if self.progress >= 1:
             state.stopped = "budget"
-        return state.stopped is not None
 
     def _step(self, batch: Batch, progress: float) -> None:
         factor = self.schedule(progress)
@@ -235,11 +236,15 @@ class Trainer:
             state.best_loss, state.best_step, state.stale = loss, state.step, 0
         else:
             state.stale += 1
-        if self.target_loss is not None and loss <= self.target_loss:
-            state.stopped = "target"
-        elif self.patience is not None and state.stale >= self.patience:
-            state.stopped = "patience"
+        state.stopped = self._enough()
         self._tell("validated", improved)
+
+    def _enough(self) -> str | None:
+        """Why validation has seen enough, from the state alone: a run killed right after knows it still."""
+        best = self.state.best_loss
+        if self.target_loss is not None and best is not None and best <= self.target_loss:
+            return "target"
+        return "patience" if self.patience is not None and self.state.stale >= self.patience else None
 
     def _diverged(self, what: str, terms: Terms, batch: Batch) -> Diverged:
         if not torch.isfinite(batch.x).all():
@@ -289,7 +294,7 @@ class Trainer:
             slots: dict[int, dict[str, Tensor]] = {}
             for name, value in part(f"optimizer.{player}.").items():
                 index, slot = name.split(".", 1)
-                slots.setdefault(int(index), {})[slot] = value
+                slots.setdefault(int(index), {})[slot] = value.clone()  # the optimiser changes its state in place
             optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
         snapshot = dict(snapshot)
         self._sums = {n: torch.tensor(v, device=self.device) for n, v in snapshot.pop("sums").items()}

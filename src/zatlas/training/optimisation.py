@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """An optimiser and its numbers; the learning rate is the highest that the schedule reaches."""
+    """An optimiser and its numbers; the learning rate is the highest that the schedule reaches.
+
+    Weight decay shrinks matrices and kernels alone: a bias, an offset or a learned sigma has no reason to be small.
+    """
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     learning_rate: float = 1e-3
@@ -20,9 +22,13 @@ class Optimisation:
     weight_decay: float = 0.0
 
     def __call__(self, parameters: list[nn.Parameter]) -> Optimizer:
-        decay = self.weight_decay
+        groups = [
+            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
         if self.optimizer == "sgd":
-            return SGD(parameters, lr=self.learning_rate, momentum=self.betas[0], weight_decay=decay, foreach=True)
+            return SGD(groups, lr=self.learning_rate, momentum=self.betas[0], foreach=True)
         kind = AdamW if self.optimizer == "adamw" else Adam
-        fused = all(p.device.type in ("cpu", "cuda", "mps") and torch.is_floating_point(p) for p in parameters)
-        return kind(parameters, lr=self.learning_rate, betas=self.betas, weight_decay=decay, fused=fused)
+        fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
+        return kind(groups, lr=self.learning_rate, betas=self.betas, fused=fused)

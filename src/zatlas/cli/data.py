@@ -1,0 +1,91 @@
+"""zatlas data list | info | fetch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zatlas.cli.train import Json
+
+app = typer.Typer(help="What data there are, and facts about some.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """Every name that can stand for DATA, and where it is."""
+    from rich.table import Table
+
+    from zatlas.cli.console import console, print_json
+    from zatlas.data import catalog
+
+    records = catalog()
+    if json:
+        print_json({"data": records})
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in ("name", "where", "about"):
+        table.add_column(column, no_wrap=column != "about")
+    for record in records:
+        table.add_row(record["name"], record["where"], record["about"])
+    console.print(table)
+
+
+@app.command()
+def info(
+    source: Annotated[str, typer.Argument(metavar="DATA", help="A name or a path.")],
+    labels: Annotated[str | None, typer.Option(help="Key, column or file of the labels.")] = None,
+    resize: Annotated[str | None, typer.Option(help="Pixels: 64 or 64x48.")] = None,
+    crop: Annotated[str | None, typer.Option(help="Pixels: 64 or 64x48.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 grey, 3 RGB.")] = None,
+    json: Json = False,
+) -> None:
+    """Size, shape, values, labels with their counts, factors, fingerprint."""
+    from rich.table import Table
+
+    from zatlas.cli.console import console, print_json
+    from zatlas.cli.train import size
+    from zatlas.data import describe, open_source
+
+    opened = open_source(
+        source, labels=labels, resize=size("--resize", resize), crop=size("--crop", crop), channels=channels
+    )
+    facts = describe(opened)
+    if json:
+        print_json(facts)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), _plain(value))
+    console.print(table)
+
+
+def _plain(value: object) -> str:
+    match value:
+        case dict():
+            shown = [f"{key}: {_plain(inner)}" for key, inner in list(value.items())[:24]]
+            return "\n".join([*shown, *([f"… {len(value) - 24} more"] if len(value) > 24 else [])])
+        case list() | tuple():
+            return " × ".join(map(str, value)) if all(isinstance(v, int) for v in value) else ", ".join(map(str, value))
+        case float():
+            return f"{value:.4g}"
+        case None:
+            return "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="A name that `zatlas data list` says is to fetch.")], json: Json = False
+) -> None:
+    """Fetch a published data set into $ZATLAS_DATA, checksums verified."""
+    from zatlas.cli.console import print_json, say
+    from zatlas.data import fetch as get
+
+    folder = get(name)
+    if json:
+        print_json({"name": name, "folder": str(folder)})
+    else:
+        say(f"{name} is in {folder}")

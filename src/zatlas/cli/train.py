@@ -1,0 +1,274 @@
+"""Commands that make a run and tell about it: train, evaluate, report, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zatlas.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+RunPath = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN", show_default=False)]
+Split = Annotated[
+    str | None, typer.Option(help="train, validation, test or all. (default: test, or what there is of it)")
+]
+DataPath = Annotated[str | None, typer.Option("--data", help="Other data than the run's own: a name or a path.")]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+MODEL, DATA, STOP, HOW = "Model", "Data", "When to stop (the first that is met)", "How"
+
+
+def _option(panel: str, text: str, *names: str) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
+
+
+def train(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="DATA", help="A name (digits, mnist, sprites, …) or a path (folder, .npz, .npy, IDX)."),
+    ] = None,
+    model: Annotated[str | None, _option(MODEL, "vae, cvae (labels as condition) or ae. (default: vae)")] = None,
+    latent_dim: Annotated[
+        int | None, _option(MODEL, "Number of latent units. (default: 2)", "--latent-dim", "-z")
+    ] = None,
+    beta: Annotated[float | None, _option(MODEL, "Weight of the rate. (default: 1)")] = None,
+    network: Annotated[str | None, _option(MODEL, "mlp, conv, course-conv or course-mlp. (default: mlp)")] = None,
+    scale: Annotated[str | None, _option(MODEL, "xs, s, m or l. (default: s)", "--size")] = None,
+    likelihood: Annotated[
+        str | None,
+        _option(MODEL, "bernoulli, gaussian, gaussian-learned, gaussian-per-pixel or logistic. (default: by the data)"),
+    ] = None,
+    binarise: Annotated[str | None, _option(DATA, "none, static or dynamic. (default: none)")] = None,
+    labels: Annotated[str | None, _option(DATA, "Key, column or file of the labels.")] = None,
+    resize: Annotated[str | None, _option(DATA, "Pixels: 64 (shorter side) or 64x48 (height x width).")] = None,
+    crop: Annotated[str | None, _option(DATA, "Pixels cut from the centre: 64 or 64x48.")] = None,
+    channels: Annotated[int | None, _option(DATA, "1 grey, 3 RGB. (default: as the images are)")] = None,
+    epochs: Annotated[int | None, _option(STOP, "Passes over the training rows.")] = None,
+    steps: Annotated[int | None, _option(STOP, "Optimiser steps.")] = None,
+    seconds: Annotated[float | None, _option(STOP, "Seconds of training steps.")] = None,
+    target_loss: Annotated[float | None, _option(STOP, "Validation loss in nats.")] = None,
+    patience: Annotated[int | None, _option(STOP, "Validations without a better loss.")] = None,
+    preset: Annotated[
+        str | None, _option(HOW, "A named bundle of values (course-vae, course-cvae); options override.")
+    ] = None,
+    batch_size: Annotated[int | None, _option(HOW, "Examples a step. (default: 128)")] = None,
+    learning_rate: Annotated[float | None, _option(HOW, "Highest learning rate.", "--learning-rate", "--lr")] = None,
+    seed: Annotated[int | None, _option(HOW, "Of weights, order and draws. (default: 0)")] = None,
+    device: Annotated[str | None, _option(HOW, "auto, cpu, cuda or mps. (default: auto)")] = None,
+    precision: Annotated[str | None, _option(HOW, "auto (measured), fp32 or bf16. (default: auto)")] = None,
+    out: Annotated[Path | None, _option(HOW, "Run folder. (default: a new one under runs/)", "--out", "-o")] = None,
+    config: Annotated[Path | None, _option(HOW, "A config.toml, such as a run's own: repeats that run.")] = None,
+    set_: Annotated[list[str] | None, _option(HOW, "Any value: --set section.key=value; repeat it.", "--set")] = None,
+    resume: Annotated[Path | None, _option(HOW, "Go on with this run; limits may be given anew.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=HOW)] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=HOW)] = False,
+) -> None:
+    """Train a model on DATA into a run folder.
+
+    zatlas train digits  ·  zatlas train mnist -z 16 --seconds 30  ·  zatlas train photos/ --resize 64 --network conv
+    """
+    from zatlas import experiment
+    from zatlas.cli.console import TrainingProgress, say
+    from zatlas.config import make_config, parse_set, read_toml
+    from zatlas.config import preset as named_preset
+
+    sections = {
+        "data": {
+            "source": source,
+            "binarise": binarise,
+            "labels": labels,
+            "resize": size("--resize", resize),
+            "crop": size("--crop", crop),
+            "channels": channels,
+        },
+        "model": {"kind": model, "latent_dim": latent_dim, "network": network, "size": scale, "likelihood": likelihood},
+        "objective": {"beta": beta},
+        "training": {
+            "epochs": epochs,
+            "steps": steps,
+            "seconds": seconds,
+            "target_loss": target_loss,
+            "patience": patience,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "seed": seed,
+            "device": device,
+            "precision": precision,
+        },
+    }
+    given = {s: {k: v for k, v in values.items() if v is not None} for s, values in sections.items()}
+    given = {s: values for s, values in given.items() if values}
+    progress = TrainingProgress(quiet)
+    tell = (lambda sentence: None) if quiet else say
+    try:
+        if resume is not None:
+            changes = _limits(given, preset, config, out, set_)
+            done = experiment.resume(resume, changes=changes, data=source, watchers=[progress], say=tell)
+        else:
+            layers: list[tuple[str, Any]] = []
+            if preset is not None:
+                layers.append((f"preset {preset}", named_preset(preset)))
+            if config is not None:
+                layers.append((str(config), read_toml(config)))
+            layers.append(("the options", given))
+            for assignment in set_ or []:
+                layers.append((f"--set {assignment}", parse_set([assignment])))
+            merged = make_config(*_limits_replace(layers))
+            if not merged.data.source:
+                raise UsageError("say what to train on: zatlas train digits, or a folder of images, an .npz, ….")
+            done = experiment.train(merged, out=out, watchers=[progress], say=tell)
+    finally:
+        progress.close()
+    _conclude(done, json, quiet)
+
+
+LIMITS = ("epochs", "steps", "seconds")
+
+
+def _limits_replace(layers: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """A limit given later replaces the limits of earlier layers: `--preset course-vae --epochs 1` means one epoch,
+    and `--seconds 5` over a preset of ten epochs means five seconds."""
+    cleaned: list[tuple[str, Any]] = []
+    for where, values in layers:
+        training = values.get("training")
+        if isinstance(training, dict) and any(limit in training for limit in LIMITS):
+            cleaned = [
+                (
+                    w,
+                    {**v, "training": {k: x for k, x in v["training"].items() if k not in LIMITS}}
+                    if isinstance(v.get("training"), dict)
+                    else v,
+                )
+                if w != "the options" and not w.startswith("--set")
+                else (w, v)
+                for w, v in cleaned
+            ]
+        cleaned.append((where, values))
+    return cleaned
+
+
+def _limits(
+    given: dict[str, dict[str, Any]], preset: str | None, config: Path | None, out: Path | None, set_: list[str] | None
+) -> dict[str, Any]:
+    """What may be given with --resume."""
+    allowed = {"epochs", "steps", "seconds", "target_loss", "patience"}
+    training = given.get("training", {})
+    others = [
+        name for name, value in (("--preset", preset), ("--config", config), ("--out", out), ("--set", set_)) if value
+    ]
+    others += [
+        "--" + {"kind": "model", "size": "size"}.get(k, k).replace("_", "-")
+        for s, values in given.items()
+        for k in values
+        if not (s == "training" and k in allowed) and (s, k) != ("data", "source")
+    ]
+    if others:
+        raise UsageError(
+            f"--resume goes on with the run as it was made, so {others[0]} cannot be given; "
+            "only limits can (--epochs, --steps, --seconds, --target-loss, --patience), and DATA where it was moved."
+        )
+    if any(limit in training for limit in LIMITS):
+        return dict.fromkeys(LIMITS) | training
+    return training
+
+
+def size(option: str, text: str | None) -> Any:
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"{option} wants pixels, as 64 or 64x48, and {text!r} is not that.")
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
+
+
+def _conclude(done: Any, json: bool, quiet: bool) -> None:
+    from zatlas.cli.console import print_json, say
+
+    record = done.run.record
+    seconds, steps = record["train_seconds"], record["steps"]
+    examples = record.get("examples", 0)
+    result = {name: value for name, value in record.get("result", {}).items() if name != "split"}
+    folder = str(done.run.folder)
+    if json:
+        print_json(
+            {
+                "run": folder,
+                "stopped": record.get("stopped"),
+                "train_seconds": round(seconds, 3),
+                "epochs": round(steps / record["steps_per_epoch"], 3),
+                "steps": steps,
+                "images_per_second": round(examples / seconds, 1) if seconds else None,
+                "test": result or None,
+            }
+        )
+    if record["status"] == "interrupted":
+        say(f"Interrupted at step {steps}; everything is saved. Go on with: zatlas train --resume {folder}")
+        raise typer.Exit(130)
+    if quiet:
+        return
+    split = record["result"]["split"]
+    terms = "  ".join(f"{name} {value:.2f}" for name, value in result.items())
+    say(f"{split}: {terms} (nats per example, {record['data_kind']} data)")
+    say(f"Trained {steps:,} steps in {seconds:.1f} s, {examples / max(seconds, 1e-9):,.0f} examples a second.")
+    say(f"Run: {folder}\nNext: zatlas report {folder}")
+
+
+def evaluate(
+    run: RunPath,
+    split: Split = None,
+    data: DataPath = None,
+    checkpoint: Annotated[str | None, typer.Option(help="last, best or step-00012345.")] = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Measure a run: ELBO, distortion, rate and active units, with standard errors."""
+    from zatlas.cli.console import console, counting, figures_table, print_json, say
+    from zatlas.measure import evaluate_run
+    from zatlas.opened import Experiment
+
+    experiment = Experiment(run, device=device or "auto", checkpoint=checkpoint, data=data, say=say)
+    with counting("evaluating", len(experiment.rows(split or experiment.held_out()))) as progress:
+        record = evaluate_run(experiment, split, progress)
+    if json:
+        print_json(record)
+        return
+    title = (
+        f"{run}  ·  step {record['step']:,}  ·  {record['split']} rows  ·  nats per example, {record['data_kind']} data"
+    )
+    console.print(figures_table(title, record["figures"]))
+    rates = "  ".join(f"z{unit + 1} {value:.2f}" for unit, value in enumerate(record["unit_rates"]))
+    say(f"rate per unit: {rates}")
+
+
+def report(
+    run: RunPath,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="HTML file. (default: RUN/report/index.html)")] = None,
+    data: DataPath = None,
+    checkpoint: Annotated[str | None, typer.Option(help="last, best or step-00012345.")] = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Write one self-contained HTML page about a run: curves, reconstructions, samples, latent space, provenance."""
+    from zatlas.cli.console import print_json, say
+    from zatlas.opened import Experiment
+    from zatlas.report import write_report
+
+    experiment = Experiment(run, device=device or "auto", checkpoint=checkpoint, data=data, say=say)
+    path = write_report(experiment, out)
+    if json:
+        print_json({"run": str(run), "report": str(path), "bytes": path.stat().st_size})
+    else:
+        say(f"Report: {path}")
+
+
+def doctor(json: Json = False) -> None:
+    """Say what this machine has: versions, devices, precisions and what they reach, folders, extras."""
+    from zatlas.cli.console import console, print_json
+    from zatlas.diagnosis import diagnose, table
+
+    facts = diagnose()
+    if json:
+        print_json(facts)
+    else:
+        console.print(table(facts))

@@ -1,0 +1,226 @@
+"""The whole configuration of a run: one validated record, one TOML file, ``--set section.key=value``.
+
+``zatlas train --config FILE`` on the file that a run saved repeats the run.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from zatlas.errors import UsageError, nearest
+
+Likelihood = Literal["auto", "bernoulli", "gaussian", "gaussian-learned", "gaussian-per-pixel", "logistic"]
+Network = Literal["mlp", "conv", "course-conv", "course-mlp"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Which data, and how it is shown to the model."""
+
+    source: str = ""
+    binarise: Literal["none", "static", "dynamic"] = "none"
+    validation: float = Field(0.05, ge=0, description="fraction of the training rows, or a count from 1 on")
+    test: float = Field(0.1, ge=0, description="fraction or count, where the data sets no test rows aside itself")
+    split_seed: int = Field(0, ge=0)
+    labels: str | None = Field(
+        None, description="key of the labels in an .npz, column of a hub data set, or a label file"
+    )
+    resize: int | tuple[int, int] | None = Field(
+        None, description="height and width in pixels; one number: the shorter side"
+    )
+    crop: int | tuple[int, int] | None = Field(None, description="height and width in pixels, cut from the centre")
+    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; None: what the images are")
+    resident: bool | None = Field(
+        None, description="keep all data in memory; None: when it fits a quarter of what is free"
+    )
+
+
+class ModelConfig(Section):
+    """Which model; each kind differs from the others by its parts only."""
+
+    kind: Literal["ae", "vae", "cvae"] = "vae"
+    latent_dim: int = Field(2, ge=1)
+    network: Network = "mlp"
+    size: Literal["xs", "s", "m", "l"] = "s"
+    likelihood: Likelihood = "auto"
+    sigma: float = Field(1.0, gt=0, description="standard deviation of the gaussian likelihood, in units of the data")
+    conditional_prior: bool = Field(False, description="cvae: learn p(z|y) instead of N(0, I)")
+
+
+class ObjectiveConfig(Section):
+    """What is minimised: distortion + beta * rate, in nats per example."""
+
+    beta: float = Field(1.0, gt=0)
+    beta_warmup_steps: int | None = Field(
+        None,
+        ge=0,
+        description="beta rises linearly from 0 over so many steps; None: 200 with more than two units, else 0",
+    )
+    capacity_nats: float | None = Field(
+        None, ge=0, description="final rate C of the capacity schedule; None: no capacity"
+    )
+    capacity_steps: int = Field(10_000, ge=1, description="steps over which C rises from 0")
+    gamma: float = Field(30.0, gt=0, description="weight of |rate - C|")
+
+
+class TrainingConfig(Section):
+    """How it is minimised, and when to stop: at the first of epochs, steps, seconds, target loss, patience."""
+
+    epochs: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1)
+    seconds: float | None = Field(None, gt=0)
+    target_loss: float | None = None
+    patience: int | None = Field(None, ge=1, description="stop after so many validations without a better loss")
+    batch_size: int = Field(128, ge=1)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(3e-3, gt=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    weight_decay: float = Field(0.1, ge=0, description="of matrices and kernels, not of biases")
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the budget over which the learning rate rises")
+    clip_norm: float = Field(200.0, ge=0, description="largest norm of the gradient; 0: no limit")
+    ema: float = Field(0.0, ge=0, lt=1, description="decay of the average of the weights; 0: none")
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int | None = Field(
+        None, ge=1, description="of torch's operators on the CPU; None: one or all, as measured"
+    )
+    device: str = "auto"
+    seed: int = Field(0, ge=0)
+    validations: int = Field(20, ge=1, description="how often over the whole training")
+    checkpoint_every_seconds: float = Field(60.0, gt=0)
+    checkpoint_every_steps: int | None = Field(None, ge=1)
+
+
+class Config(Section):
+    """All of it."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _combinations(self) -> Config:
+        if self.model.conditional_prior and self.model.kind != "cvae":
+            raise ValueError("model.conditional_prior goes with model.kind = 'cvae' only")
+        if self.objective.capacity_nats is not None and self.model.kind == "ae":
+            raise ValueError("objective.capacity_nats needs a rate, and an ae has none: choose vae or cvae")
+        if self.model.kind == "ae" and (self.objective.beta != 1 or self.objective.beta_warmup_steps):
+            raise ValueError("objective.beta weighs the rate, and an ae has none: leave it out, or choose vae or cvae")
+        return self
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def known_keys() -> list[str]:
+    """Every ``section.key``."""
+    return [f"{s}.{k}" for s, f in Config.model_fields.items() for k in f.annotation.model_fields]  # type: ignore[union-attr]
+
+
+def _sentence(error: ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = list(Config.model_fields) if "." not in key else known_keys()
+        return f"{where}: there is no {key}; {nearest(key, known)}"
+    if first["type"] == "literal_error" and isinstance(first["input"], str):
+        known = [word.strip("' ") for word in first["ctx"]["expected"].replace(" or ", ", ").split(",")]
+        return f"{where}: {key} cannot be {first['input']!r}; {nearest(first['input'], known)}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {key}: {message} (given: {first['input']!r})." if key else f"{where}: {message}."
+
+
+def make_config(*layers: tuple[str, Mapping[str, Any]]) -> Config:
+    """The configuration from layers of nested values, later ones over earlier ones.
+
+    Args:
+        layers: pairs of a name for error messages and ``{section: {key: value}}``. Each layer's values are judged by
+            themselves, their combination only when all layers are there.
+
+    Raises:
+        UsageError: an unknown key (the nearest known one is named) or a value that cannot be.
+
+    >>> make_config(("here", {"model": {"latent_dim": 8}})).model.latent_dim
+    8
+    """
+    merged: dict[str, Any] = {}
+    config = Config()
+    for number, (where, values) in enumerate(layers, 1):
+        _merge(merged, values)
+        try:
+            config = Config.model_validate(merged)
+        except ValidationError as error:
+            if number == len(layers) or any(e["loc"] for e in error.errors()):
+                raise UsageError(_sentence(error, where)) from None
+    return config
+
+
+def parse_set(assignments: Sequence[str]) -> dict[str, Any]:
+    """``["training.learning_rate=1e-3"]`` as nested values; each value is read as TOML, else as a plain word."""
+    nested: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot and name):
+            raise UsageError(
+                f"--set wants section.key=value, and {assignment!r} is not that; {nearest(key, known_keys())}"
+            )
+        try:
+            value = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError:
+            value = None if text.strip() == "none" and name != "binarise" else text.strip()
+        nested.setdefault(section, {})[name] = value
+    return nested
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The nested values of a TOML file.
+
+    Raises:
+        UsageError: the file cannot be read or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the configuration {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the configuration {path} is not valid TOML: {error}.") from None
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """The named bundles of values that come with zatlas."""
+    folder = resources.files("zatlas").joinpath("presets")
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    return {f.name.removesuffix(".toml"): tomllib.loads(f.read_text(encoding="utf-8")) for f in files}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """One preset's values.
+
+    Raises:
+        UsageError: there is no preset of that name.
+    """
+    known = presets()
+    if name not in known:
+        raise UsageError(f"there is no preset {name!r}; {nearest(name, known)}")
+    return known[name]

@@ -1,0 +1,92 @@
+"""From an estimator's parameters to a configuration, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from zatlas.config import Config, known_keys, make_config
+from zatlas.errors import UsageError, nearest
+
+# Parameters that are configuration under the same name.
+PLACES = {
+    "latent_dim": "model",
+    "beta": "objective",
+    "network": "model",
+    "size": "model",
+    "likelihood": "model",
+    "binarise": "data",
+    "validation": "data",
+    "epochs": "training",
+    "steps": "training",
+    "seconds": "training",
+    "batch_size": "training",
+    "learning_rate": "training",
+    "patience": "training",
+    "device": "training",
+    "precision": "training",
+}
+# What arrays in memory, the class or random_state decide.
+DECIDED = {
+    *("data.source", "data.labels", "data.resize", "data.crop", "data.channels", "data.test", "model.kind"),
+    "training.seed",
+}
+AUTO_VALIDATION = 0.1
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed: the whole number itself, one drawn from a RandomState, or a fresh one for None.
+
+    None does not touch numpy's global state, as scikit-learn's ``check_random_state(None)`` would.
+    """
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise UsageError(f"random_state: {error}") from None
+
+
+def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
+    """The configuration that an estimator's parameters name.
+
+    Raises:
+        UsageError: an unknown setting or a value that cannot be.
+    """
+    values: dict[str, dict[str, Any]] = {"data": {"test": 0}, "model": {"kind": kind}, "objective": {}, "training": {}}
+    for name, section in PLACES.items():
+        if name in params:
+            values[section][name] = params[name]
+    if params["validation"] is None:
+        values["data"]["validation"] = 0 if params["patience"] is None else AUTO_VALIDATION
+    values["training"]["seed"] = seed_of(params["random_state"])
+    others: dict[str, dict[str, Any]] = {}
+    if not isinstance(params["settings"] or {}, Mapping):
+        raise UsageError(f"{who}: settings wants {{'section.key': value}}, not {params['settings']!r}.")
+    for key, value in (params["settings"] or {}).items():
+        section, dot, name = str(key).partition(".")
+        if not dot or key in DECIDED or key in (f"{PLACES.get(name)}.{name}" for name in params):
+            free = [known for known in known_keys() if known not in DECIDED]
+            why = "is a parameter of its own" if PLACES.get(name) == section else "cannot be set here"
+            raise UsageError(f"{who}: settings: {key} {why if dot else f'is no section.key; {nearest(key, free)}'}.")
+        others.setdefault(section, {})[name] = value
+    return make_config((who, values), (f"{who}: settings", others))
+
+
+def parameters(config: Config, names: set[str]) -> dict[str, Any]:
+    """The parameters, out of ``names``, that a configuration stands for: the inverse of :func:`configure`."""
+    values, default = config.model_dump(), Config().model_dump()
+    known = {name: values[section][name] for name, section in PLACES.items() if name in names}
+    own = {f"{PLACES[name]}.{name}" for name in PLACES}
+    others = {
+        f"{section}.{key}": value
+        for section, keys in values.items()
+        for key, value in keys.items()
+        if value != default[section][key] and f"{section}.{key}" not in own | DECIDED
+    }
+    return {**known, "random_state": config.training.seed, "settings": others or None}

@@ -1,0 +1,263 @@
+"""From a configuration to a trained run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from zatlas import recipes
+from zatlas.config import Config, make_config
+from zatlas.data import Source, Splits, located
+from zatlas.errors import UsageError, ZatlasError
+from zatlas.evaluation import mean_terms
+from zatlas.opened import Experiment, batches, check_same_data, label_cycle, open_data, reopen
+from zatlas.recording import Recorder
+from zatlas.runs import Run, check_free, locked, new_folder, now, provenance
+from zatlas.training import Game, Trainer, Watcher, choose_device, measure
+from zatlas.types import DataSpec
+
+SNAPSHOT_SAMPLES = 36
+
+
+@dataclass
+class Setup:
+    """Everything that a training needs, ready to go."""
+
+    config: Config
+    source: Source
+    splits: Splits
+    trainer: Trainer
+    device: torch.device
+
+
+def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence[Watcher] = ()) -> Setup:
+    """Builds the game and its trainer; the configuration that comes back has every automatic value written out.
+
+    Raises:
+        UsageError: a combination that cannot be.
+    """
+    t = config.training
+    device = choose_device(t.device)
+    torch.manual_seed(t.seed)
+    game = recipes.build_game(config, source.spec, recipes.statistics(source, splits.train)).to(device)
+    training = batches(config, source, splits.train, device, training=True)
+    held_out = batches(config, source, splits.validation, device) if len(splits.validation) else None
+    if held_out is None and (t.target_loss is not None or t.patience is not None):
+        raise UsageError("target_loss and patience watch validation data, and data.validation is 0: set it.")
+    precision, threads = measure(
+        game,
+        next(iter(training.epoch(0))),
+        device,
+        precision=None if t.precision == "auto" else t.precision,
+        threads=t.threads,
+    )
+    torch.manual_seed(t.seed + 1)
+    resolved = recipes.resolve(config, source.spec, training.steps_per_epoch)
+    resolved.training.precision, resolved.training.threads = precision, threads
+
+    def validate(game: Game) -> dict[str, float]:
+        assert held_out is not None
+        return mean_terms(game, held_out, device=device, precision=precision)
+
+    trainer = Trainer(
+        game,
+        training,
+        budget=recipes.budget(t, training.steps_per_epoch),
+        optimisation=recipes.optimisation(t),
+        schedule=recipes.schedule(t),
+        device=device,
+        threads=threads,
+        precision=precision,
+        clip_norm=t.clip_norm or None,
+        average=t.ema,
+        validate=validate if held_out is not None else None,
+        validations=t.validations,
+        target_loss=t.target_loss,
+        patience=t.patience,
+        watchers=watchers,
+    )
+    return Setup(resolved, source, splits, trainer, device)
+
+
+def data_record(source: Source, splits: Splits) -> dict[str, Any]:
+    """What run.json says of the data."""
+    return {
+        "name": source.name,
+        "sha256": source.fingerprint(),
+        "count": len(source),
+        "splits": {name: len(rows) for name, rows in splits._asdict().items()},
+        "spec": source.spec.to_json(),
+        "factors": list(source.factor_names),
+        "about": source.about,
+    }
+
+
+def _sampler(setup: Setup) -> Callable[[Game], npt.NDArray[Any]] | None:
+    """Samples from the same draws of z (and the same labels, class by class) whenever it is called."""
+    spec, config = setup.source.spec, setup.config
+    if config.model.kind == "ae":
+        return None
+    y = None
+    if config.model.kind == "cvae":
+        y = label_cycle(spec, SNAPSHOT_SAMPLES, setup.device)
+
+    def sample(game: Game) -> npt.NDArray[Any]:
+        with torch.no_grad(), torch.random.fork_rng(devices=[setup.device] if setup.device.type == "cuda" else []):
+            torch.manual_seed(config.training.seed)
+            images = game.model.generate(SNAPSHOT_SAMPLES, y).px.mean[0].float().cpu()
+        return as_stored(images, spec)
+
+    return sample
+
+
+def as_stored(x: Tensor, spec: DataSpec) -> npt.NDArray[Any]:
+    """What the model shows, as the data are kept: uint8 for "uint8", float32 otherwise."""
+    if spec.values == "uint8":
+        return (x.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return x.numpy()
+
+
+def train(
+    config: Config,
+    *,
+    out: Path | None = None,
+    watchers: Sequence[Watcher] = (),
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Experiment:
+    """Trains what a configuration says into a new run folder.
+
+    Args:
+        config: the configuration.
+        out: the folder; None: a free name under ``runs/``.
+        watchers: are told how it goes, beside the recorder.
+        say: is given sentences for people.
+
+    Raises:
+        UsageError, ZatlasError: bad words, bad data, a folder in use, a disk that refuses, a loss that diverges.
+    """
+    config = config.model_copy(deep=True)
+    config.data.source, labels = located(config.data.source), config.data.labels
+    config.data.labels = labels and located(labels)
+    source, splits = open_data(config)
+    setup = set_up(config, source, splits)
+    if out is None:
+        short = Path(config.data.source).stem.replace(":", "-") or "data"
+        out = new_folder(Path("runs"), f"{short}-{config.model.kind}-z{config.model.latent_dim}")
+    elif not (out / ".lock").exists():  # before a lock is put into somebody else's folder
+        check_free(out, setup.config.to_toml().encode())
+    with locked(out):
+        record = {
+            **provenance(),
+            "device": str(setup.device),
+            "precision": setup.config.training.precision,
+            "threads": setup.config.training.threads,
+            "seed": config.training.seed,
+            "data": data_record(source, splits),
+            "data_kind": recipes.data_kind(config, source.spec),
+            "parameters": sum(p.numel() for p in setup.trainer.game.parameters()),
+            "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
+        }
+        run = Run.create(out, setup.config, record)
+        return _train(run, setup, watchers, say, resume=False)
+
+
+def resume(
+    folder: Path,
+    *,
+    changes: dict[str, Any] | None = None,
+    data: str | None = None,
+    watchers: Sequence[Watcher] = (),
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Experiment:
+    """Goes on with a run from its newest sound checkpoint.
+
+    On the CPU, with the same number of threads, the final weights equal an uninterrupted run's bit for bit.
+
+    Args:
+        folder: the run.
+        changes: other limits (epochs, steps, seconds, target_loss, patience), kept for the next time as well;
+            None: those it had.
+        data: where the same data lie now, by name or path; None: where they lay.
+        watchers: as in :func:`train`.
+        say: as in :func:`train`.
+
+    Raises:
+        UsageError, ZatlasError: no run, a damaged one, changed data, or one being trained right now.
+    """
+    with Run(folder).locked():
+        run = Run(folder)  # read anew: another training may have ended between the first look and the lock
+        limits = {**run.record.get("limits", {}), **(changes or {})}
+        config = make_config(
+            (str(run.folder / "config.toml"), run.config().model_dump()), ("the options", {"training": limits})
+        )
+        source, splits = reopen(run, config, data, f"`zatlas train DATA --resume {folder}` says where they are now")
+        check_same_data(run, source)
+        setup = set_up(config, source, splits)
+        if limits:
+            run.update(limits=limits)
+        return _train(run, setup, watchers, say, resume=True)
+
+
+def _train(
+    run: Run, setup: Setup, watchers: Sequence[Watcher], say: Callable[[str], None], *, resume: bool
+) -> Experiment:
+    t = setup.config.training
+    trainer = setup.trainer
+    for sentence in _opening(run, setup):
+        say(sentence)
+    recorder = Recorder(
+        run, every_seconds=t.checkpoint_every_seconds, every_steps=t.checkpoint_every_steps, sample=_sampler(setup)
+    )
+    if resume:
+        recorder.resume(trainer)
+        for sentence in recorder.warnings:
+            say(sentence)
+    trainer.watchers = [recorder, *watchers]
+    try:
+        trainer.fit()
+        experiment = Experiment(run, device=setup.device, source=setup.source, splits=setup.splits)
+        if trainer.state.stopped != "interrupted":
+            experiment.test()
+    except ZatlasError as error:
+        _mark_failed(run, str(error))
+        last = run.record.get("checkpoints", {}).get("last")
+        kept = f" The last good state is {last} in {run.folder}." if last else ""
+        raise type(error)(f"{error}{kept}") from error
+    except KeyboardInterrupt:
+        with suppress(ZatlasError):
+            run.update(status="interrupted", stopped="interrupted", finished=now())
+        say(f"Stopped at once; step {run.record['steps']} is saved. Go on with: zatlas train --resume {run.folder}")
+        raise
+    except Exception as error:
+        _mark_failed(run, f"{type(error).__name__}: {error}")
+        raise
+    return experiment
+
+
+def _opening(run: Run, setup: Setup) -> list[str]:
+    """What a person wants to know before the wait: data, model, machine, folder."""
+    c, spec = setup.config, setup.source.spec
+    parts = ", ".join(f"{len(rows):,} {name}" for name, rows in setup.splits._asdict().items() if len(rows))
+    shape = "x".join(map(str, spec.shape))
+    labels = f", {len(spec.labels)} classes" if spec.label_kind == "class" else ""
+    sizes = f" {c.model.size}" if not c.model.network.startswith("course-") else ""
+    count = sum(p.numel() for p in setup.trainer.game.parameters())
+    threads = f", {c.training.threads} threads" if setup.device.type == "cpu" and (c.training.threads or 1) > 1 else ""
+    return [
+        f"Data   {setup.source.name}: {shape}{labels}; {parts}",
+        f"Model  {c.model.kind}, z = {c.model.latent_dim}, {c.model.network}{sizes}, {count:,} parameters",
+        f"Where  {setup.device}, {c.training.precision}{threads}; run {run.folder}",
+    ]
+
+
+def _mark_failed(run: Run, reason: str) -> None:
+    # the disk that refused the checkpoint may refuse this as well; the reason is on the screen
+    with suppress(ZatlasError):
+        run.update(status="failed", stopped=reason, finished=now())

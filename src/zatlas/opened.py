@@ -1,0 +1,314 @@
+"""A run opened again: its model, its data where they are still there, and what can be asked of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from zatlas import recipes
+from zatlas.config import Config
+from zatlas.data import Batches, Rows, Source, Splits, open_source, split
+from zatlas.errors import UsageError, ZatlasError, nearest
+from zatlas.evaluation import Elbo, estimate_elbo, mean_terms
+from zatlas.latent import (
+    Codes,
+    Manifold,
+    Pictures,
+    Traversal,
+    decode,
+    draw_codes,
+    encode,
+    manifold,
+    traverse,
+)
+from zatlas.runs import Run
+from zatlas.training import Precision, choose_device, load_module
+from zatlas.types import DataSpec
+
+Array = npt.NDArray[Any]
+
+EVALUATION_BATCH = 1000
+
+
+def open_data(config: Config) -> tuple[Source, Splits]:
+    """The source that a configuration names, and its fixed splits.
+
+    Raises:
+        UsageError, ZatlasError: data that are not there, damaged, or too few.
+    """
+    d = config.data
+    source = open_source(d.source, labels=d.labels, resize=d.resize, crop=d.crop, channels=d.channels)
+    return source, split(source, validation=d.validation, test=d.test, seed=d.split_seed)
+
+
+def batches(config: Config, source: Source, rows: Rows, device: torch.device, *, training: bool = False) -> Batches:
+    """Batches of some rows: shuffled for training, in order otherwise."""
+    return Batches(
+        source,
+        rows,
+        batch_size=config.training.batch_size if training else EVALUATION_BATCH,
+        seed=config.training.seed,
+        device=device,
+        binarise=config.data.binarise,
+        shuffle=training,
+        resident=config.data.resident,
+    )
+
+
+def reopen(run: Run, config: Config, data: str | None, mend: str) -> tuple[Source, Splits]:
+    """The data of a run, or others in their place; where they are gone the mend is named."""
+    config = config.model_copy(deep=True)
+    config.data.source = data or config.data.source
+    if not config.data.source:
+        raise UsageError(f"{run.folder} was trained on arrays that it does not hold: {mend}.")
+    try:
+        return open_data(config)
+    except UsageError as error:
+        if data:
+            raise
+        raise UsageError(f"{error} These are the data of {run.folder}: {mend}.") from None
+
+
+def check_same_data(run: Run, source: Source) -> None:
+    """Refuses data other than those the run was trained on.
+
+    Raises:
+        ZatlasError: the fingerprints differ.
+    """
+    recorded = run.record.get("data", {}).get("sha256")
+    if recorded and recorded != source.fingerprint():
+        raise ZatlasError(
+            f"the data {source.name} are not those that {run.folder} was trained on (their fingerprints differ): "
+            "put the old data back, or say where they are now."
+        )
+
+
+def label_cycle(spec: DataSpec, n: int, device: torch.device) -> torch.Tensor:
+    """n labels ``[n, Y]``: class after class for classes, zeros for real labels."""
+    if spec.label_kind == "class":
+        return torch.eye(spec.label_dim, device=device)[torch.arange(n) % spec.label_dim]
+    return torch.zeros(n, spec.label_dim, device=device)
+
+
+class Experiment:
+    """A run on disk with its model, and its data where they are still there.
+
+    Args:
+        run: the run, or its folder.
+        device: where the model goes; ``"auto"`` chooses.
+        checkpoint: ``"last"``, ``"best"`` or a name; None: the best where early stopping was on, else the last.
+        data: other data than the run's own, by name or path.
+        say: is given sentences for people, such as a damaged checkpoint passed over.
+    """
+
+    def __init__(
+        self,
+        run: Run | str | Path,
+        *,
+        device: torch.device | str = "auto",
+        checkpoint: str | None = None,
+        data: str | None = None,
+        source: Source | None = None,
+        splits: Splits | None = None,
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.run = run if isinstance(run, Run) else Run(run)
+        self.config = self.run.config()
+        self.device = device if isinstance(device, torch.device) else choose_device(device)
+        self.data = data
+        self.say = say
+        self.precision: Precision = "fp32"  # figures are not rounded to the precision that training was fastest in
+        self.spec = DataSpec.from_json(self.run.record["data"]["spec"])
+        patience = self.run.record.get("limits", {}).get("patience", self.config.training.patience)
+        wanted = checkpoint or ("best" if patience else "last")
+        tensors, record, passed = self.run.load_checkpoint(wanted)
+        for sentence in passed:
+            say(f"{sentence} Step {record['trainer']['step']} is used.")
+        self.step: int = record["trainer"]["step"]
+        self.game = recipes.build_game(self.config, self.spec)
+        prefix = "average." if any(name.startswith("average.") for name in tensors) else "game."
+        load_module(self.game, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+        self.game.to(self.device).eval()
+        self._given = (source, splits) if source is not None and splits is not None else None
+
+    @property
+    def model(self) -> Any:
+        return self.game.model
+
+    @cached_property
+    def _data(self) -> tuple[Source, Splits]:
+        if self._given:
+            return self._given
+        source, splits = reopen(self.run, self.config, self.data, "give --data with where they are now")
+        if self.data is None:
+            check_same_data(self.run, source)
+        elif source.spec.shape != self.spec.shape:
+            raise UsageError(f"{source.name} holds {source.spec.shape} and the model wants {self.spec.shape}.")
+        return source, splits
+
+    @property
+    def source(self) -> Source:
+        return self._data[0]
+
+    @property
+    def splits(self) -> Splits:
+        return self._data[1]
+
+    def rows(self, name: str) -> Rows:
+        """Rows of ``"train"``, ``"validation"``, ``"test"`` or ``"all"``."""
+        if name == "all":
+            return np.arange(len(self.source))
+        if name not in self.splits._fields:
+            raise UsageError(f"there is no split {name!r}; {nearest(name, [*self.splits._fields, 'all'])}")
+        rows: Rows = getattr(self.splits, name)
+        if not len(rows):
+            raise UsageError(f"{self.source.name} has no {name} rows: set data.{name}, or choose another split.")
+        return rows
+
+    def held_out(self) -> str:
+        """The name of the split that figures are about: test rows, else validation rows, else what there is."""
+        return next(name for name in ("test", "validation", "train") if len(getattr(self.splits, name)))
+
+    def batches(self, rows: Rows) -> Batches:
+        return batches(self.config, self.source, rows, self.device)
+
+    def elbo(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Elbo:
+        """The bound over some rows."""
+        return estimate_elbo(
+            self.model, self.batches(rows), device=self.device, precision=self.precision, progress=progress
+        )
+
+    def test(self) -> dict[str, float]:
+        """Mean terms over the test rows (validation or training rows where there are none), kept in run.json."""
+        name = self.held_out()
+        terms = mean_terms(self.game, self.batches(self.rows(name)), device=self.device, precision=self.precision)
+        if not all(map(math.isfinite, terms.values())):
+            raise ZatlasError(f"the loss on the {name} rows is not finite: the model of {self.run.folder} is broken.")
+        self.run.update(result={"split": name, **terms})
+        return terms
+
+    # into the latent space and out of it ---------------------------------------------------------------------------
+
+    def encode(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Codes:
+        """Posterior means and deviations of some rows."""
+        batches = self.batches(rows).epoch(0)
+        return encode(self.model, batches, device=self.device, precision=self.precision, progress=progress)
+
+    def decode(self, z: Array, y: Array | None = None, *, seed: int = 0) -> Pictures:
+        """Means and draws at codes ``[N, D]``."""
+        return decode(self.model, z, y, device=self.device, precision=self.precision, seed=seed)
+
+    def labels_for(self, n: int, label: str | None = None) -> Array | None:
+        """y ``[n, Y]`` for n codes: the class named, or every class in turn; None for an unconditional model.
+
+        Raises:
+            UsageError: no such class, or a label for a model that has none.
+        """
+        if self.config.model.kind != "cvae":
+            if label is not None:
+                raise UsageError(f"{self.run.folder} is not conditional, so it takes no label: train --model cvae.")
+            return None
+        if label is None:
+            return label_cycle(self.spec, n, torch.device("cpu")).numpy()
+        if label not in self.spec.labels:
+            raise UsageError(f"there is no class {label!r}; {nearest(label, self.spec.labels)}")
+        y = np.zeros((n, self.spec.label_dim), np.float32)
+        y[:, self.spec.labels.index(label)] = 1
+        return y
+
+    def label_numbers(self, y: Array | None) -> Array | None:
+        """Class numbers or the first real column, for pictures; None without labels."""
+        if y is None:
+            return None
+        return y.argmax(1) if self.spec.label_kind == "class" else y[:, 0]
+
+    def sample(self, n: int, *, label: str | None = None, seed: int = 0) -> tuple[Pictures, Array | None]:
+        """n new examples, and the labels they were given."""
+        y = self.labels_for(n, label)
+        z = draw_codes(self.model, n, y, device=self.device, seed=seed)
+        return self.decode(z, y, seed=seed), y
+
+    def spread(self, split: str, n: int) -> Rows:
+        """n rows spread evenly over a split."""
+        rows = self.rows(split)
+        return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)]
+
+    def reconstruct(self, rows: Rows) -> tuple[Array, Codes, Pictures]:
+        """The examples as the model sees them, their codes, and what comes back from the codes' means."""
+        x = torch.cat([batch.x for batch in self.batches(rows).epoch(0)]).cpu().numpy()
+        codes = self.encode(rows)
+        conditional = self.config.model.kind == "cvae"
+        return x, codes, self.decode(codes.mean, codes.y if conditional else None)
+
+    def displayable(self, x: Array) -> Array:
+        """Images in [0, 1]: as they are, or real values stretched over the range of what is shown."""
+        if self.spec.values != "real":
+            return x.clip(0, 1)
+        low, high = float(x.min()), float(x.max())
+        return (x - low) / (high - low or 1.0)
+
+    def unit_rates(self, most: int = 2000) -> Array:
+        """The mean rate of each unit ``[D]`` in nats, over at most so many test rows.
+
+        Where the run was fitted on arrays that it does not hold: as recorded then, over validation or training rows.
+        """
+        if not (self.config.data.source or self.data) and "unit_rates" in self.run.record:
+            return np.asarray(self.run.record["unit_rates"])
+        name = self.held_out()
+        return self.elbo(self.spread(name, most)).unit_rates.numpy()
+
+    def manifold(
+        self, *, n: int, span: float, spacing: Any, units: tuple[int, ...] | None = None, label: str | None = None
+    ) -> tuple[Manifold, tuple[int, ...]]:
+        """The plane of two units, by default the two of highest rate."""
+        latent_dim = self.config.model.latent_dim
+        if latent_dim < 2:
+            raise UsageError(
+                "a manifold wants two latent units and this model has one: zatlas traverse walks along it."
+            )
+        if units is None:
+            top = np.argsort(-self.unit_rates(), kind="stable")[:2] if latent_dim > 2 else np.arange(2)
+            units = tuple(int(u) for u in sorted(top))
+        pair = (units[0], units[1])
+        decoded = manifold(self._means(label), latent_dim=latent_dim, units=pair, n=n, span=span, spacing=spacing)
+        return decoded, units
+
+    def traverse(
+        self,
+        *,
+        units: tuple[int, ...] | None = None,
+        steps: int = 11,
+        span: float = 2.5,
+        row: int | None = None,
+        label: str | None = None,
+    ) -> tuple[Traversal, Array]:
+        """Each unit moved by itself, by default the ten of highest rate; and the rates of those units."""
+        rates = self.unit_rates()
+        if units is None:
+            units = tuple(int(u) for u in np.argsort(-rates, kind="stable")[:10])
+        centre = None
+        if row is not None:
+            if not 0 <= row < len(self.source):
+                raise UsageError(f"there is no row {row}: {self.source.name} has rows 0 to {len(self.source) - 1}.")
+            centre = self.encode(np.array([row])).mean[0]
+        walk = traverse(
+            self._means(label),
+            latent_dim=self.config.model.latent_dim,
+            units=units,
+            steps=steps,
+            span=span,
+            centre=centre,
+        )
+        return walk, rates[list(units)]
+
+    def _means(self, label: str | None) -> Callable[[Array], Array]:
+        if self.config.model.kind == "cvae" and label is None:
+            label = self.spec.labels[0]
+        return lambda z: self.decode(z, self.labels_for(len(z), label)).mean

@@ -1,0 +1,81 @@
+"""The report of real runs: every kind of model and data gets the sections it can have, and nothing it cannot."""
+
+import re
+
+import numpy as np
+import pytest
+
+from zatlas.config import make_config
+from zatlas.experiment import train
+from zatlas.opened import Experiment
+from zatlas.report import write_report
+from zatlas.report.build import describe
+
+
+def run(tmp_path, source, **sections):
+    values = {
+        "data": {"source": str(source)},
+        "training": {"steps": 12, "precision": "fp32", "validations": 3, "threads": 1},
+        "model": {"size": "xs"},
+    }
+    for section, entries in sections.items():
+        values.setdefault(section, {}).update(entries)
+    return train(make_config(("test", values)), out=tmp_path / "run")
+
+
+def titles(experiment):
+    return [section.title for section in describe(experiment).sections]
+
+
+ALL = ["Training", "Reconstructions", "Samples", "Latent space", "Data"]
+
+
+def test_a_conditional_model_shows_every_class(digits_run):
+    report = describe(Experiment(digits_run))
+    assert [s.title for s in report.sections] == ALL
+    captions = [p.caption for s in report.sections for p in s.pictures]
+    assert any("decoded with every label" in c for c in captions)
+    assert sum("with label" in c for c in captions) == 10
+    assert {h.name for h in report.headlines} >= {"test loss", "distortion", "rate", "active units"}
+
+
+def test_the_page_is_whole_and_loads_nothing(digits_run, tmp_path):
+    path = write_report(Experiment(digits_run), tmp_path / "page.html")
+    page = path.read_text()
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", page)
+    assert "zatlas" in page
+    assert page.rstrip().endswith("</html>")
+    default = write_report(Experiment(digits_run))
+    assert default == digits_run / "report" / "index.html"
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 3])
+def test_units_of_any_number(tmp_path, latent_dim):
+    assert titles(run(tmp_path, "digits", model={"latent_dim": latent_dim})) == ALL
+
+
+def test_an_autoencoder_has_no_samples(tmp_path):
+    found = titles(run(tmp_path, "digits", model={"kind": "ae"}))
+    assert found == [title for title in ALL if title != "Samples"]
+
+
+def test_vectors_have_no_pictures_of_examples(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.normal(size=(300, 5)))
+    assert titles(run(tmp_path, tmp_path / "x.npy")) == ["Training", "Latent space"]
+
+
+def test_colour_images_that_are_not_square(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (60, 12, 10, 3), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=x, labels=rng.integers(0, 2, 60))
+    experiment = run(tmp_path, tmp_path / "x.npz", model={"network": "conv"})
+    assert titles(experiment) == ALL
+    assert experiment.run.record["data_kind"] == "real"
+
+
+def test_without_validation_or_test_rows(tmp_path):
+    experiment = run(tmp_path, "digits", data={"validation": 0, "test": 0})
+    report = describe(experiment)
+    assert report.headlines[0].name == "train loss"
+    assert [s.title for s in report.sections] == ALL
