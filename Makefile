@@ -4,11 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint unit slow bench figures clean
+.PHONY: demo test check lint unit slow clean
 
 demo: $(STAMP)
-	@out=$$($(BIN)/python -c "from pathlib import Path; from zatlas.runs import free_name; print(free_name(Path('runs'), 'demo'))") \
-	&& $(BIN)/zatlas train digits --out $$out && $(BIN)/zatlas report $$out
+	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && $(BIN)/zatlas train digits --out $$run && $(BIN)/zatlas report $$run
 
 test: check slow
 

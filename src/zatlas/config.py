@@ -64,7 +64,7 @@ class ObjectiveConfig(Section):
     beta_warmup_steps: int | None = Field(
         None,
         ge=0,
-        description="beta rises linearly from 0 over so many steps; None: 200 with more than two units, else 0",
+        description="beta rises linearly from 0 over so many steps; None: 300, or 0 for an mlp of one or two units",
     )
     capacity_nats: float | None = Field(
         None, ge=0, description="final rate C of the capacity schedule; None: no capacity"
@@ -83,7 +83,7 @@ class TrainingConfig(Section):
     patience: int | None = Field(None, ge=1, description="stop after so many validations without a better loss")
     batch_size: int = Field(128, ge=1)
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float = Field(4e-3, gt=0)
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.95, ge=0, lt=1)
     weight_decay: float = Field(0.1, ge=0, description="of matrices and kernels, not of biases")

@@ -38,7 +38,7 @@ class _Variational(LatentEstimator):
         steps: int | None = None,
         seconds: float | None = None,
         batch_size: int = 128,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 4e-3,
         validation: float | None = None,
         patience: int | None = None,
         random_state: Any = 0,

@@ -178,10 +178,8 @@ class Trainer:
                 raise self._diverged("loss", terms, batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward(inputs=self.owned[player])
-            if self.clip_norm is not None:
-                norm = nn.utils.clip_grad_norm_(self.owned[player], self.clip_norm)
-                if self.device.type == "cpu" and not math.isfinite(norm.item()):
-                    raise self._diverged("gradient", terms, batch)
+            if self.clip_norm is not None and not self._clip(player, self.clip_norm):
+                raise self._diverged("gradient", terms, batch)
             for group in optimizer.param_groups:
                 group["lr"] = self.base_rate * factor
             optimizer.step()
@@ -191,6 +189,21 @@ class Trainer:
             self._last = (terms, batch)
         if self.average:
             self.average.update(self.state.step + 1)
+
+    def _clip(self, player: str, largest: float) -> bool:
+        """Scales the player's gradient down to a norm of ``largest``; False where the norm is not finite.
+
+        On the CPU the norm is looked at first: most gradients need no scaling, and a pass over them costs as much as
+        the optimiser's. A GPU would have to wait for the answer, so there every gradient is scaled.
+        """
+        gradients = [p.grad for p in self.owned[player] if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self.device.type != "cpu":
+            nn.utils.clip_grads_with_norm_(self.owned[player], largest, norm)
+            return True
+        if norm.item() > largest:
+            nn.utils.clip_grads_with_norm_(self.owned[player], largest, norm)
+        return math.isfinite(norm.item())
 
     def _add(self, name: str, value: Tensor) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + value.detach()

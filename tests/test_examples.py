@@ -1,0 +1,46 @@
+"""What the README and the examples promise runs as it stands."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(code, folder):
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run(example, tmp_path):
+    done = run(example.read_text(encoding="utf-8"), tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    assert blocks
+    done = run("\n".join(blocks), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "mine" / "run.json").is_file()
+
+
+def test_the_commands_of_the_readme_exist():
+    import typer.main
+
+    from zatlas.cli.app import app
+
+    known = set(typer.main.get_command(app).commands)
+    said = re.findall(r"^zatlas (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert said
+    assert set(said) <= known
+
+
+def test_the_package_imports_without_torch():
+    code = "import sys, zatlas; zatlas.__version__; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    assert run(code, ROOT).returncode == 0
