@@ -37,11 +37,21 @@ def need_shared() -> Path:
     return SHARED
 
 
-def train(*words: str, seed: int = 0) -> dict[str, Any]:
+def train(*words: str, seed: int | None = None) -> dict[str, Any]:
     """``zatlas train mnist … --json`` in a fresh process: what it prints, and the whole process's seconds."""
     environment = {**os.environ, "ZATLAS_DATA": str(need_shared() / "data")}
     with tempfile.TemporaryDirectory() as folder:
-        command = [*ZATLAS, "train", "mnist", *words, "--seed", str(seed), "--out", f"{folder}/run", "--json", "-q"]
+        command = [
+            *ZATLAS,
+            "train",
+            "mnist",
+            *words,
+            *([] if seed is None else ["--seed", str(seed)]),
+            "--out",
+            f"{folder}/run",
+            "--json",
+            "-q",
+        ]
         start = time.perf_counter()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - start

@@ -47,7 +47,7 @@ def train(size: str, batch_size: int, precision: str, steps: int) -> tuple[float
     data = ArraySource("noise", rng.integers(0, 256, (20_000, 28, 28), dtype=np.uint8))
     config = make_config(("benchmark", {"model": {"size": size}}))
     torch.manual_seed(0)
-    game = build_game(config, data.spec)
+    game = build_game(config, data.spec, len(data))
     trainer = Trainer(
         game,
         Batches(data, np.arange(len(data)), batch_size=batch_size),

@@ -57,10 +57,23 @@ class ModelConfig(Section):
     conditional_prior: bool = Field(False, description="cvae: learn p(z|y) instead of N(0, I)")
 
 
-class ObjectiveConfig(Section):
-    """What is minimised: distortion + beta * rate, in nats per example."""
+OBJECTIVES = {
+    "elbo": "distortion + beta rate: VAE at beta 1, beta-VAE elsewhere; with free bits or a capacity if wanted",
+    "iwae": "importance-weighted bound of several samples: a tighter bound, a better likelihood, a worse encoder",
+    "tcvae": "beta on the total correlation alone: disentangled units that cost less reconstruction than beta-VAE",
+    "factor": "FactorVAE, total correlation by a critic: as tcvae, where batches are too small to estimate it",
+    "dip": "asks the codes for a covariance of identity: disentangled units without a critic",
+    "infovae": "MMD between codes and prior instead of (some of) the rate: codes that keep more of x",
+    "constrained": "lowest rate at a distortion that you name (GECO): ask for a quality instead of guessing beta",
+}
+ObjectiveKind = Literal["elbo", "iwae", "tcvae", "factor", "dip", "infovae", "constrained"]
 
-    beta: float = Field(1.0, gt=0)
+
+class ObjectiveConfig(Section):
+    """What is minimised, in nats per example. Each key says which kinds it belongs to; elsewhere it is refused."""
+
+    kind: ObjectiveKind = "elbo"
+    beta: float = Field(1.0, gt=0, description="elbo, dip: weight of the rate; tcvae: of the total correlation")
     beta_warmup_steps: int | None = Field(
         None,
         ge=0,
@@ -71,6 +84,44 @@ class ObjectiveConfig(Section):
     )
     capacity_steps: int = Field(10_000, ge=1, description="steps over which C rises from 0")
     gamma: float = Field(30.0, gt=0, description="weight of |rate - C|")
+    free_bits_nats: float = Field(0.0, ge=0, description="elbo: nats of each unit that are not charged")
+    sticking_the_landing: bool = Field(False, description="elbo: gradient of the rate through z alone")
+    samples: int = Field(5, ge=1, description="iwae: draws of z for each example")
+    doubly_reparameterised: bool = Field(False, description="iwae: the encoder's gradient of Tucker et al. 2019")
+    estimator: Literal["stratified", "weighted"] = Field("stratified", description="tcvae: of q(z) from a batch")
+    factor_gamma: float = Field(35.0, gt=0, description="factor: weight of the total correlation")
+    dip_kind: Literal["i", "ii"] = Field("ii", description="dip: covariance of the means (i) or of z (ii)")
+    dip_off: float = Field(10.0, ge=0, description="dip: weight of the covariances")
+    dip_on: float = Field(10.0, ge=0, description="dip: weight of the variances' distance from 1")
+    mmd_alpha: float = Field(0.0, ge=0, le=1, description="infovae: share of the rate that is not charged")
+    mmd_weight: float = Field(100.0, gt=0, description="infovae: weight of the discrepancy")
+    target_nats: float | None = Field(None, gt=0, description="constrained: what the constrained part may be at most")
+    constrain: Literal["distortion", "rate"] = Field("distortion", description="constrained: which part")
+
+    @property
+    def is_weighted_elbo(self) -> bool:
+        """Whether the loss is distortion + beta rate and nothing else."""
+        return self.kind == "elbo" and self.capacity_nats is None
+
+
+# which kinds a key belongs to
+BELONGS: dict[str, tuple[ObjectiveKind, ...]] = {
+    "beta": ("elbo", "tcvae", "dip"),
+    "capacity_nats": ("elbo",),
+    "free_bits_nats": ("elbo",),
+    "sticking_the_landing": ("elbo",),
+    "samples": ("iwae",),
+    "doubly_reparameterised": ("iwae",),
+    "estimator": ("tcvae",),
+    "factor_gamma": ("factor",),
+    "dip_kind": ("dip",),
+    "dip_off": ("dip",),
+    "dip_on": ("dip",),
+    "mmd_alpha": ("infovae",),
+    "mmd_weight": ("infovae",),
+    "target_nats": ("constrained",),
+    "constrain": ("constrained",),
+}
 
 
 class TrainingConfig(Section):
@@ -118,7 +169,27 @@ class Config(Section):
             raise ValueError("objective.capacity_nats needs a rate, and an ae has none: choose vae or cvae")
         if self.model.kind == "ae" and (self.objective.beta != 1 or self.objective.beta_warmup_steps):
             raise ValueError("objective.beta weighs the rate, and an ae has none: leave it out, or choose vae or cvae")
+        self._objective()
         return self
+
+    def _objective(self) -> None:
+        o = self.objective
+        if self.model.kind == "ae" and o.kind != "elbo":
+            raise ValueError(f"objective.kind = '{o.kind}' needs a posterior that is no point: choose vae or cvae")
+        if o.kind == "constrained" and o.target_nats is None:
+            raise ValueError("objective.kind = 'constrained' wants objective.target_nats, the distortion to reach")
+        if o.free_bits_nats and o.sticking_the_landing:
+            raise ValueError("objective.free_bits_nats and objective.sticking_the_landing exclude each other")
+        if o.capacity_nats is not None and (o.free_bits_nats or o.sticking_the_landing or o.beta != 1):
+            raise ValueError(
+                "objective.capacity_nats replaces beta, free bits and sticking the landing: leave them out"
+            )
+        for key in o.model_fields_set:
+            kinds = BELONGS.get(key)
+            if kinds and o.kind not in kinds and getattr(o, key) != ObjectiveConfig.model_fields[key].default:
+                raise ValueError(
+                    f"objective.{key} belongs to objective.kind = {' or '.join(map(repr, kinds))}, not to {o.kind!r}"
+                )
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(exclude_none=True))

@@ -46,7 +46,9 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     t = config.training
     device = choose_device(t.device)
     torch.manual_seed(t.seed)
-    game = recipes.build_game(config, source.spec, recipes.statistics(source, splits.train)).to(device)
+    game = recipes.build_game(config, source.spec, len(splits.train), recipes.statistics(source, splits.train)).to(
+        device
+    )
     training = batches(config, source, splits.train, device, training=True)
     held_out = batches(config, source, splits.validation, device) if len(splits.validation) else None
     if held_out is None and (t.target_loss is not None or t.patience is not None):

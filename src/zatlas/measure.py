@@ -24,6 +24,8 @@ def evaluate_run(
     start = time.perf_counter()
     split = split or experiment.held_out()
     elbo = experiment.elbo(experiment.rows(split), progress)
+    objective = experiment.config.objective
+    beta = objective.beta if objective.is_weighted_elbo else 1.0
     record = {
         "run": str(experiment.run.folder),
         "step": experiment.step,
@@ -32,7 +34,7 @@ def evaluate_run(
         "data_kind": experiment.run.record["data_kind"],
         "split": split,
         "unit": "nats per example",
-        "figures": {name: f.to_json() for name, f in elbo.figures(experiment.config.objective.beta).items()},
+        "figures": {name: f.to_json() for name, f in elbo.figures(beta).items()},
         "unit_rates": [round(float(value), 6) for value in elbo.unit_rates],
         "seconds": round(time.perf_counter() - start, 3),
         "when": now(),

@@ -34,7 +34,17 @@ from zatlas.networks import (
     Standardise,
     StandardNormal,
 )
-from zatlas.objectives import Capacity, Objective, Variational
+from zatlas.objectives import (
+    Capacity,
+    Constrained,
+    Discrepancy,
+    Disentangled,
+    Factor,
+    Importance,
+    Objective,
+    TotalCorrelation,
+    Variational,
+)
 from zatlas.training import Budget, Game, Optimisation, Schedule
 from zatlas.types import DataSpec
 
@@ -42,8 +52,8 @@ MLP_WIDTH = {"xs": 64, "s": 256, "m": 512, "l": 1024}
 CONV_WIDTHS = {"xs": (8, 16, 32), "s": (32, 64, 64), "m": (32, 64, 128, 128), "l": (64, 128, 256, 256)}
 CONV_HIDDEN = {"xs": 64, "s": 256, "m": 256, "l": 512}
 FEW_UNITS = 2  # up to so many latent units are a bottleneck, and the mlp is built for one
-# Both keep the decoder from learning to ignore z while z is still noise. Of eight seeds of the course's network one
-# collapsed for good as the course has it, one with narrow posteriors alone, none with both.
+# Both keep the decoder from learning to ignore z while z is still noise. The course's networks start as the course has
+# them, where one seed in eight ignores z for good.
 WARMUP_STEPS = 300  # of beta; also worth 2 nats at 2500 steps and 5 at 600 (mlp, MNIST, z = 16)
 START_LOG_VARIANCE = -4.0
 COURSE_WIDTHS = (400,)
@@ -209,7 +219,7 @@ def build_model(config: Config, spec: DataSpec, stats: Statistics | None = None)
     standardise = None if course else Standardise(stats.mean, scale)
     encoder: nn.Module = PointEncoder(encoder_net, standardise)
     if kind != "ae":
-        encoder = GaussianEncoder(encoder_net, standardise, log_variance=START_LOG_VARIANCE)
+        encoder = GaussianEncoder(encoder_net, standardise, log_variance=0.0 if course else START_LOG_VARIANCE)
     decoder = Decoder(decoder_net, likelihood, None if course else stats.mean)
     prior: nn.Module = StandardNormal(latent)
     if kind == "ae":
@@ -228,27 +238,47 @@ def warmup_steps(config: Config) -> int:
     return 0 if safe or model.kind == "ae" else WARMUP_STEPS
 
 
-def build_objective(config: Config) -> Objective:
-    """The objective that a configuration names."""
+def build_objective(config: Config, dataset_size: int) -> Objective:
+    """The objective that a configuration names, for so many training examples."""
     o = config.objective
-    if o.capacity_nats is not None:
-        return Capacity(o.capacity_nats, steps=o.capacity_steps, gamma=o.gamma)
-    return Variational(o.beta, warmup_steps=warmup_steps(config))
+    match o.kind:
+        case "elbo" if o.capacity_nats is not None:
+            return Capacity(o.capacity_nats, steps=o.capacity_steps, gamma=o.gamma)
+        case "elbo":
+            return Variational(
+                o.beta,
+                warmup_steps=warmup_steps(config),
+                free_bits_nats=o.free_bits_nats,
+                sticking_the_landing=o.sticking_the_landing,
+            )
+        case "iwae":
+            return Importance(o.samples, doubly_reparameterised=o.doubly_reparameterised)
+        case "tcvae":
+            return TotalCorrelation(dataset_size, o.beta, estimator=o.estimator)
+        case "factor":
+            return Factor(config.model.latent_dim, o.factor_gamma)
+        case "dip":
+            return Disentangled(o.dip_kind, off=o.dip_off, on=o.dip_on, beta=o.beta)
+        case "infovae":
+            return Discrepancy(alpha=o.mmd_alpha, weight=o.mmd_weight)
+        case "constrained":
+            assert o.target_nats is not None  # the configuration saw to it
+            return Constrained(o.target_nats, constrain=o.constrain)
+
+
+def build_game(config: Config, spec: DataSpec, dataset_size: int, stats: Statistics | None = None) -> Game:
+    """Model and objective, with weights drawn from torch's global random state."""
+    return Game(build_model(config, spec, stats), build_objective(config, dataset_size))
 
 
 def resolve(config: Config, spec: DataSpec, steps_per_epoch: int) -> Config:
     """The configuration with every automatic value written out: it repeats the run even where defaults change."""
     resolved = config.model_copy(deep=True)
     resolved.model.likelihood = likelihood_name(config, spec)
-    if config.model.kind != "ae":
+    if config.model.kind != "ae" and config.objective.kind == "elbo":
         resolved.objective.beta_warmup_steps = warmup_steps(config)
     resolved.training.steps = budget(config.training, steps_per_epoch).steps
     return resolved
-
-
-def build_game(config: Config, spec: DataSpec, stats: Statistics | None = None) -> Game:
-    """Model and objective, with weights drawn from torch's global random state."""
-    return Game(build_model(config, spec, stats), build_objective(config))
 
 
 def budget(training: TrainingConfig, steps_per_epoch: int) -> Budget:

@@ -131,6 +131,7 @@ OPTIONS = [
     "--model",
     "--latent-dim",
     "-z",
+    "--objective",
     "--beta",
     "--network",
     "--size",
@@ -245,3 +246,16 @@ def test_a_full_disk_behind_stdout_is_said():
         )
     assert done.returncode == 1
     assert done.stderr == "zatlas: reading or writing failed: No space left on device.\n"
+
+
+def test_encoding_brings_labels_and_known_factors_along(zatlas, tmp_path):
+    import numpy as np
+
+    run = tmp_path / "run"
+    words = ("train", "sprites:60", "--size", "xs", "--steps", "2", "--out", str(run), "-q", "--precision", "fp32")
+    assert zatlas(*words).status == 0
+    assert zatlas("encode", str(run), "--out", str(tmp_path / "codes")).status == 0
+    codes = np.load(tmp_path / "codes.npz")
+    assert codes["mean"].shape == (60, 2)
+    assert codes["factors"].shape == (60, 5)
+    assert (codes["y"].argmax(1) == codes["factors"][:, 0]).all()  # the label is the shape

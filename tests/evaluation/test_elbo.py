@@ -26,7 +26,7 @@ def game(beta=1.0, kind="vae"):
     if kind != "ae":
         values["objective"] = {"beta": beta}
     return build_game(
-        make_config(("test", values)), ArraySource("s", np.arange(40, dtype=np.uint8).reshape(2, 5, 4)).spec
+        make_config(("test", values)), ArraySource("s", np.arange(40, dtype=np.uint8).reshape(2, 5, 4)).spec, 50
     )
 
 

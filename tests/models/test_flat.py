@@ -47,7 +47,7 @@ CASES = [
 @pytest.mark.parametrize(("spec", "network", "likelihood"), CASES)
 def test_shapes_gradients_and_determinism(spec, network, likelihood, kind):
     torch.manual_seed(0)
-    game = build_game(config(kind, network=network, likelihood=likelihood, latent_dim=3), spec)
+    game = build_game(config(kind, network=network, likelihood=likelihood, latent_dim=3), spec, 100)
     x, y = example(spec)
     inference = game.model.infer(x, y, samples=4)
     assert inference.levels[0].z.shape == (4, 6, 3)
@@ -118,7 +118,7 @@ def test_an_unconditional_model_ignores_labels_and_a_conditional_one_does_not():
 
 def test_a_conditional_prior_starts_standard_and_learns():
     torch.manual_seed(0)
-    game = build_game(config("cvae", conditional_prior=True), GREY)
+    game = build_game(config("cvae", conditional_prior=True), GREY, 100)
     x, y = example(GREY)
     p = game.model.prior(y)
     assert torch.equal(p.mean, torch.zeros(6, 2))

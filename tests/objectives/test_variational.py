@@ -64,7 +64,7 @@ def test_the_ramp_of_tensors_is_the_ramp_of_numbers():
 
 
 def test_weights_are_buffers_so_that_objectives_can_be_stacked():
-    assert {name for name, _ in Variational().named_buffers()} == {"beta", "warmup_steps"}
+    assert {name for name, _ in Variational().named_buffers()} == {"beta", "warmup_steps", "free_bits_nats"}
     assert not list(Variational().parameters())
 
 

@@ -28,7 +28,7 @@ def source(n=96):
 def trainer(*, steps=40, budget=None, watchers=(), **options):
     data = source()
     torch.manual_seed(0)
-    game = build_game(make_config(("test", {"model": {"size": "xs", "likelihood": "bernoulli"}})), data.spec)
+    game = build_game(make_config(("test", {"model": {"size": "xs", "likelihood": "bernoulli"}})), data.spec, len(data))
     options = {"optimisation": Optimisation("adamw", 3e-3, (0.9, 0.95)), "schedule": Schedule("cosine", 0.1)} | options
     batches = Batches(data, np.arange(len(data)), batch_size=20, seed=3, binarise="dynamic")
     return Trainer(game, batches, budget=budget or Budget(steps=steps), device=CPU, watchers=watchers, **options)

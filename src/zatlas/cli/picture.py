@@ -108,7 +108,7 @@ def encode(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Codes of every example: an .npz with posterior mean and std [N, D], rows, labels y; for z = 2 a scatter."""
+    """Codes of all examples as .npz: posterior mean and std [N, D], rows, y, known factors; for z = 2 a scatter too."""
     from zatlas.cli.console import counting
     from zatlas.figures import scatter
 
@@ -119,7 +119,14 @@ def encode(
     figure = None
     if codes.mean.shape[1] == 2:
         figure = scatter(codes.mean, experiment.label_numbers(codes.y), experiment.spec.labels or None)
-    arrays = {"mean": codes.mean, "std": codes.std, "rows": rows, "y": codes.y}
+    factors = experiment.source.factors
+    arrays = {
+        "mean": codes.mean,
+        "std": codes.std,
+        "rows": rows,
+        "y": codes.y,
+        "factors": None if factors is None else factors[rows],
+    }
     _finish(experiment, out, "codes", json, figure, arrays)
 
 

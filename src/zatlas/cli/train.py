@@ -32,6 +32,9 @@ def train(
     latent_dim: Annotated[
         int | None, _option(MODEL, "Number of latent units. (default: 2)", "--latent-dim", "-z")
     ] = None,
+    objective: Annotated[
+        str | None, _option(MODEL, "elbo, iwae, tcvae, factor, dip, infovae or constrained. (default: elbo)")
+    ] = None,
     beta: Annotated[float | None, _option(MODEL, "Weight of the rate. (default: 1)")] = None,
     network: Annotated[str | None, _option(MODEL, "mlp, conv, course-conv or course-mlp. (default: mlp)")] = None,
     scale: Annotated[str | None, _option(MODEL, "xs, s, m or l. (default: s)", "--size")] = None,
@@ -83,7 +86,7 @@ def train(
             "channels": channels,
         },
         "model": {"kind": model, "latent_dim": latent_dim, "network": network, "size": scale, "likelihood": likelihood},
-        "objective": {"beta": beta},
+        "objective": {"kind": objective, "beta": beta},
         "training": {
             "epochs": epochs,
             "steps": steps,

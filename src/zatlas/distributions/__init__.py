@@ -2,7 +2,7 @@
 
 from zatlas.distributions.bernoulli import Bernoulli
 from zatlas.distributions.gaussian import DiagonalGaussian, standard_normal
-from zatlas.distributions.kl import gaussian_kl_per_unit, kl_divergence, rate_per_unit
+from zatlas.distributions.kl import gaussian_kl_per_unit, kl_divergence, rate_per_unit, stopped
 from zatlas.distributions.logistic import DiscretisedLogistic
 from zatlas.distributions.point import Flat, Point
 
@@ -16,4 +16,5 @@ __all__ = [
     "kl_divergence",
     "rate_per_unit",
     "standard_normal",
+    "stopped",
 ]

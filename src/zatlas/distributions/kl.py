@@ -46,4 +46,15 @@ def rate_per_unit(q: Distribution, p: Distribution) -> Tensor:
     raise NotImplementedError(f"{type(q).__name__} against {type(p).__name__} does not factorise over units")
 
 
-__all__ = ["gaussian_kl_per_unit", "kl_divergence", "rate_per_unit"]
+def stopped(q: Distribution) -> Distribution:
+    """The same density with parameters that carry no gradient, so that it flows through the value alone.
+
+    Raises:
+        NotImplementedError: a family whose parameters are not known here.
+    """
+    if isinstance(q, DiagonalGaussian):
+        return DiagonalGaussian(q.mean.detach(), q.log_variance.detach(), len(q.event_shape))
+    raise NotImplementedError(f"{type(q).__name__} has no stopped form")
+
+
+__all__ = ["gaussian_kl_per_unit", "kl_divergence", "rate_per_unit", "stopped"]

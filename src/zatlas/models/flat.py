@@ -29,7 +29,12 @@ class LatentVariableModel(nn.Module):
         return Inference((Level(q, self.prior(y), z),), self.decoder(z, y))
 
     def generate(self, n: int | None = None, y: Tensor | None = None, *, z: tuple[Tensor, ...] = ()) -> Generation:
-        """p(x|z) at n draws from the prior (one for each row of y, if y is given), or at the given z ``[B, D]``.
+        """p(x|z) at n draws from the prior (one for each row of y, if y is given), or at the given z.
+
+        Args:
+            n: how many; without y and z one.
+            y: labels ``[B, Y]``.
+            z: codes ``[B, D]`` or ``[K, B, D]``.
 
         Deterministic where z is given.
         """
@@ -39,5 +44,5 @@ class LatentVariableModel(nn.Module):
             p = self.prior(y)
             count = n if n is not None else 1 if y is None else len(y)
             code = p.sample() if p.batch_shape else p.sample((count,))
-        code = code.reshape(1, *code.shape[-2:])
+        code = code if code.dim() == 3 else code[None]
         return Generation((code,), self.decoder(code, y))

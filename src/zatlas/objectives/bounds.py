@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zatlas.distributions import kl_divergence
+from zatlas.distributions import kl_divergence, stopped
 from zatlas.types import Inference
 
 
@@ -18,6 +18,13 @@ def rate(inference: Inference) -> Tensor:
     """Sum over levels of KL(q(z|x) || p(z)), ``[B]``: what the code costs, in closed form."""
     first, *rest = (kl_divergence(level.q, level.p) for level in inference.levels)
     return sum(rest, start=first)
+
+
+def path_rate(inference: Inference) -> Tensor:
+    """log q(z|x) - log p(z) at the draws, ``[B]``, with a gradient through z alone (Roeder et al. 2017, equation 8)."""
+    levels = inference.levels
+    terms = [stopped(level.q).log_prob(level.z) - level.p.log_prob(level.z) for level in levels]
+    return torch.stack([term.mean(0) for term in terms]).sum(0)
 
 
 def negative_elbo(inference: Inference, x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas import figures
+from zatlas.config import OBJECTIVES
 from zatlas.files import write_bytes
 from zatlas.measure import evaluate_run
 from zatlas.opened import Experiment
@@ -107,11 +108,12 @@ def _headlines(experiment: Experiment, measured: dict[str, Any]) -> list[Headlin
     if "loss" not in figures_:
         elbo = figures_["elbo"]
         figures_ = {"loss": {**elbo, "value": -elbo["value"]}, **figures_}
+    loss = "loss" if experiment.config.objective.is_weighted_elbo else "negative ELBO"
     for name in ("loss", "distortion", "rate"):
         figure = figures_[name]
         shown.append(
             Headline(
-                f"{measured['split']} {name}" if name == "loss" else name,
+                f"{measured['split']} {loss}" if name == "loss" else name,
                 figure["value"],
                 "nats",
                 figure["standard_error"],
@@ -145,11 +147,12 @@ def _training(experiment: Experiment) -> Section | None:
         "patience": "Training stopped when the validation loss no longer improved; the best weights are used.",
         "interrupted": "Training was interrupted and can be resumed.",
     }.get(experiment.run.record.get("stopped") or "", "Training has not ended.")
-    beta = experiment.config.objective.beta
-    weighted = f"distortion + {beta:g} × rate" if beta != 1 else "distortion + rate"
-    text = (
-        f"{why} The loss is {weighted}: what is lost between an image and its reconstruction, plus what its code costs."
-    )
+    o = experiment.config.objective
+    weighted = f"distortion + {o.beta:g} × rate" if o.beta != 1 else "distortion + rate"
+    loss = f"{weighted}: what is lost between an image and its reconstruction, plus what its code costs"
+    if not o.is_weighted_elbo:
+        loss = f"that of objective {o.kind}: {OBJECTIVES[o.kind]}"
+    text = f"{why} The loss is {loss}."
     alt = "Curves of loss, distortion and rate over the training steps, for training and validation rows."
     return Section("Training", text, [_svg(figures.curves(history), alt)])
 
