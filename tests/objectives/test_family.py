@@ -271,6 +271,7 @@ def test_every_objective_learns(values):
     assert distortion() < before - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("constrain", "target"), [("distortion", 13.0), ("rate", 1.5)])
 def test_the_constraint_is_met(constrain, target):
     t = trainer({"kind": "constrained", "target_nats": target, "constrain": constrain}, 1500)
