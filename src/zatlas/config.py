@@ -54,6 +54,9 @@ class ModelConfig(Section):
     size: Literal["xs", "s", "m", "l"] = "s"
     likelihood: Likelihood = "auto"
     sigma: float = Field(1.0, gt=0, description="standard deviation of the gaussian likelihood, in units of the data")
+    start_log_variance: float | None = Field(
+        None, ge=-12, le=2, description="of an untrained posterior; None: -4, or 0 for the course's networks"
+    )
     conditional_prior: bool = Field(False, description="cvae: learn p(z|y) instead of N(0, I)")
 
 

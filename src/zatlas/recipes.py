@@ -52,8 +52,8 @@ MLP_WIDTH = {"xs": 64, "s": 256, "m": 512, "l": 1024}
 CONV_WIDTHS = {"xs": (8, 16, 32), "s": (32, 64, 64), "m": (32, 64, 128, 128), "l": (64, 128, 256, 256)}
 CONV_HIDDEN = {"xs": 64, "s": 256, "m": 256, "l": 512}
 FEW_UNITS = 2  # up to so many latent units are a bottleneck, and the mlp is built for one
-# Both keep the decoder from learning to ignore z while z is still noise. The course's networks start as the course has
-# them, where one seed in eight ignores z for good.
+# Together they keep the decoder from learning to ignore z while z is still noise: the course's network ended between
+# 149.9 and 157.1 nats on MNIST for four seeds with both, and at 206 for one of them as the course has it.
 WARMUP_STEPS = 300  # of beta; also worth 2 nats at 2500 steps and 5 at 600 (mlp, MNIST, z = 16)
 START_LOG_VARIANCE = -4.0
 COURSE_WIDTHS = (400,)
@@ -219,7 +219,7 @@ def build_model(config: Config, spec: DataSpec, stats: Statistics | None = None)
     standardise = None if course else Standardise(stats.mean, scale)
     encoder: nn.Module = PointEncoder(encoder_net, standardise)
     if kind != "ae":
-        encoder = GaussianEncoder(encoder_net, standardise, log_variance=0.0 if course else START_LOG_VARIANCE)
+        encoder = GaussianEncoder(encoder_net, standardise, log_variance=start_log_variance(config))
     decoder = Decoder(decoder_net, likelihood, None if course else stats.mean)
     prior: nn.Module = StandardNormal(latent)
     if kind == "ae":
@@ -227,6 +227,13 @@ def build_model(config: Config, spec: DataSpec, stats: Statistics | None = None)
     elif config.model.conditional_prior:
         prior = ConditionalNormal(latent, label_dim)
     return LatentVariableModel(encoder, decoder, prior)
+
+
+def start_log_variance(config: Config) -> float:
+    """The start asked for; else narrow, but for the course's networks, which start as the course has them."""
+    if config.model.start_log_variance is not None:
+        return config.model.start_log_variance
+    return 0.0 if config.model.network.startswith("course-") else START_LOG_VARIANCE
 
 
 def warmup_steps(config: Config) -> int:
@@ -275,6 +282,8 @@ def resolve(config: Config, spec: DataSpec, steps_per_epoch: int) -> Config:
     """The configuration with every automatic value written out: it repeats the run even where defaults change."""
     resolved = config.model_copy(deep=True)
     resolved.model.likelihood = likelihood_name(config, spec)
+    if config.model.kind != "ae":
+        resolved.model.start_log_variance = start_log_variance(config)
     if config.model.kind != "ae" and config.objective.kind == "elbo":
         resolved.objective.beta_warmup_steps = warmup_steps(config)
     resolved.training.steps = budget(config.training, steps_per_epoch).steps

@@ -176,3 +176,11 @@ def test_data_kinds_are_named():
     assert kind(RGB) == kind(VECTOR) == "real"
     with pytest.raises(UsageError, match="without binarisation"):
         kind(GREY, "logistic", "static")
+
+
+def test_posteriors_start_narrow_except_the_courses():
+    x, _ = example(GREY)
+    for values, width in (({}, -4.0), ({"network": "course-conv"}, 0.0), ({"start_log_variance": -2.0}, -2.0)):
+        torch.manual_seed(0)
+        q = build_model(config(**values), GREY).encoder(x)
+        assert q.log_variance.mean().item() == pytest.approx(width, abs=0.6)
