@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zatlas.data import describe, open_source, split
+from zatlas.data import describe, located, open_source, split
 from zatlas.errors import UsageError
 
 
@@ -77,3 +77,16 @@ def test_any_image_can_be_resized_cropped_and_recoloured(tmp_path, rng):
     np.save(tmp_path / "vectors.npy", rng.random((10, 7)))
     with pytest.raises(UsageError, match="vectors"):
         open_source(str(tmp_path / "vectors.npy"), resize=4)
+
+
+def test_a_path_is_kept_absolute_and_a_name_as_it_is(tmp_path, monkeypatch):
+    """A run finds its data again from any folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    assert located("photos") == str(tmp_path / "photos")
+    assert located("./x.npy") == str(tmp_path / "x.npy")
+    assert located("x.npy") == str(tmp_path / "x.npy")
+    (tmp_path / "digits").mkdir()
+    for word in ("digits", "sprites:50", "hf:owner/name", "missing.npz"):
+        assert located(word) == word

@@ -27,7 +27,7 @@ def titles(experiment):
     return [section.title for section in describe(experiment).sections]
 
 
-ALL = ["Training", "Reconstructions", "Samples", "Latent space", "Data"]
+ALL = ["Training", "Reconstructions", "Samples", "Latent space", "Training examples"]
 
 
 def test_a_conditional_model_shows_every_class(digits_run):
@@ -44,6 +44,8 @@ def test_the_page_is_whole_and_loads_nothing(digits_run, tmp_path):
     page = path.read_text()
     assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", page)
     assert "zatlas" in page
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    assert len(headings) == len(set(headings)) > 5
     assert page.rstrip().endswith("</html>")
     default = write_report(Experiment(digits_run))
     assert default == digits_run / "report" / "index.html"

@@ -258,8 +258,9 @@ def _styles(experiment: Experiment, classes: tuple[str, ...]) -> Picture:
 
 
 def _manifold(experiment: Experiment, label: str | None) -> Picture:
-    small = experiment.spec.shape[-1] <= 32
-    n = (10 if small else 6) if label is not None else (24 if small else 12)
+    # tiles of a size at which an image can be recognised: one of 8 pixels wants as much room as one of 64
+    width = experiment.spec.shape[-1]
+    n = (10 if width <= 32 else 6) if label is not None else (24 if 16 < width <= 32 else 12)
     grid, _ = experiment.manifold(n=n, span=2.0, spacing="even", label=label)
     shown = experiment.displayable(grid.images.reshape(n * n, *experiment.spec.shape)).reshape(grid.images.shape)
     of = f" with label {label}" if label is not None else ""
@@ -284,9 +285,7 @@ def _data(experiment: Experiment) -> Section | None:
     rows = experiment.spread("train", 40)
     x = np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])
     alt = f"{len(rows)} training images of {experiment.source.name}."
-    return Section(
-        "Data", "Training examples as the model sees them.", [_svg(figures.grid(experiment.displayable(x)), alt)]
-    )
+    return Section("Training examples", "As the model sees them.", [_svg(figures.grid(experiment.displayable(x)), alt)])
 
 
 def _files(folder: Path) -> Iterator[File]:
