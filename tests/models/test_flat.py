@@ -98,7 +98,7 @@ def test_elbo_equals_log_p_where_the_posterior_is_exact():
             return DiagonalGaussian(w * z, torch.full_like(z, s2).log())
 
     torch.manual_seed(0)
-    model = LatentVariableModel(Exact(), Linear(), StandardNormal(1))
+    model = LatentVariableModel(Exact(), Linear(), StandardNormal(1), 1)
     x = torch.linspace(-2, 2, 9)[:, None]
     evidence = torch.distributions.Normal(0, (w * w + s2) ** 0.5).log_prob(x)[:, 0]
     torch.testing.assert_close(importance_bound(model.infer(x, samples=3), x), evidence, atol=1e-5, rtol=1e-5)
@@ -118,7 +118,7 @@ def test_an_unconditional_model_ignores_labels_and_a_conditional_one_does_not():
 
 def test_a_conditional_prior_starts_standard_and_learns():
     torch.manual_seed(0)
-    game = build_game(config("cvae", conditional_prior=True), GREY, 100)
+    game = build_game(config("cvae", prior="conditional"), GREY, 100)
     x, y = example(GREY)
     p = game.model.prior(y)
     assert torch.equal(p.mean, torch.zeros(6, 2))

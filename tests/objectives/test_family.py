@@ -58,7 +58,7 @@ class Linear(nn.Module):
 
 
 def linear(**posterior):
-    return LatentVariableModel(Posterior(**posterior), Linear(), StandardNormal(1))
+    return LatentVariableModel(Posterior(**posterior), Linear(), StandardNormal(1), 1)
 
 
 def gradients(objective, model, x, seed):
@@ -311,7 +311,7 @@ def test_tcvae_at_beta_one_is_the_elbo_in_the_mean():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"model": {"kind": "ae"}, "objective": {"kind": "iwae"}}, "needs a posterior that is no point"),
+        ({"model": {"kind": "ae"}, "objective": {"kind": "iwae"}}, "iwae goes with 'vae' or 'cvae' or 'ladder'"),
         ({"objective": {"kind": "constrained"}}, "wants objective.target_nats"),
         ({"objective": {"kind": "iwae", "beta": 4.0}}, "objective.beta belongs to"),
         ({"objective": {"samples": 7}}, "objective.samples belongs to objective.kind = 'iwae'"),

@@ -54,9 +54,12 @@ class DiagonalGaussian(Distribution):
         return self.log_variance.exp()
 
     def rsample(self, sample_shape: Shape = ()) -> Tensor:
-        """mean + stddev * noise, ``[*sample_shape, *batch, *event]`` (Kingma & Welling 2014, section 2.4)."""
+        """A draw ``[*sample_shape, *batch, *event]`` with a gradient to mean and variance."""
         shape = torch.Size(sample_shape) + self._mean.shape
-        noise = torch.randn(shape, dtype=self._mean.dtype, device=self._mean.device)
+        return self.from_noise(torch.randn(shape, dtype=self._mean.dtype, device=self._mean.device))
+
+    def from_noise(self, noise: Tensor) -> Tensor:
+        """mean + stddev * noise, for standard normal noise ``[..., *event]`` (Kingma & Welling 2014, section 2.4)."""
         return self._mean + self.stddev * noise
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:

@@ -14,15 +14,17 @@ class Point(Distribution):
     """All mass at one place; ``log_prob`` is 0 there and minus infinity elsewhere.
 
     Args:
-        value: ``[..., D]``.
+        value: ``[..., *event]``.
+        event_dims: how many trailing dimensions form one event.
     """
 
     has_rsample = True
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (torch's own spelling)
 
-    def __init__(self, value: Tensor) -> None:
+    def __init__(self, value: Tensor, event_dims: int = 1) -> None:
         self.value = value
-        super().__init__(value.shape[:-1], value.shape[-1:], validate_args=False)
+        split = value.dim() - event_dims
+        super().__init__(value.shape[:split], value.shape[split:], validate_args=False)
 
     @property
     def mean(self) -> Tensor:
@@ -35,15 +37,19 @@ class Point(Distribution):
     def rsample(self, sample_shape: Shape = ()) -> Tensor:
         return self.value.expand(torch.Size(sample_shape) + self.value.shape)
 
+    def from_noise(self, noise: Tensor) -> Tensor:
+        """The place itself, whatever the noise ``[..., D]``."""
+        return self.value.expand(torch.broadcast_shapes(noise.shape, self.value.shape))
+
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         return self.rsample(sample_shape).detach()
 
     def log_prob(self, value: Tensor) -> Tensor:
-        here = (value == self.value).all(-1)
+        here = (value == self.value).flatten(-len(self.event_shape)).all(-1)
         return torch.where(here, 0.0, -torch.inf)
 
     def expand(self, batch_shape: Shape, _instance: object = None) -> Point:
-        return Point(self.value.expand(torch.Size(batch_shape) + self.event_shape))
+        return Point(self.value.expand(torch.Size(batch_shape) + self.event_shape), len(self.event_shape))
 
 
 class Flat(Distribution):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.nn import functional as F
 
 from zatlas.distributions import Bernoulli, DiagonalGaussian, DiscretisedLogistic
+from zatlas.distributions.categorical import Categorical
+from zatlas.distributions.continuous_bernoulli import ContinuousBernoulli
+from zatlas.distributions.logistic import BINS
+from zatlas.distributions.logistic_mixture import LogisticMixture
+
+STEEPEST = 20.0  # an untrained tilt, so that a pixel which was never on can still come on
 
 
 class Likelihood(Protocol):
@@ -21,6 +29,16 @@ class Likelihood(Protocol):
     def link(self, mean: Tensor) -> Tensor:
         """The parameter that gives this mean: where an untrained decoder had best start."""
         ...
+
+
+def tilt_to(mean: Tensor, mean_of: Callable[[Tensor], Tensor]) -> Tensor:
+    """Where the increasing function ``mean_of`` takes the value ``mean``, between -20 and 20, by bisection."""
+    low, high = torch.full_like(mean, -STEEPEST), torch.full_like(mean, STEEPEST)
+    for _ in range(32):
+        middle = 0.5 * (low + high)
+        below = mean_of(middle) < mean
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return 0.5 * (low + high)
 
 
 class BernoulliLikelihood(nn.Module):
@@ -38,6 +56,22 @@ class BernoulliLikelihood(nn.Module):
     def link(self, mean: Tensor) -> Tensor:
         # within +-5, so that a pixel which was never on can still come on
         return torch.logit(mean, eps=1e-6).clamp(-5, 5)
+
+
+class ContinuousBernoulliLikelihood(nn.Module):
+    """Natural parameters; p(x|z) of intensities in [0, 1] that integrates to one (Loaiza-Ganem & Cunningham 2019)."""
+
+    per_value = 1
+
+    def __init__(self, event_dims: int) -> None:
+        super().__init__()
+        self.event_dims = event_dims
+
+    def forward(self, parameters: Tensor) -> ContinuousBernoulli:
+        return ContinuousBernoulli(parameters.float(), self.event_dims)
+
+    def link(self, mean: Tensor) -> Tensor:
+        return tilt_to(mean, lambda logits: ContinuousBernoulli(logits).mean)
 
 
 class GaussianLikelihood(nn.Module):
@@ -92,7 +126,7 @@ class PerValueGaussianLikelihood(nn.Module):
     def forward(self, parameters: Tensor) -> DiagonalGaussian:
         mean, log_variance = parameters.float().chunk(2, -self.event_dims)
         # soft floor at exp(-9): a pixel that never changes would otherwise reward ever smaller sigma
-        log_variance = torch.nn.functional.softplus(log_variance + 9) - 9
+        log_variance = F.softplus(log_variance + 9) - 9
         return DiagonalGaussian(self.shift + self.scale * mean, log_variance + 2 * self.scale.log(), self.event_dims)
 
     def link(self, mean: Tensor) -> Tensor:
@@ -115,3 +149,59 @@ class LogisticLikelihood(nn.Module):
 
     def link(self, mean: Tensor) -> Tensor:
         return mean
+
+
+class LogisticMixtureLikelihood(nn.Module):
+    """A mixture of discretised logistics over 256 values.
+
+    For each value: a centre, the logits of all components but the first (whose logit is 0), and every component's
+    distance from the centre and log scale. With a centre of its own, the mixture can start at the data's mean.
+
+    Args:
+        event_dims: dimensions of one example.
+        components: M; 3 M numbers for one value.
+    """
+
+    def __init__(self, event_dims: int, components: int = 5) -> None:
+        super().__init__()
+        self.event_dims = event_dims
+        self.per_value = 3 * components
+        self.sizes = (1, components - 1, components, components)
+
+    def forward(self, parameters: Tensor) -> LogisticMixture:
+        numbers = parameters.float().unflatten(-self.event_dims, (self.per_value, -1))
+        centre, logits, distance, log_scale = numbers.split(self.sizes, -self.event_dims - 1)
+        logits = torch.cat([torch.zeros_like(centre), logits], -self.event_dims - 1)
+        # starts at a scale of exp(-2); from exp(-7) on one bin holds nearly all the mass
+        return LogisticMixture(logits, centre + distance, (log_scale - 2).clamp(-7, 3), self.event_dims)
+
+    def link(self, mean: Tensor) -> Tensor:
+        return mean
+
+
+class CategoricalLikelihood(nn.Module):
+    """A probability for each of 256 values.
+
+    For each value: a tilt t, and the logits of all values but the first (whose logit is 0); t k/255 is added to the
+    logit of the value k/255. The tilt is one number for what neighbouring values have in common, and by it the
+    probabilities can start at the data's mean.
+    """
+
+    per_value = BINS
+    slope: Tensor
+
+    def __init__(self, event_dims: int) -> None:
+        super().__init__()
+        self.event_dims = event_dims
+        slope = torch.linspace(0, 1, BINS)
+        slope[0] = -1  # takes the tilt out of the place where it stands
+        self.register_buffer("slope", slope.view(-1, *(1,) * event_dims), persistent=False)
+
+    def forward(self, parameters: Tensor) -> Categorical:
+        numbers = parameters.float().unflatten(-self.event_dims, (BINS, -1))
+        tilt = numbers.narrow(-self.event_dims - 1, 0, 1)
+        return Categorical(numbers + tilt * self.slope, self.event_dims)
+
+    def link(self, mean: Tensor) -> Tensor:
+        values = torch.linspace(0, 1, BINS, device=mean.device).view(-1, *(1,) * mean.dim())
+        return tilt_to(mean, lambda tilt: Categorical(tilt * values, mean.dim()).mean)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zatlas.distributions import kl_divergence, stopped
-from zatlas.types import Inference
+from zatlas.distributions import closed_kl, stopped
+from zatlas.types import Inference, Level
 
 
 def distortion(inference: Inference, x: Tensor) -> Tensor:
@@ -15,9 +15,20 @@ def distortion(inference: Inference, x: Tensor) -> Tensor:
 
 
 def rate(inference: Inference) -> Tensor:
-    """Sum over levels of KL(q(z|x) || p(z)), ``[B]``: what the code costs, in closed form."""
-    first, *rest = (kl_divergence(level.q, level.p) for level in inference.levels)
+    """Sum over levels of KL(q(z|x) || p(z)), ``[B]``: what the code costs.
+
+    In closed form where there is one, else the mean of log q(z|x) - log p(z) over the K draws.
+    """
+    first, *rest = (level_rate(level) for level in inference.levels)
     return sum(rest, start=first)
+
+
+def level_rate(level: Level) -> Tensor:
+    """KL(q || p) of one level, ``[B]``; a level below another has a q for each of the K draws above it."""
+    kl = closed_kl(level.q, level.p)
+    if kl is None:
+        kl = level.q.log_prob(level.z) - level.p.log_prob(level.z)
+    return kl.mean(0) if kl.dim() > 1 else kl
 
 
 def path_rate(inference: Inference) -> Tensor:

@@ -60,7 +60,7 @@ class Factor(Objective):
 
     def _critic(self, model: Any, batch: Batch) -> Terms:
         with torch.no_grad():
-            z = model.encoder(batch.x, batch.y).rsample()
+            z = model.encode(batch.x, batch.y).rsample()
         half = len(z) // 2
         joint, product = z[:half], permute_units(z[half : 2 * half])
         odds_joint, odds_product = self.critic(joint)[:, 0].float(), self.critic(product)[:, 0].float()

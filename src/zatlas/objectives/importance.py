@@ -18,28 +18,34 @@ class Importance(Objective):
 
     Args:
         samples: K.
+        groups: the mean of so many bounds of K samples each, whose gradient is less noisy (MIWAE, Rainforth et al.
+            2018, equation 7).
         doubly_reparameterised: the encoder's gradient sum_k w_k^2 d log w_k/dz_k dz_k/dphi (Tucker et al. 2019,
             equation 8), whose signal does not drown as K grows; the decoder's gradient is the plain one.
     """
 
-    def __init__(self, samples: int = 5, *, doubly_reparameterised: bool = False) -> None:
+    def __init__(self, samples: int = 5, *, groups: int = 1, doubly_reparameterised: bool = False) -> None:
         super().__init__()
-        self.samples = samples
+        self.samples, self.groups = samples, groups
         self.doubly_reparameterised = doubly_reparameterised
 
     def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
-        inference = model.infer(batch.x, batch.y, samples=self.samples)
+        inference = model.infer(batch.x, batch.y, samples=self.groups * self.samples)
         log_w = log_weights(inference, batch.x)
-        bound = log_w.logsumexp(0) - math.log(self.samples)
+        bound = self._grouped(log_w).logsumexp(1).mean(0) - math.log(self.samples)
         distortion = -inference.px.log_prob(batch.x).mean(0)
         parts = {"distortion": distortion, "rate": -log_w.mean(0) - distortion}
         if not self.doubly_reparameterised:
             return Terms(-bound, parts)
-        weights = log_w.softmax(0).detach()
+        weights = self._grouped(log_w).softmax(1).flatten(0, 1).detach()
         again = self._along_z(model, batch, inference, weights)
-        surrogate = -(weights * again).sum(0)
+        surrogate = -(weights * again).sum(0) / self.groups
         # the surrogate has the right gradient and no meaning of its own: the value shown is the bound
         return Terms(surrogate - surrogate.detach() - bound.detach(), parts)
+
+    def _grouped(self, values: Tensor) -> Tensor:
+        """``[groups, K, B]`` of ``[groups K, B]``."""
+        return values.unflatten(0, (self.groups, self.samples))
 
     def _along_z(self, model: Any, batch: Batch, inference: Inference, weights: Tensor) -> Tensor:
         """log w ``[K, B]`` in which z carries w times its gradient and q's parameters carry none."""

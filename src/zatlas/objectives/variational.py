@@ -61,7 +61,7 @@ class Variational(Objective):
 
     def _charged(self, inference: Inference) -> Tensor:
         """The rate beyond the free nats of each unit, ``[B]`` (the batch's mean, the same for every example)."""
-        units = [rate_per_unit(level.q, level.p).mean(0) for level in inference.levels]
+        units = [rate_per_unit(level.q, level.p).flatten(0, -2).mean(0) for level in inference.levels]
         total = torch.stack([torch.maximum(unit, self.free_bits_nats).sum() for unit in units]).sum()
         return total.expand(inference.px.batch_shape[-1])
 

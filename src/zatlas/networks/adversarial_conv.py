@@ -1,0 +1,100 @@
+"""Convolutional generators and critics without normalisation, for images of any height, width and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zatlas.networks.adversarial import SLOPE, ProjectionHead, Residual, he
+from zatlas.networks.conv import halvings
+from zatlas.networks.mlp import join
+
+
+class Resize(nn.Module):
+    """A 1x1 convolution to other channels, and bilinear interpolation to another size."""
+
+    def __init__(self, before: int, after: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+        self.mix = he(nn.Conv2d(before, after, 1), 2**-0.5)  # between blocks, with no rectifier to make up for
+
+    def forward(self, h: Tensor) -> Tensor:
+        return F.interpolate(self.mix(h), self.size, mode="bilinear", align_corners=False)
+
+
+def _stage(width: int, blocks: int, all_blocks: int) -> list[nn.Module]:
+    """Blocks of a 3x3 convolution, which looks around, and a 1x1, which mixes."""
+    pairs = ((nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 1)) for _ in range(blocks))
+    return [Residual(first, second, all_blocks) for first, second in pairs]
+
+
+class ResidualConvCritic(nn.Module):
+    """x ``[B, C, H, W]`` and y ``[B, Y]`` to ``[B]``: residual stages between bilinear halvings (Huang et al. 2024).
+
+    Args:
+        shape: ``(C, H, W)``.
+        channels: of each stage; height and width halve (rounding up) before each, before the first by a strided
+            convolution.
+        label_dim: Y, or 0; y is projected on the last features.
+        blocks: in each stage.
+    """
+
+    def __init__(self, shape: Sequence[int], channels: Sequence[int], *, label_dim: int = 0, blocks: int = 1) -> None:
+        super().__init__()
+        sizes = halvings(shape[1], shape[2], len(channels))[1:]
+        count = blocks * len(sizes)
+        layers: list[nn.Module] = [he(nn.Conv2d(shape[0], channels[0], 3, stride=2, padding=1))]
+        for i, size in enumerate(sizes):
+            layers += [Resize(channels[i - 1], channels[i], size)] if i else []
+            layers += _stage(channels[i], blocks, count)
+        self.layers = nn.Sequential(*layers, nn.LeakyReLU(SLOPE))
+        last = channels[len(sizes) - 1]
+        # each channel is summed with learned weights of place: every place would cost a layer of many more
+        self.sum = he(nn.Conv2d(last, last, sizes[-1], groups=last))
+        self.head = ProjectionHead(last, label_dim=label_dim)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.head(self.sum(self.layers(x)).flatten(1), y)
+
+
+class ResidualConvGenerator(nn.Module):
+    """The mirror of :class:`ResidualConvCritic`: z ``[..., D]`` and y ``[..., Y]`` to ``[..., *out_shape]``.
+
+    Args:
+        latent_dim: D.
+        channels: of each stage as the critic has them, the last one first used.
+        out_shape: ``(C, H, W)``.
+        label_dim: Y, or 0; y is concatenated to z.
+        blocks: in each stage.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        channels: Sequence[int],
+        out_shape: Sequence[int],
+        *,
+        label_dim: int = 0,
+        blocks: int = 1,
+    ) -> None:
+        super().__init__()
+        self.label_dim = label_dim
+        whole, *sizes = halvings(out_shape[1], out_shape[2], len(channels))
+        count = blocks * len(sizes)
+        self.start = (channels[len(sizes) - 1], *sizes[-1])
+        self.first = he(nn.Linear(latent_dim + label_dim, torch.Size(self.start).numel()), 2**-0.5)
+        layers: list[nn.Module] = []
+        for i in reversed(range(len(sizes))):
+            layers += _stage(channels[i], blocks, count)
+            layers += [Resize(channels[i], channels[i - 1], sizes[i - 1])] if i else []
+        padding = (whole[0] - (2 * sizes[0][0] - 1), whole[1] - (2 * sizes[0][1] - 1))
+        out = nn.ConvTranspose2d(channels[0], out_shape[0], 3, stride=2, padding=1, output_padding=padding)
+        self.layers = nn.Sequential(*layers, nn.LeakyReLU(SLOPE), out)
+
+    def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
+        h = self.first(join(z, y, self.label_dim))
+        out = self.layers(h.reshape(-1, *self.start))
+        return out.reshape(*z.shape[:-1], *out.shape[1:])

@@ -1,0 +1,170 @@
+"""Games against a critic: a generator learns from what the critic says of its draws, and needs no density."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vjp
+from torch.nn import functional as F
+
+from zatlas.objectives.objective import Objective
+from zatlas.types import Batch, Terms
+
+Score = Callable[[Tensor, Tensor | None], Tensor]  # (x, y) -> [B]
+
+
+def frozen(critic: nn.Module) -> Score:
+    """The critic as a function of (x, y) whose own weights get no gradient."""
+    weights = {name: parameter.detach() for name, parameter in critic.named_parameters()}
+    return lambda x, y: functional_call(critic, weights, (x, y)).float()
+
+
+def slope(score: Score, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The scores of x ``[B, *data]`` and their squared slopes |grad_x score|^2, ``[B]`` each, differentiable again.
+
+    One pass for both, by vjp and not by ``autograd.grad(create_graph=True)``, which torch.vmap does not let through.
+    A score must be of its own example alone: no batch normalisation within.
+    """
+    scores, pull = vjp(lambda values: score(values, y).float(), x)[:2]
+    (gradient,) = pull(torch.ones_like(scores))
+    return scores, gradient.flatten(1).square().sum(1)
+
+
+class Adversarial(Objective):
+    """A game of two players over one batch: the critic compares x with draws of the model, the model answers.
+
+    Both meet standardised x, so that slopes do not depend on the data's unit. The critic's step leaves the model
+    without gradient, and the model's the critic. Draws are made anew in each, as many as there are x.
+
+    Args:
+        critic: ``(x, y) -> [B]``.
+        standardise: applied to x and to draws; for x in [0, 1] (x - 1/2) / (1/2), as the papers have it.
+    """
+
+    players: ClassVar[Mapping[str, str]] = {"model": "model.", "critic": "objective.critic."}
+
+    def __init__(self, critic: nn.Module, standardise: nn.Module | None = None) -> None:
+        super().__init__()
+        self.critic = critic
+        self.standardise = standardise or nn.Identity()
+
+    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+        x, y = self.standardise(batch.x), batch.y
+        if player == "critic":
+            with torch.no_grad():
+                draws = self._draw(model, batch)
+            return self.judge(x, draws, y)
+        return Terms(self.persuade(frozen(self.critic), x, self._draw(model, batch), y), {})
+
+    def _draw(self, model: Any, batch: Batch) -> Tensor:
+        return self.standardise(model.generate(len(batch.x), batch.y).px.mean[0])
+
+    @abstractmethod
+    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None) -> Terms:
+        """The critic's terms for x and draws, both ``[B, *data]``."""
+
+    @abstractmethod
+    def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
+        """The model's loss ``[B]`` under the critic's ``score``."""
+
+
+def agreement(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """What the critic thinks by its log odds of x and of draws ``[B]``.
+
+    ``value`` is V(D, G) = E log D(x) + E log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1), -2 log 2 = -1.386 nats
+    where the critic cannot tell one from the other and 0 where it always can; ``d_real`` and ``d_fake`` are the
+    probabilities D that it gives them.
+    """
+    value = F.logsigmoid(real) + F.logsigmoid(-fake)
+    return {"value": value.detach(), "d_real": real.detach().sigmoid(), "d_fake": fake.detach().sigmoid()}
+
+
+class NonSaturating(Adversarial):
+    """The critic's loss is -V(D, G), the model's -log D(G(z)) (Goodfellow et al. 2014, equation 1 and section 3).
+
+    The gradient of -log D does not vanish while the critic wins, as that of log(1 - D) does.
+    """
+
+    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None) -> Terms:
+        real, fake = self.critic(x, y).float(), self.critic(draws, y).float()
+        return Terms(F.softplus(-real) + F.softplus(fake), agreement(real, fake))
+
+    def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
+        return F.softplus(-score(draws, y))
+
+
+class Relativistic(Adversarial):
+    r"""Each draw is compared with an x of its own, and slopes at both are charged (Huang et al. 2024, section 2).
+
+    .. math:: L_D = E\,\mathrm{softplus}(D(G(z)) - D(x))
+              + \tfrac{\gamma}{2} E\left(|\nabla_x D(x)|^2 + |\nabla_x D(G(z))|^2\right), \quad
+              L_G = E\,\mathrm{softplus}(D(x) - D(G(z)))
+
+    The pairing (Jolicoeur-Martineau 2019) has no bad minimum where the model drops a mode (Sun et al. 2020); the two
+    penalties R1 and R2 (Mescheder et al. 2018) make it converge. The best D is the log odds of x up to a constant that
+    the loss cannot see, so ``value``, ``d_real`` and ``d_fake`` are of D less its middle over the batch.
+
+    Args:
+        critic: ``(x, y) -> [B]``, each score of its own example alone.
+        gamma: weight of the penalties, in units of standardised x squared.
+        standardise: applied to x and to draws.
+    """
+
+    gamma: Tensor
+
+    def __init__(self, critic: nn.Module, gamma: float = 1.0, *, standardise: nn.Module | None = None) -> None:
+        super().__init__(critic, standardise)
+        self.register_buffer("gamma", torch.tensor(float(gamma)))
+
+    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None) -> Terms:
+        (real, at_real), (fake, at_fake) = slope(self.critic, x, y), slope(self.critic, draws, y)
+        penalty = 0.5 * self.gamma * (at_real + at_fake)
+        middle = 0.5 * (real.mean() + fake.mean())
+        parts = agreement(real - middle, fake - middle)
+        return Terms(F.softplus(fake - real) + penalty, {**parts, "penalty": penalty.detach()})
+
+    def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
+        return F.softplus(score(x, y) - score(draws, y))
+
+
+class Wasserstein(Adversarial):
+    r"""The distance between x and draws under a critic of slope one (WGAN-GP, Gulrajani et al. 2017, equation 3).
+
+    .. math:: L_D = E\,D(G(z)) - E\,D(x) + \lambda E (|\nabla D(\hat x)| - 1)^2, \quad L_G = -E\,D(G(z))
+
+    with :math:`\hat x` anywhere between an x and a draw. Losses are distances in units of standardised x, not nats.
+
+    Args:
+        critic: ``(x, y) -> [B]``, each score of its own example alone.
+        weight: lambda.
+        critic_steps: the critic moves at every step, the model at the last of so many.
+        standardise: applied to x and to draws.
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self, critic: nn.Module, weight: float = 10.0, *, critic_steps: int = 5, standardise: nn.Module | None = None
+    ) -> None:
+        super().__init__(critic, standardise)
+        self.register_buffer("weight", torch.tensor(float(weight)))
+        self.critic_steps = critic_steps
+
+    def plays(self, player: str, step: int) -> bool:
+        """The model waits until the critic has had ``critic_steps`` - 1 steps to itself."""
+        return player == "critic" or (step + 1) % self.critic_steps == 0
+
+    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None) -> Terms:
+        place = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)
+        _, squared = slope(self.critic, x + place * (draws - x), y)
+        # the root has no derivative at zero
+        penalty = self.weight * (squared.clamp_min(1e-12).sqrt() - 1).square()
+        distance = self.critic(x, y).float() - self.critic(draws, y).float()
+        return Terms(penalty - distance, {"distance": distance.detach(), "penalty": penalty.detach()})
+
+    def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
+        return -score(draws, y)

@@ -1,0 +1,20 @@
+"""The likelihood itself, where a model knows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from zatlas.objectives.bounds import distortion, rate
+from zatlas.objectives.objective import Objective
+from zatlas.types import Batch, Terms
+
+
+class Exact(Objective):
+    """-log p(x), of a model whose ``log_marginal`` is exact; distortion and rate are those of its exact posterior."""
+
+    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+        inference = model.infer(batch.x, batch.y)
+        parts = {"distortion": distortion(inference, batch.x).mean(0), "rate": rate(inference)}
+        return Terms(-model.log_marginal(batch.x), parts)
