@@ -101,12 +101,25 @@ class Terms(NamedTuple):
 
 
 class Generates(Protocol):
-    """Draws x: n examples from the prior, or from given z (top layers first; missing ones are drawn)."""
+    """Draws x: n examples from the prior, or from given z (top layers first; missing ones are drawn).
+
+    Attributes:
+        latent_dims: D of every stochastic layer, top first; the code of an example is all of them side by side.
+    """
+
+    latent_dims: tuple[int, ...]
 
     def generate(self, n: int | None = None, y: Tensor | None = None, *, z: tuple[Tensor, ...] = ()) -> Generation: ...
 
 
 class Infers(Generates, Protocol):
-    """Also answers which z made x, with K samples of z for every example."""
+    """Also answers which z made x.
 
-    def infer(self, x: Tensor, y: Tensor | None = None, *, samples: int = 1) -> Inference: ...
+    ``infer`` gives K samples of z for every example, or those made from given standard normal noise
+    ``[K, B, sum(latent_dims)]``; ``encode`` gives q over the whole code ``[B, sum(latent_dims)]``.
+    """
+
+    def infer(
+        self, x: Tensor, y: Tensor | None = None, *, samples: int = 1, noise: Tensor | None = None
+    ) -> Inference: ...
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution: ...

@@ -17,10 +17,15 @@ class Objective(nn.Module, ABC):
     Weights such as beta are buffers, so that objectives of different weights can be stacked and trained at once.
 
     Attributes:
-        players: each player's name and the prefix of the parameters that it owns within the game.
+        players: each player's name and the prefix of the parameters that it owns within the game; of two prefixes
+            that fit, the longer one counts. The first player is the one that validation scores.
     """
 
     players: ClassVar[Mapping[str, str]] = {"model": "model."}
+
+    def plays(self, player: str, step: int) -> bool:
+        """Whether it is the player's turn at this step; every player's at every step, unless an objective says not."""
+        return True
 
     @abstractmethod
     def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
