@@ -2,13 +2,14 @@
 
 import math
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
 
 from zatlas import experiment, opened
 from zatlas.errors import ZatlasError
-from zatlas.evaluation import mean_terms
+from zatlas.evaluation import term_figures
 from zatlas.runs import Run
 
 from .trial import At, config
@@ -73,10 +74,10 @@ def test_broken_weights_are_not_saved_at_the_end_either(tmp_path):
 
 def test_a_test_loss_that_is_not_finite_fails_the_run(tmp_path, monkeypatch):
     def broken(game, batches, **options):
-        terms = mean_terms(game, batches, **options)
-        return dict.fromkeys(terms, math.inf) if len(batches) == 180 else terms
+        terms = term_figures(game, batches, **options)
+        return {name: replace(term, value=math.inf) for name, term in terms.items()} if len(batches) == 180 else terms
 
-    monkeypatch.setattr(opened, "mean_terms", broken)
+    monkeypatch.setattr(opened, "term_figures", broken)
     with pytest.raises(ZatlasError, match="the loss on the test rows is not finite"):
         experiment.train(config(), out=tmp_path / "run")
     assert Run(tmp_path / "run").record["status"] == "failed"

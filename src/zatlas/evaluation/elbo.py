@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from zatlas.distributions import rate_per_unit
+from zatlas.distributions import closed_kl, rate_per_unit
 from zatlas.objectives import distortion, rate
-from zatlas.training import Game, Precision, autocast
-from zatlas.types import Batch
+from zatlas.training import Precision, autocast
+from zatlas.types import Batch, Level
 
-LAST_STEP = 2**31 - 1  # schedules of the objective are over
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 3.3
 
 
@@ -59,12 +58,17 @@ class Elbo:
         rate: KL(q(z|x) || p(z)), ``[N]``, in nats.
         unit_rates: the mean rate of each unit, ``[D]``, in nats.
         mean_variance: variance over the data of each unit's posterior mean, ``[D]``.
+        closed: whether the rate is in closed form; else it is log q(z|x) - log p(z) at the draw.
+        by_unit: whether posterior and prior factorise over units; where they do not, a unit's rate is what a Gaussian
+            channel of its signal and noise would carry, log(1 + Var(E[z|x]) / E[Var(z|x)]) / 2.
     """
 
     distortion: Tensor
     rate: Tensor
     unit_rates: Tensor
     mean_variance: Tensor
+    closed: bool = True
+    by_unit: bool = True
 
     def active_units(self) -> int:
         """Units whose posterior mean varies over the data by more than 0.01 (Burda et al. 2016)."""
@@ -75,9 +79,9 @@ class Elbo:
         loss = self.distortion + self.rate
         one_draw = "one posterior sample per example"
         figures = {
-            "elbo": mean_figure(-loss, f"{one_draw}, closed-form rate"),
+            "elbo": mean_figure(-loss, f"{one_draw}, {'closed-form' if self.closed else 'sampled'} rate"),
             "distortion": mean_figure(self.distortion, one_draw),
-            "rate": mean_figure(self.rate, "closed-form KL to the prior"),
+            "rate": mean_figure(self.rate, "closed-form KL to the prior" if self.closed else "log q - log p, sampled"),
         }
         if beta != 1:
             weighted = self.distortion + beta * self.rate
@@ -111,41 +115,39 @@ def estimate_elbo(
         Parts for N examples, on the CPU.
     """
     model.eval()
-    distortions, rates, means = [], [], []
-    unit_rates: Tensor | None = None
+    distortions, rates, means, variances, units = [], [], [], [], []
+    closed = by_unit = True
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for batch in batches.epoch(0):
             with autocast(device, precision):
                 inference = model.infer(batch.x, batch.y)
-            level = inference.levels[-1]
             distortions.append(distortion(inference, batch.x).mean(0).cpu())
             rates.append(rate(inference).cpu())
-            means.append(level.q.mean.cpu())
-            total = rate_per_unit(level.q, level.p).double().sum(0).cpu()
-            unit_rates = total if unit_rates is None else unit_rates + total
+            means.append(_side_by_side([level.q.mean for level in inference.levels]))
+            variances.append(_side_by_side([level.q.variance for level in inference.levels]))
+            per_unit = [_rate_by_unit(level) for level in inference.levels]
+            closed &= all(closed_kl(level.q, level.p) is not None for level in inference.levels)
+            known = [values for values in per_unit if values is not None]
+            if by_unit := len(known) == len(per_unit):
+                units.append(_side_by_side(known).double().sum(0))
             if progress:
                 progress(len(batch.x))
-    assert unit_rates is not None
     codes = torch.cat(means).double()
-    variance = codes.var(0) if len(codes) > 1 else torch.zeros(codes.shape[1])
-    return Elbo(torch.cat(distortions), torch.cat(rates), unit_rates / len(codes), variance)
+    signal = codes.var(0) if len(codes) > 1 else torch.zeros(codes.shape[1], dtype=torch.float64)
+    noise = torch.cat(variances).double().mean(0).clamp_min(1e-12)
+    unit_rates = torch.stack(units).sum(0) / len(codes) if by_unit else 0.5 * torch.log1p(signal / noise)
+    return Elbo(torch.cat(distortions), torch.cat(rates), unit_rates, signal, closed, by_unit)
 
 
-@torch.no_grad()
-def mean_terms(
-    game: Game, batches: Batches, *, device: torch.device, precision: Precision = "fp32", seed: int = 0
-) -> dict[str, float]:
-    """The objective's own terms averaged over ``batches``, its schedules at their end: what validation watches."""
-    game.eval()
-    totals: dict[str, Tensor] = {}
-    count = 0
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        for batch in batches.epoch(0):
-            with autocast(device, precision):
-                terms = game(game.players[0], batch, LAST_STEP)
-            for name, value in {"loss": terms.loss, **terms.parts}.items():
-                totals[name] = totals.get(name, 0.0) + value.float().mean() * len(batch.x)
-            count += len(batch.x)
-    return {name: float(total) / count for name, total in totals.items()}
+def _rate_by_unit(level: Level) -> Tensor | None:
+    """The rate of each unit, or None where q and p do not factorise over them."""
+    try:
+        return rate_per_unit(level.q, level.p)
+    except NotImplementedError:
+        return None
+
+
+def _side_by_side(levels: Sequence[Tensor]) -> Tensor:
+    """``[B, sum D]`` of each level's ``[B, D]`` or, below the first, ``[1, B, D]``."""
+    return torch.cat([level[0] if level.dim() == 3 else level for level in levels], -1).cpu()

@@ -2,6 +2,7 @@
 
 from zatlas.training.averaging import Average
 from zatlas.training.budget import Budget, Schedule
+from zatlas.training.ensemble import Ensemble
 from zatlas.training.game import Game
 from zatlas.training.loop import Diverged, State, Trainer, Watcher, load_module
 from zatlas.training.optimisation import Optimisation
@@ -11,6 +12,7 @@ __all__ = [
     "Average",
     "Budget",
     "Diverged",
+    "Ensemble",
     "Game",
     "Optimisation",
     "Precision",

@@ -14,7 +14,7 @@ class Budget:
     """The first of these limits that is reached ends the training.
 
     Args:
-        steps: most steps.
+        steps: most steps; 0: none, for a model that is fitted in closed form.
         epochs: most passes over the training rows.
         seconds: most seconds spent in training steps (validation and writing are not counted).
 
@@ -33,7 +33,7 @@ class Budget:
     def progress(self, *, step: int, epochs: float, seconds: float) -> float:
         """The fraction of the budget that is used, from 0 to 1: the largest over the limits given."""
         spent = ((step, self.steps), (epochs, self.epochs), (seconds, self.seconds))
-        return min(1.0, max(used / limit for used, limit in spent if limit is not None))
+        return min(1.0, max(used / limit if limit else 1.0 for used, limit in spent if limit is not None))
 
 
 Shape = Literal["constant", "linear", "cosine"]

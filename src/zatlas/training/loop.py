@@ -15,6 +15,7 @@ from zatlas.errors import ZatlasError
 from zatlas.training.averaging import Average
 from zatlas.training.budget import Budget, Schedule
 from zatlas.training.checkpoint import rng_state, set_rng_state
+from zatlas.training.ensemble import Ensemble
 from zatlas.training.game import Game
 from zatlas.training.interrupt import interruptible
 from zatlas.training.optimisation import Optimisation
@@ -67,7 +68,7 @@ class Trainer:
     """Trains a game until its budget is used, a target is met, patience is lost, or someone interrupts.
 
     Args:
-        game: what is trained, on ``device`` already.
+        game: what is trained, on ``device`` already: one game, or an ensemble of them.
         batches: where x and y come from.
         budget: when to stop.
         optimisation: makes each player's optimiser.
@@ -86,7 +87,7 @@ class Trainer:
 
     def __init__(
         self,
-        game: Game,
+        game: Game | Ensemble,
         batches: Batches,
         *,
         budget: Budget,
@@ -107,7 +108,7 @@ class Trainer:
         self.device, self.threads = device, threads
         self.precision, self.clip_norm = precision, clip_norm
         self.owned = {player: game.owned(player) for player in game.players}
-        self.optimizers = {player: optimisation(self.owned[player]) for player in game.players}
+        self.optimizers = {player: optimisation(self.owned[player], game.decays) for player in game.players}
         self.base_rate = optimisation.learning_rate
         self.average = Average(game, average) if average else None
         self.validate, self.validations = validate, validations
@@ -115,7 +116,7 @@ class Trainer:
         self.watchers = list(watchers)
         self.state = State()
         self._sums: dict[str, Any] = {}
-        self._summed = 0
+        self._counts: dict[str, int] = {}  # a player whose turn comes seldom has fewer terms to its sum
 
     @property
     def progress(self) -> float:
@@ -170,50 +171,39 @@ class Trainer:
         factor = self.schedule(progress)
         self.game.train()
         for player, optimizer in self.optimizers.items():
+            if not self.game.plays(player, self.state.step):
+                continue
             with autocast(self.device, self.precision):
                 terms = self.game(player, batch, self.state.step)
             loss = terms.loss.mean(-1).sum()
             # a GPU would have to wait for the answer, so there the check is made at every record
             if self.device.type == "cpu" and not math.isfinite(loss.item()):
-                raise self._diverged("loss", terms, batch)
+                raise self._diverged("loss", terms.loss.isfinite().all(-1), terms, batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward(inputs=self.owned[player])
-            if self.clip_norm is not None and not self._clip(player, self.clip_norm):
-                raise self._diverged("gradient", terms, batch)
+            if self.clip_norm is not None:
+                sound = self.game.clip(self.owned[player], self.clip_norm).isfinite()
+                if self.device.type == "cpu" and not sound.all():
+                    raise self._diverged("gradient", sound, terms, batch)
             for group in optimizer.param_groups:
                 group["lr"] = self.base_rate * factor
             optimizer.step()
-            self._add("loss" if len(self.optimizers) == 1 else f"{player}_loss", loss)
+            self._add("loss" if player == self.game.players[0] else f"{player}_loss", terms.loss.mean())
             for name, part in terms.parts.items():
                 self._add(name, part.mean())
             self._last = (terms, batch)
         if self.average:
             self.average.update(self.state.step + 1)
 
-    def _clip(self, player: str, largest: float) -> bool:
-        """Scales the player's gradient down to a norm of ``largest``; False where the norm is not finite.
-
-        On the CPU the norm is looked at first: most gradients need no scaling, and a pass over them costs as much as
-        the optimiser's. A GPU would have to wait for the answer, so there every gradient is scaled.
-        """
-        gradients = [p.grad for p in self.owned[player] if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if self.device.type != "cpu":
-            nn.utils.clip_grads_with_norm_(self.owned[player], largest, norm)
-            return True
-        if norm.item() > largest:
-            nn.utils.clip_grads_with_norm_(self.owned[player], largest, norm)
-        return math.isfinite(norm.item())
-
     def _add(self, name: str, value: Tensor) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + value.detach()
+        self._counts[name] = self._counts.get(name, 0) + 1
 
     def _after_step(self, before: float, after: float) -> None:
         crossed = lambda times: int(after * times) > int(before * times) or (after >= 1 > before)
-        self._summed += 1
         if crossed(LOG_POINTS):
             self.record("train", self.live())
-            self._sums, self._summed = {}, 0
+            self._sums, self._counts = {}, {}
         if self.validate and crossed(self.validations):
             self._validate()
         self._tell("stepped")
@@ -224,9 +214,9 @@ class Trainer:
         Raises:
             Diverged: one of them is not finite.
         """
-        means = {name: float(total) / max(1, self._summed) for name, total in self._sums.items()}
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         if not all(map(math.isfinite, means.values())):
-            raise self._diverged("loss", *self._last)
+            raise self._diverged("loss", self._last[0].loss.isfinite().all(-1), *self._last)
         return means
 
     def record(self, split: str, values: dict[str, float]) -> None:
@@ -259,7 +249,8 @@ class Trainer:
             return "target"
         return "patience" if self.patience is not None and self.state.stale >= self.patience else None
 
-    def _diverged(self, what: str, terms: Terms, batch: Batch) -> Diverged:
+    def _diverged(self, what: str, sound: Tensor, terms: Terms, batch: Batch) -> Diverged:
+        """The refusal to go on; ``sound`` is ``[]``, or ``[E]`` for an ensemble, whose spoilt members are named."""
         if not torch.isfinite(batch.x).all():
             cause = "the data holds NaN or infinity; clean it"
         else:
@@ -271,7 +262,9 @@ class Trainer:
                 "lower training.learning_rate or set training.clip_norm"
             )
         step, epoch = self.state.step, self.state.epoch
-        return Diverged(f"the {what} is no longer finite at step {step} (epoch {epoch}): {cause}.")
+        spoilt = (~sound).nonzero().flatten().tolist()  # nothing for the one game of ``[]``
+        whose = f" of member {' and '.join(map(str, spoilt))}" if spoilt else ""
+        return Diverged(f"the {what}{whose} is no longer finite at step {step} (epoch {epoch}): {cause}.")
 
     def _tell(self, event: str, *arguments: Any) -> None:
         for watcher in self.watchers:
@@ -291,7 +284,7 @@ class Trainer:
     def snapshot(self) -> dict[str, Any]:
         """The state as plain JSON values."""
         sums = {name: float(value) for name, value in self._sums.items()}
-        return {**asdict(self.state), "sums": sums, "summed_steps": self._summed}
+        return {**asdict(self.state), "sums": sums, "counts": dict(self._counts)}
 
     def restore(self, tensors: dict[str, Tensor], snapshot: dict[str, Any]) -> None:
         """Puts everything back as it was when ``tensors`` and ``snapshot`` were taken.
@@ -311,7 +304,7 @@ class Trainer:
             optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
         snapshot = dict(snapshot)
         self._sums = {n: torch.tensor(v, device=self.device) for n, v in snapshot.pop("sums").items()}
-        self._summed = snapshot.pop("summed_steps")
+        self._counts = snapshot.pop("counts")
         self.state = State(**snapshot)
         set_rng_state(tensors, self.device)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,10 +22,11 @@ class Optimisation:
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
 
-    def __call__(self, parameters: list[nn.Parameter]) -> Optimizer:
+    def __call__(self, parameters: list[nn.Parameter], decays: Callable[[nn.Parameter], bool]) -> Optimizer:
+        """The optimiser of ``parameters``; ``decays`` says which of them weight decay takes."""
         groups = [
-            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": self.weight_decay},
-            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+            {"params": [p for p in parameters if decays(p)], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if not decays(p)], "weight_decay": 0.0},
         ]
         groups = [group for group in groups if group["params"]]
         if self.optimizer == "sgd":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -76,7 +77,7 @@ def measure(
     """The precision and the number of threads in which this machine computes the game's own gradients fastest.
 
     Small networks are faster on one thread than on all of them, and on a busy machine far faster, because OpenMP's
-    barriers wait for the last thread. Nothing changes: no weight moves and the random state is put back.
+    barriers wait for the last thread. Nothing changes: it is a copy that plays, and the random state is put back.
 
     Args:
         game: what will be trained.
@@ -94,6 +95,7 @@ def measure(
     if len(counts) == len(kinds) == 1:
         return kinds[0], counts[0]
     found: dict[tuple[Precision, int], float] = {}
+    game = copy.deepcopy(game)  # a game may change its buffers as it plays
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for kind in kinds:
             for count in counts:
