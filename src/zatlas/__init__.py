@@ -8,26 +8,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zatlas.errors import UsageError, ZatlasError
-    from zatlas.estimators import VAE, AutoEncoder, ConditionalVAE, load
+    from zatlas.estimators import (
+        GAN,
+        VAE,
+        VQVAE,
+        AutoEncoder,
+        ConditionalGAN,
+        ConditionalVAE,
+        FactorAnalysis,
+        LadderVAE,
+        ProbabilisticPCA,
+        load,
+    )
 
 __version__ = version("zatlas")
 
-# Looked up when first used, so that `import zatlas` and `zatlas --help` do not wait for torch.
-_HOMES = {
-    "AutoEncoder": "zatlas.estimators",
-    "ConditionalVAE": "zatlas.estimators",
-    "UsageError": "zatlas.errors",
-    "VAE": "zatlas.estimators",
-    "ZatlasError": "zatlas.errors",
-    "load": "zatlas.estimators",
-}
-
-__all__ = ["VAE", "AutoEncoder", "ConditionalVAE", "UsageError", "ZatlasError", "load"]
+__all__ = [
+    "GAN",
+    "VAE",
+    "VQVAE",
+    "AutoEncoder",
+    "ConditionalGAN",
+    "ConditionalVAE",
+    "FactorAnalysis",
+    "LadderVAE",
+    "ProbabilisticPCA",
+    "UsageError",
+    "ZatlasError",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    # looked up when first used, so that `import zatlas` and `zatlas --help` do not wait for torch
+    if name in __all__:
+        return getattr(import_module("zatlas.errors" if name.endswith("Error") else "zatlas.estimators"), name)
     raise AttributeError(f"module 'zatlas' has no attribute {name!r}")
 
 

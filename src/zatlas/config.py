@@ -14,10 +14,22 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from zatlas.combinations import check
 from zatlas.errors import UsageError, nearest
+from zatlas.kinds import MODELS, OBJECTIVE_DEFAULTS, ModelKind, ObjectiveKind
 
-Likelihood = Literal["auto", "bernoulli", "gaussian", "gaussian-learned", "gaussian-per-pixel", "logistic"]
-Network = Literal["mlp", "conv", "course-conv", "course-mlp"]
+Likelihood = Literal[
+    "auto",
+    "bernoulli",
+    "continuous-bernoulli",
+    "gaussian",
+    "gaussian-learned",
+    "gaussian-per-pixel",
+    "logistic",
+    "logistic-mixture",
+    "categorical",
+]
+Network = Literal["mlp", "conv", "resnet", "burgess", "konny-h", "konny-b", "burda", "course-conv", "course-mlp"]
 
 
 class Section(BaseModel):
@@ -48,8 +60,10 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """Which model; each kind differs from the others by its parts only."""
 
-    kind: Literal["ae", "vae", "cvae"] = "vae"
-    latent_dim: int = Field(2, ge=1)
+    kind: ModelKind = "vae"
+    latent_dim: int = Field(
+        2, ge=1, description="units; ladder: units (mlp) or channels (resnet) a level; vqvae with mlp: codes"
+    )
     network: Network = "mlp"
     size: Literal["xs", "s", "m", "l"] = "s"
     likelihood: Likelihood = "auto"
@@ -57,19 +71,18 @@ class ModelConfig(Section):
     start_log_variance: float | None = Field(
         None, ge=-12, le=2, description="of an untrained posterior; None: -4, or 0 for the course's networks"
     )
-    conditional_prior: bool = Field(False, description="cvae: learn p(z|y) instead of N(0, I)")
-
-
-OBJECTIVES = {
-    "elbo": "distortion + beta rate: VAE at beta 1, beta-VAE elsewhere; with free bits or a capacity if wanted",
-    "iwae": "importance-weighted bound of several samples: a tighter bound, a better likelihood, a worse encoder",
-    "tcvae": "beta on the total correlation alone: disentangled units that cost less reconstruction than beta-VAE",
-    "factor": "FactorVAE, total correlation by a critic: as tcvae, where batches are too small to estimate it",
-    "dip": "asks the codes for a covariance of identity: disentangled units without a critic",
-    "infovae": "MMD between codes and prior instead of (some of) the rate: codes that keep more of x",
-    "constrained": "lowest rate at a distortion that you name (GECO): ask for a quality instead of guessing beta",
-}
-ObjectiveKind = Literal["elbo", "iwae", "tcvae", "factor", "dip", "infovae", "constrained"]
+    prior: Literal["normal", "mixture", "vamp", "flow", "conditional"] = Field(
+        "normal", description="vae, cvae: of z; conditional: p(z|y), cvae only"
+    )
+    prior_components: int = Field(100, ge=1, description="mixture, vamp: how many Gaussians or pseudo-inputs")
+    posterior: Literal["diagonal", "full", "flow"] = Field("diagonal", description="vae, cvae: family of q(z|x)")
+    flow_layers: int = Field(8, ge=1, description="of a flow prior or posterior")
+    flow_depth: int = Field(2, ge=1, description="hidden layers of each of a flow's networks")
+    flow_width: int = Field(256, ge=1, description="of the layers of a flow's networks")
+    levels: int = Field(3, ge=1, description="ladder: layers of z")
+    codebook: Literal["ema", "gradient"] = Field("ema", description="vqvae: how codewords follow the codes")
+    codebook_size: int = Field(256, ge=2, description="vqvae: number of codewords")
+    code_dim: int = Field(16, ge=1, description="vqvae: length of a codeword")
 
 
 class ObjectiveConfig(Section):
@@ -101,30 +114,17 @@ class ObjectiveConfig(Section):
     target_nats: float | None = Field(None, gt=0, description="constrained: what the constrained part may be at most")
     constrain: Literal["distortion", "rate"] = Field("distortion", description="constrained: which part")
 
+    groups: int = Field(1, ge=1, description="iwae: mean of so many bounds of that many samples each (MIWAE)")
+    rate: Literal["auto", "closed"] = Field("auto", description="closed: refuse where the rate has no formula")
+    commitment: float = Field(0.25, gt=0, description="vq: weight of the codes' distance from their codewords")
+    penalty: float = Field(1.0, ge=0, description="relativistic, wasserstein: weight of the gradient penalty")
+    critic_steps: int = Field(5, ge=1, description="wasserstein: steps of the critic for one of the generator")
+    spectral_norm: bool = Field(False, description="gan, relativistic, wasserstein: in the critic")
+
     @property
     def is_weighted_elbo(self) -> bool:
         """Whether the loss is distortion + beta rate and nothing else."""
         return self.kind == "elbo" and self.capacity_nats is None
-
-
-# which kinds a key belongs to
-BELONGS: dict[str, tuple[ObjectiveKind, ...]] = {
-    "beta": ("elbo", "tcvae", "dip"),
-    "capacity_nats": ("elbo",),
-    "free_bits_nats": ("elbo",),
-    "sticking_the_landing": ("elbo",),
-    "samples": ("iwae",),
-    "doubly_reparameterised": ("iwae",),
-    "estimator": ("tcvae",),
-    "factor_gamma": ("factor",),
-    "dip_kind": ("dip",),
-    "dip_off": ("dip",),
-    "dip_on": ("dip",),
-    "mmd_alpha": ("infovae",),
-    "mmd_weight": ("infovae",),
-    "target_nats": ("constrained",),
-    "constrain": ("constrained",),
-}
 
 
 class TrainingConfig(Section):
@@ -166,33 +166,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _combinations(self) -> Config:
-        if self.model.conditional_prior and self.model.kind != "cvae":
-            raise ValueError("model.conditional_prior goes with model.kind = 'cvae' only")
-        if self.objective.capacity_nats is not None and self.model.kind == "ae":
-            raise ValueError("objective.capacity_nats needs a rate, and an ae has none: choose vae or cvae")
-        if self.model.kind == "ae" and (self.objective.beta != 1 or self.objective.beta_warmup_steps):
-            raise ValueError("objective.beta weighs the rate, and an ae has none: leave it out, or choose vae or cvae")
-        self._objective()
+        check(self)
         return self
-
-    def _objective(self) -> None:
-        o = self.objective
-        if self.model.kind == "ae" and o.kind != "elbo":
-            raise ValueError(f"objective.kind = '{o.kind}' needs a posterior that is no point: choose vae or cvae")
-        if o.kind == "constrained" and o.target_nats is None:
-            raise ValueError("objective.kind = 'constrained' wants objective.target_nats, the distortion to reach")
-        if o.free_bits_nats and o.sticking_the_landing:
-            raise ValueError("objective.free_bits_nats and objective.sticking_the_landing exclude each other")
-        if o.capacity_nats is not None and (o.free_bits_nats or o.sticking_the_landing or o.beta != 1):
-            raise ValueError(
-                "objective.capacity_nats replaces beta, free bits and sticking the landing: leave them out"
-            )
-        for key in o.model_fields_set:
-            kinds = BELONGS.get(key)
-            if kinds and o.kind not in kinds and getattr(o, key) != ObjectiveConfig.model_fields[key].default:
-                raise ValueError(
-                    f"objective.{key} belongs to objective.kind = {' or '.join(map(repr, kinds))}, not to {o.kind!r}"
-                )
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(exclude_none=True))
@@ -204,6 +179,20 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
             _merge(into[key], value)
         else:
             into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values over what their kind of model and objective wants where nothing is said."""
+    model, objective = values.get("model"), values.get("objective")
+    named = model.get("kind", "vae") if isinstance(model, Mapping) else "vae"
+    if not isinstance(named, str) or named not in MODELS:
+        return dict(values)  # which is refused by name
+    kind = MODELS[named]
+    aim = objective.get("kind", kind.objectives[0]) if isinstance(objective, Mapping) else kind.objectives[0]
+    merged: dict[str, Any] = {"objective": {"kind": aim}}
+    for layer in (kind.defaults, OBJECTIVE_DEFAULTS.get(aim, {}) if isinstance(aim, str) else {}, values):
+        _merge(merged, layer)
+    return merged
 
 
 def known_keys() -> list[str]:
@@ -242,7 +231,7 @@ def make_config(*layers: tuple[str, Mapping[str, Any]]) -> Config:
     for number, (where, values) in enumerate(layers, 1):
         _merge(merged, values)
         try:
-            config = Config.model_validate(merged)
+            config = Config.model_validate(_with_defaults(merged))
         except ValidationError as error:
             if number == len(layers) or any(e["loc"] for e in error.errors()):
                 raise UsageError(_sentence(error, where)) from None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from zatlas.config import Config, make_config
 from zatlas.data import Source, Splits, located
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import mean_terms
+from zatlas.kinds import MODELS
 from zatlas.opened import Experiment, batches, check_same_data, label_cycle, open_data, reopen
 from zatlas.recording import Recorder
 from zatlas.runs import Run, check_free, locked, new_folder, now, provenance
@@ -46,9 +49,14 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     t = config.training
     device = choose_device(t.device)
     torch.manual_seed(t.seed)
-    game = recipes.build_game(config, source.spec, len(splits.train), recipes.statistics(source, splits.train)).to(
-        device
-    )
+    stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config))
+    game = recipes.build_game(config, source.spec, len(splits.train), stats).to(device)
+    fitted_seconds = 0.0
+    if MODELS[config.model.kind].closed:
+        start = time.perf_counter()
+        every = [batch.x.cpu().numpy() for batch in batches(config, source, splits.train, device).epoch(0)]
+        game.model.fit(np.concatenate(every))
+        fitted_seconds = time.perf_counter() - start
     training = batches(config, source, splits.train, device, training=True)
     held_out = batches(config, source, splits.validation, device) if len(splits.validation) else None
     if held_out is None and (t.target_loss is not None or t.patience is not None):
@@ -71,7 +79,7 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     trainer = Trainer(
         game,
         training,
-        budget=recipes.budget(t, training.steps_per_epoch),
+        budget=recipes.budget(config, training.steps_per_epoch),
         optimisation=recipes.optimisation(t),
         schedule=recipes.schedule(t),
         device=device,
@@ -85,6 +93,7 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
         patience=t.patience,
         watchers=watchers,
     )
+    trainer.state.seconds = fitted_seconds
     return Setup(resolved, source, splits, trainer, device)
 
 
@@ -104,10 +113,10 @@ def data_record(source: Source, splits: Splits) -> dict[str, Any]:
 def _sampler(setup: Setup) -> Callable[[Game], npt.NDArray[Any]] | None:
     """Samples from the same draws of z (and the same labels, class by class) whenever it is called."""
     spec, config = setup.source.spec, setup.config
-    if config.model.kind == "ae":
+    if MODELS[config.model.kind].point:
         return None
     y = None
-    if config.model.kind == "cvae":
+    if MODELS[config.model.kind].conditional:
         y = label_cycle(spec, SNAPSHOT_SAMPLES, setup.device)
 
     def sample(game: Game) -> npt.NDArray[Any]:

@@ -16,6 +16,8 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """ELBO, distortion, rate and active units of some rows; written to evaluation.json.
 
+    A model that only generates has no bound: its objective's own terms stand in their place.
+
     Args:
         experiment: an opened run.
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``; None: the test rows, or what there is of them.
@@ -23,9 +25,18 @@ def evaluate_run(
     """
     start = time.perf_counter()
     split = split or experiment.held_out()
-    elbo = experiment.elbo(experiment.rows(split), progress)
-    objective = experiment.config.objective
-    beta = objective.beta if objective.is_weighted_elbo else 1.0
+    rows = experiment.rows(split)
+    found: dict[str, Any] = {}
+    if experiment.kind.infers:
+        elbo = experiment.elbo(rows, progress)
+        objective = experiment.config.objective
+        figures = elbo.figures(objective.beta if objective.is_weighted_elbo else 1.0)
+        if experiment.kind.axes:
+            found["unit_rates"] = [round(float(value), 6) for value in elbo.unit_rates]
+        else:
+            del figures["active_units"]
+    else:
+        figures = experiment.terms(rows)
     record = {
         "run": str(experiment.run.folder),
         "step": experiment.step,
@@ -34,8 +45,8 @@ def evaluate_run(
         "data_kind": experiment.run.record["data_kind"],
         "split": split,
         "unit": "nats per example",
-        "figures": {name: f.to_json() for name, f in elbo.figures(beta).items()},
-        "unit_rates": [round(float(value), 6) for value in elbo.unit_rates],
+        "figures": {name: figure.to_json() for name, figure in figures.items()},
+        **found,
         "seconds": round(time.perf_counter() - start, 3),
         "when": now(),
     }

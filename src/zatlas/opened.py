@@ -16,25 +16,31 @@ from zatlas import recipes
 from zatlas.config import Config
 from zatlas.data import Batches, Rows, Source, Splits, open_source, split
 from zatlas.errors import UsageError, ZatlasError, nearest
-from zatlas.evaluation import Elbo, estimate_elbo, mean_terms
+from zatlas.evaluation import Elbo, Figure, estimate_elbo, term_figures
+from zatlas.kinds import MODELS, Kind
 from zatlas.latent import (
     Codes,
+    ExPostPrior,
     Manifold,
     Pictures,
     Traversal,
     decode,
     draw_codes,
     encode,
+    fit_flow,
+    fit_mixture,
     manifold,
     traverse,
 )
 from zatlas.runs import Run
 from zatlas.training import Precision, choose_device, load_module
+from zatlas.training.checkpoint import name_of as checkpoint_name
 from zatlas.types import DataSpec
 
 Array = npt.NDArray[Any]
 
 EVALUATION_BATCH = 1000
+EX_POST = ("mixture", "flow")
 
 
 def open_data(config: Config) -> tuple[Source, Splits]:
@@ -142,6 +148,28 @@ class Experiment:
     def model(self) -> Any:
         return self.game.model
 
+    @property
+    def kind(self) -> Kind:
+        """What is true of models of this kind."""
+        return MODELS[self.config.model.kind]
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of a code: the units of all levels."""
+        return sum(self.model.latent_dims)
+
+    def need_inference(self, what: str) -> None:
+        """Refuses for a model that only generates.
+
+        Raises:
+            UsageError: there is no posterior, so ``what`` cannot be.
+        """
+        if not self.kind.infers:
+            raise UsageError(
+                f"{self.run.folder} is a {self.config.model.kind}, which cannot say which code made an example: "
+                f"it has no {what}. Choose a model with an encoder, such as a vae."
+            )
+
     @cached_property
     def _data(self) -> tuple[Source, Splits]:
         if self._given:
@@ -181,14 +209,21 @@ class Experiment:
 
     def elbo(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Elbo:
         """The bound over some rows."""
+        self.need_inference("bound on the likelihood")
         return estimate_elbo(
             self.model, self.batches(rows), device=self.device, precision=self.precision, progress=progress
         )
 
+    def terms(self, rows: Rows) -> dict[str, Figure]:
+        """The objective's own terms over some rows: of the model, and of its critic where there is one."""
+        players = self.game.players if not self.kind.infers else None
+        shown = self.batches(rows)
+        return term_figures(self.game, shown, players=players, device=self.device, precision=self.precision)
+
     def test(self) -> dict[str, float]:
         """Mean terms over the test rows (validation or training rows where there are none), kept in run.json."""
         name = self.held_out()
-        terms = mean_terms(self.game, self.batches(self.rows(name)), device=self.device, precision=self.precision)
+        terms = {term: figure.value for term, figure in self.terms(self.rows(name)).items()}
         if not all(map(math.isfinite, terms.values())):
             raise ZatlasError(f"the loss on the {name} rows is not finite: the model of {self.run.folder} is broken.")
         self.run.update(result={"split": name, **terms})
@@ -198,6 +233,7 @@ class Experiment:
 
     def encode(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Codes:
         """Posterior means and deviations of some rows."""
+        self.need_inference("codes of examples")
         batches = self.batches(rows).epoch(0)
         return encode(self.model, batches, device=self.device, precision=self.precision, progress=progress)
 
@@ -211,7 +247,7 @@ class Experiment:
         Raises:
             UsageError: no such class, or a label for a model that has none.
         """
-        if self.config.model.kind != "cvae":
+        if not self.kind.conditional:
             if label is not None:
                 raise UsageError(f"{self.run.folder} is not conditional, so it takes no label: train --model cvae.")
             return None
@@ -229,11 +265,64 @@ class Experiment:
             return None
         return y.argmax(1) if self.spec.label_kind == "class" else y[:, 0]
 
-    def sample(self, n: int, *, label: str | None = None, seed: int = 0) -> tuple[Pictures, Array | None]:
-        """n new examples, and the labels they were given."""
+    def sample(
+        self, n: int, *, label: str | None = None, seed: int = 0, prior: str | None = None
+    ) -> tuple[Pictures, Array | None]:
+        """n new examples, and the labels they were given.
+
+        Args:
+            n: how many.
+            label: a class, for a conditional model.
+            seed: of the draws.
+            prior: ``"mixture"`` or ``"flow"``: codes from that ex-post prior, which is fitted first where it is not
+                there; None: from the model's own prior, and for an autoencoder, which has none, from the mixture.
+        """
         y = self.labels_for(n, label)
-        z = draw_codes(self.model, n, y, device=self.device, seed=seed)
+        if prior is None and not self.kind.point:
+            z = draw_codes(self.model, n, y, device=self.device, seed=seed)
+        else:
+            z = self.ex_post_prior(prior or "mixture").sample(n, seed)
         return self.decode(z, y, seed=seed), y
+
+    def _prior_path(self, kind: str) -> Path:
+        return self.run.folder / "priors" / f"{kind}-{checkpoint_name(self.step)}.safetensors"
+
+    def has_prior(self, kind: str = "mixture") -> bool:
+        """Whether such an ex-post prior was fitted to these weights."""
+        return self._prior_path(kind).is_file()
+
+    def ex_post_prior(self, kind: str) -> ExPostPrior:
+        """The ex-post prior of that kind; fitted to the training rows, and kept, where there is none yet."""
+        path = self._prior_path(kind)
+        return ExPostPrior.load(path) if path.is_file() else self.fit_prior(kind)
+
+    def fit_prior(
+        self, kind: str = "mixture", *, components: int | None = None, seed: int = 0, rows: int = 20_000
+    ) -> ExPostPrior:
+        """Fits a density to the codes of training rows and keeps it in the run folder.
+
+        Args:
+            kind: ``"mixture"`` of Gaussians, or ``"flow"``.
+            components: of the mixture; None: as many as held-out codes want.
+            seed: of the draws from the posteriors.
+            rows: at most so many.
+
+        Raises:
+            UsageError: another kind, or a model without codes.
+        """
+        self.need_inference("codes that a prior could be fitted to")
+        if kind not in EX_POST:
+            raise UsageError(f"there is no ex-post prior {kind!r}; {nearest(kind, EX_POST)}")
+        if kind == "flow" and components is not None:
+            raise UsageError("components are those of a mixture, and a flow has none: leave them out.")
+        codes = self.encode(self.spread("train", rows))
+        self.say(f"Fitting a {kind} to {len(codes.mean):,} codes; it is kept in {self._prior_path(kind).parent}.")
+        if kind == "flow":
+            fitted = fit_flow(codes.mean, codes.std, seed=seed)
+        else:
+            fitted = fit_mixture(codes.mean, codes.std, components=components, seed=seed)
+        fitted.save(self._prior_path(kind))
+        return fitted
 
     def spread(self, split: str, n: int) -> Rows:
         """n rows spread evenly over a split."""
@@ -244,8 +333,7 @@ class Experiment:
         """The examples as the model sees them, their codes, and what comes back from the codes' means."""
         x = torch.cat([batch.x for batch in self.batches(rows).epoch(0)]).cpu().numpy()
         codes = self.encode(rows)
-        conditional = self.config.model.kind == "cvae"
-        return x, codes, self.decode(codes.mean, codes.y if conditional else None)
+        return x, codes, self.decode(codes.mean, codes.y if self.kind.conditional else None)
 
     def displayable(self, x: Array) -> Array:
         """Images in [0, 1]: as they are, or real values stretched over the range of what is shown."""
@@ -261,6 +349,10 @@ class Experiment:
         """
         if not (self.config.data.source or self.data) and "unit_rates" in self.run.record:
             return np.asarray(self.run.record["unit_rates"])
+        if not self.kind.axes:
+            raise UsageError(
+                f"the codes of {self.run.folder} are words of a codebook: they have no axes to walk along or measure."
+            )
         name = self.held_out()
         return self.elbo(self.spread(name, most)).unit_rates.numpy()
 
@@ -268,7 +360,7 @@ class Experiment:
         self, *, n: int, span: float, spacing: Any, units: tuple[int, ...] | None = None, label: str | None = None
     ) -> tuple[Manifold, tuple[int, ...]]:
         """The plane of two units, by default the two of highest rate."""
-        latent_dim = self.config.model.latent_dim
+        latent_dim = self.latent_dim
         if latent_dim < 2:
             raise UsageError(
                 "a manifold wants two latent units and this model has one: zatlas traverse walks along it."
@@ -300,7 +392,7 @@ class Experiment:
             centre = self.encode(np.array([row])).mean[0]
         walk = traverse(
             self._means(label),
-            latent_dim=self.config.model.latent_dim,
+            latent_dim=self.latent_dim,
             units=units,
             steps=steps,
             span=span,
@@ -309,6 +401,6 @@ class Experiment:
         return walk, rates[list(units)]
 
     def _means(self, label: str | None) -> Callable[[Array], Array]:
-        if self.config.model.kind == "cvae" and label is None:
+        if self.kind.conditional and label is None:
             label = self.spec.labels[0]
         return lambda z: self.decode(z, self.labels_for(len(z), label)).mean

@@ -133,6 +133,7 @@ OPTIONS = [
     "-z",
     "--objective",
     "--beta",
+    "--prior",
     "--network",
     "--size",
     "--likelihood",
@@ -165,9 +166,11 @@ OPTIONS = [
 COMMANDS = {
     *[
         "train",
+        "models",
         "evaluate",
         "report",
         "sample",
+        "prior",
         "reconstruct",
         "encode",
         "decode",

@@ -70,7 +70,7 @@ def test_partial_fit_goes_on(digits):
     assert scores[-1] > scores[0] + 1
     assert ae.n_steps_ == 60
     assert ae.config_.training.schedule == "constant"
-    assert {line["learning_rate"] for line in ae.history_} == {ae.learning_rate}
+    assert {line["learning_rate"] for line in ae.history_} == {ae.config_.training.learning_rate}
     assert [line["step"] for line in ae.history_] == sorted(line["step"] for line in ae.history_)
 
 

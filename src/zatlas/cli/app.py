@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import data, picture, train
+from zatlas.cli import data, models, picture, train
 from zatlas.errors import ZatlasError
 
 
@@ -56,9 +56,11 @@ def _options(
 
 
 app.command("train")(train.train)
+app.command("models")(models.models)
 app.command("evaluate")(train.evaluate)
 app.command("report")(train.report)
 app.command("sample")(picture.sample)
+app.command("prior")(picture.prior)
 app.command("reconstruct")(picture.reconstruct)
 app.command("encode")(picture.encode)
 app.command("decode")(picture.decode)

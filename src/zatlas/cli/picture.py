@@ -64,19 +64,48 @@ def sample(
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 64,
     draws: Annotated[bool, typer.Option(help="Picture draws from p(x|z) instead of its means.")] = False,
     label: Label = None,
+    prior: Annotated[
+        str | None, typer.Option(help="mixture or flow: an ex-post prior, fitted first if need be. (default: its own)")
+    ] = None,
     seed: Seed = 0,
+    data: DataPath = None,
     out: Out = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """New examples: z from the prior, then p(x|z); a picture, and an .npz with z, means and draws."""
+    """New examples: z from the prior, then p(x|z); a picture, and an .npz with z, means and draws.
+
+    An autoencoder has no prior of its own: a mixture of Gaussians fitted to its codes stands in.
+    """
     from zatlas.figures import grid
 
-    experiment = _open(run, device)
-    pictures, y = experiment.sample(n, label=label, seed=seed)
+    experiment = _open(run, device, data)
+    pictures, y = experiment.sample(n, label=label, seed=seed, prior=prior)
     shown = pictures.draw if draws else pictures.mean
     figure = grid(experiment.displayable(shown)) if experiment.spec.is_image else None
     _finish(experiment, out, "sample", json, figure, {**pictures._asdict(), "y": y})
+
+
+def prior(
+    run: RunPath,
+    kind: Annotated[str, typer.Option(help="mixture (of Gaussians) or flow.")] = "mixture",
+    components: Annotated[
+        int | None, typer.Option(min=1, help="Of the mixture. (default: as many as held-out codes want)")
+    ] = None,
+    seed: Seed = 0,
+    data: DataPath = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Fit a density to a trained model's codes, so that an autoencoder samples, and a VAE samples better."""
+    from zatlas.cli.console import print_json, say
+
+    experiment = _open(run, device, data)
+    fitted = experiment.fit_prior(kind, components=components, seed=seed)
+    if json:
+        print_json({"run": str(run), "kind": kind, **fitted.facts})
+    else:
+        say(fitted.describe().capitalize() + f". Draw from it: zatlas sample {run} --prior {kind}")
 
 
 def reconstruct(
@@ -143,8 +172,8 @@ def decode(
     from zatlas.figures import grid
 
     experiment = _open(run, device)
-    z, y = _read_codes(codes, experiment.config.model.latent_dim)
-    wanted = experiment.spec.label_dim if experiment.config.model.kind == "cvae" else 0
+    z, y = _read_codes(codes, experiment.latent_dim)
+    wanted = experiment.spec.label_dim if experiment.kind.conditional else 0
     if y is None or label is not None or not wanted:
         y = experiment.labels_for(len(z), label)
     elif y.shape != (len(z), wanted):
@@ -212,7 +241,7 @@ def manifold(
     experiment = _open(run, device, data)
     if spacing not in ("even", "quantile"):
         raise UsageError(f"--spacing is even or quantile, not {spacing!r}.")
-    pair = _units(units, experiment.config.model.latent_dim, 2)
+    pair = _units(units, experiment.latent_dim, 2)
     grid, pair = experiment.manifold(n=n, span=span, spacing=spacing, units=pair, label=label)
     shown = (
         experiment.displayable(grid.images.reshape(n * n, *experiment.spec.shape)) if experiment.spec.is_image else None
@@ -240,7 +269,7 @@ def traverse(
     from zatlas.figures import traversals
 
     experiment = _open(run, device, data)
-    chosen = _units(units, experiment.config.model.latent_dim, None)
+    chosen = _units(units, experiment.latent_dim, None)
     walk, rates = experiment.traverse(units=chosen, steps=steps, span=span, row=row, label=label)
     figure = None
     if experiment.spec.is_image:

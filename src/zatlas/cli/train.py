@@ -28,19 +28,26 @@ def train(
         str | None,
         typer.Argument(metavar="DATA", help="A name (digits, mnist, sprites, …) or a path (folder, .npz, .npy, IDX)."),
     ] = None,
-    model: Annotated[str | None, _option(MODEL, "vae, cvae (labels as condition) or ae. (default: vae)")] = None,
+    model: Annotated[
+        str | None, _option(MODEL, "vae, cvae, ladder, ae, vqvae, gan, cgan, ppca or fa. (default: vae)")
+    ] = None,
     latent_dim: Annotated[
         int | None, _option(MODEL, "Number of latent units. (default: 2)", "--latent-dim", "-z")
     ] = None,
     objective: Annotated[
-        str | None, _option(MODEL, "elbo, iwae, tcvae, factor, dip, infovae or constrained. (default: elbo)")
+        str | None, _option(MODEL, "elbo, iwae, tcvae, …, gan, …: see zatlas models. (default: what suits the model)")
     ] = None,
     beta: Annotated[float | None, _option(MODEL, "Weight of the rate. (default: 1)")] = None,
-    network: Annotated[str | None, _option(MODEL, "mlp, conv, course-conv or course-mlp. (default: mlp)")] = None,
+    prior: Annotated[
+        str | None, _option(MODEL, "Of z: normal, mixture, vamp, flow, or conditional (cvae). (default: normal)")
+    ] = None,
+    network: Annotated[
+        str | None, _option(MODEL, "mlp, conv, resnet, burgess, …: see zatlas models. (default: mlp)")
+    ] = None,
     scale: Annotated[str | None, _option(MODEL, "xs, s, m or l. (default: s)", "--size")] = None,
     likelihood: Annotated[
         str | None,
-        _option(MODEL, "bernoulli, gaussian, gaussian-learned, gaussian-per-pixel or logistic. (default: by the data)"),
+        _option(MODEL, "bernoulli, gaussian-learned, logistic, …: see zatlas models. (default: by the data)"),
     ] = None,
     binarise: Annotated[str | None, _option(DATA, "none, static or dynamic. (default: none)")] = None,
     labels: Annotated[str | None, _option(DATA, "Key, column or file of the labels.")] = None,
@@ -70,6 +77,8 @@ def train(
     """Train a model on DATA into a run folder.
 
     zatlas train digits  ·  zatlas train mnist -z 16 --seconds 30  ·  zatlas train photos/ --resize 64 --network conv
+
+    zatlas models says when to use which model, objective, prior, posterior, network and likelihood.
     """
     from zatlas import experiment
     from zatlas.cli.console import TrainingProgress, say
@@ -85,7 +94,14 @@ def train(
             "crop": size("--crop", crop),
             "channels": channels,
         },
-        "model": {"kind": model, "latent_dim": latent_dim, "network": network, "size": scale, "likelihood": likelihood},
+        "model": {
+            "kind": model,
+            "latent_dim": latent_dim,
+            "prior": prior,
+            "network": network,
+            "size": scale,
+            "likelihood": likelihood,
+        },
         "objective": {"kind": objective, "beta": beta},
         "training": {
             "epochs": epochs,
@@ -225,7 +241,7 @@ def evaluate(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Measure a run: ELBO, distortion, rate and active units, with standard errors."""
+    """Measure a run: bound, distortion, rate and active units, with standard errors."""
     from zatlas.cli.console import console, counting, figures_table, print_json, say
     from zatlas.measure import evaluate_run
     from zatlas.opened import Experiment
@@ -240,6 +256,8 @@ def evaluate(
         f"{run}  ·  step {record['step']:,}  ·  {record['split']} rows  ·  nats per example, {record['data_kind']} data"
     )
     console.print(figures_table(title, record["figures"]))
+    if "unit_rates" not in record:
+        return
     rates = "  ".join(f"z{unit + 1} {value:.2f}" for unit, value in enumerate(record["unit_rates"]))
     say(f"rate per unit: {rates}")
 

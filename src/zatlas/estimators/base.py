@@ -1,4 +1,4 @@
-"""What all estimators share: scikit-learn's contract over a trained model."""
+"""What all estimators share: fit, decode, sample and save, by scikit-learn's contract."""
 
 from __future__ import annotations
 
@@ -6,81 +6,39 @@ from abc import ABC
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from zatlas.config import Likelihood, Network
 from zatlas.errors import UsageError
 from zatlas.estimators.fitting import Fitted, fit
 from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Examples, Layout
 from zatlas.estimators.settings import configure, seed_of
 from zatlas.estimators.trained import Trained
+from zatlas.kinds import MODELS, ModelKind
 
 Array = npt.NDArray[Any]
-Size = Literal["xs", "s", "m", "l"]
-Binarise = Literal["none", "static", "dynamic"]
-Precision = Literal["auto", "fp32", "bf16"]
 
 
-class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
-    """Abstract; see its kinds.
+class GenerativeEstimator(BaseEstimator, ABC):
+    """Abstract: an estimator that makes new examples; see its kinds.
 
-    y is used by a ConditionalVAE alone; the others take and ignore it, as scikit-learn's transformers do.
+    y is used by conditional kinds alone; the others take and ignore it, as scikit-learn's transformers do.
     """
 
-    _kind: ClassVar[Literal["ae", "vae", "cvae"]]
-
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 2,
-        network: Network = "mlp",
-        size: Size = "s",
-        likelihood: Likelihood = "auto",
-        binarise: Binarise = "none",
-        epochs: int | None = None,
-        steps: int | None = None,
-        seconds: float | None = None,
-        batch_size: int = 128,
-        learning_rate: float = 4e-3,
-        validation: float | None = None,
-        patience: int | None = None,
-        random_state: Any = 0,
-        device: str = "auto",
-        precision: Precision = "fp32",
-        verbose: bool = False,
-        settings: dict[str, Any] | None = None,
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.network = network
-        self.size = size
-        self.likelihood = likelihood
-        self.binarise = binarise
-        self.epochs = epochs
-        self.steps = steps
-        self.seconds = seconds
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.validation = validation
-        self.patience = patience
-        self.random_state = random_state
-        self.device = device
-        self.precision = precision
-        self.verbose = verbose
-        self.settings = settings
+    _kind: ClassVar[ModelKind]
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Trains anew.
 
         Args:
             X: ``[N, features]``, or images ``[N, H, W]``, ``[N, H, W, 1 or 3]`` or ``[N, 1 or 3, H, W]``.
-            y: for a ConditionalVAE labels ``[N]`` or real ``[N, Y]``; otherwise ignored.
+            y: for a conditional kind labels ``[N]`` or real ``[N, Y]``; otherwise ignored.
 
         Raises:
             UsageError: a parameter, X or y that cannot be (a ValueError).
@@ -89,47 +47,12 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         return self._fit(X, y, one_pass=False)
 
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
-        """Trains for one pass over X with the weights, the optimiser's moments and the random state that are there.
-
-        The learning rate is ``learning_rate`` throughout, so many calls are no :meth:`fit`, whose rate rises and
-        falls. The first call (where nothing is fitted yet) takes shape, standardisation and decoder offset from its X
-        for good. After :meth:`fit` it goes on from the last step, not from the best one. There is no validation.
-        Parameters changed since the first call are not looked at.
-
-        Args:
-            X: at least one row (two at the first call) of the same shape.
-            y: as for :meth:`fit`.
-            classes: all classes that will ever come, at the first call of a ConditionalVAE; None: those in y.
-
-        Raises:
-            UsageError, ZatlasError, KeyboardInterrupt: as for :meth:`fit`.
-        """
-        return self._fit(X, y, one_pass=True, classes=classes)
-
-    def transform(self, X: Any, y: Any = None) -> Array:
-        """The posterior means, float32 ``[N, D]``; nothing is drawn.
-
-        A ConditionalVAE of classes that is given no y, as in a Pipeline, answers E[z|x] = sum_y p(y|x) E[z|x,y] with
-        p(y|x) by Bayes' rule from its own bounds: no label is needed or leaked.
-
-        Args:
-            X: as for :meth:`fit`. Where training was on binarised data, the intensities are encoded as they are.
-            y: labels, for a ConditionalVAE.
-
-        Raises:
-            NotFittedError: call fit first.
-            UsageError: another shape, NaN, values out of range; or y is missing for real labels.
-        """
-        x, labels = self._inputs(X, y)
-        return self._trained.codes(x, labels)
-
     def inverse_transform(self, Z: Any, y: Any = None) -> Array:
         """The decoder's means at codes, float32, in the shape and units of X (0..255 where X was such whole numbers).
 
         Args:
             Z: codes ``[N, D]``.
-            y: labels ``[N]`` or ``[N, Y]``, needed by a ConditionalVAE: its codes leave out what y says.
+            y: labels ``[N]`` or ``[N, Y]``, needed by a conditional kind: its codes leave out what y says.
 
         Raises:
             NotFittedError, UsageError: codes of another size, or y is missing.
@@ -138,24 +61,16 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         z = check_array(Z, dtype=np.float32, estimator=self, input_name="Z")
         if z.shape[1] != self._n_features_out:
             raise UsageError(f"Z has {z.shape[1]} columns, and this model has {self._n_features_out} latent units.")
-        if self._kind == "cvae" and y is None:
+        if MODELS[self._kind].conditional and y is None:
             raise UsageError("a conditional model decodes a code for a label: give y, one for each row of Z.")
         return self._trained.layout.restored(self._trained.means(z, self._trained.columns(y, len(z))))
-
-    def reconstruct(self, X: Any, y: Any = None) -> Array:
-        """What comes back from the code of each example: ``inverse_transform(transform(X))``, float32.
-
-        A ConditionalVAE of classes that is given no y averages the classes' reconstructions by p(y|x).
-        """
-        x, labels = self._inputs(X, y)
-        return self._trained.layout.restored(self._trained.reconstructions(x, labels))
 
     def sample(self, n: int = 1, y: Any = None, *, random_state: Any = None, draws: bool = False) -> Array:
         """New examples ``[n, ...]``, float32 in the shape and units of X: z from the prior, then the mean of p(x|z).
 
         Args:
             n: how many.
-            y: for a ConditionalVAE one label for all or one for each; None: every class in turn.
+            y: for a conditional kind one label for all or one for each; None: every class in turn.
             random_state: of the draws; None: the seed of the fit, so that calls repeat each other.
             draws: draw from p(x|z) instead of giving its mean.
 
@@ -168,32 +83,6 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         seed = self._trained.seed if random_state is None else seed_of(random_state)
         labels = self._trained.columns_to_sample(y, n)
         return self._trained.layout.restored(self._trained.samples(n, labels, seed, draws))
-
-    def score_samples(self, X: Any, y: Any = None, *, samples: int = 1) -> Array:
-        r"""A lower bound on log p(x) of every example, float32 ``[N]`` in nats; higher is better.
-
-        For ``samples`` = 1 the ELBO, E_q[log p(x|z)] - KL(q || p), at one draw with the KL in closed form; for more
-        the importance-weighted bound (Burda et al. 2016), which is tighter. Densities are those of X in its own units.
-        The Bernoulli likelihood on intensities gives a loss and no log-likelihood: compare like with like.
-        An AutoEncoder answers minus its distortion, log p(x|z) at the code, which bounds nothing.
-        The noise of an example is a hash of its content and the fit's seed: the answer depends on no other row.
-
-        Args:
-            X: as for :meth:`fit`; where training was on binarised data, bits are drawn here too.
-            y: for a ConditionalVAE: the bound is on log p(x|y); None: on log p(x), summed over the classes.
-            samples: K.
-
-        Raises:
-            NotFittedError, UsageError: as for :meth:`transform`; samples below 1.
-        """
-        x, labels = self._inputs(X, y)
-        if samples < 1:
-            raise UsageError(f"samples = {samples} must be at least 1.")
-        return self._trained.scores(x, labels, samples)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """The mean of :meth:`score_samples`: what GridSearchCV and cross_val_score look for the highest of."""
-        return float(self.score_samples(X, y).mean(dtype=np.float64))
 
     def save(self, path: str | Path) -> Path:
         """Writes a run folder, as ``zatlas train`` makes them: all commands read it, and so does ``zatlas.load``.
@@ -208,7 +97,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return save(self, Path(path))
 
     def _fit(self, X: Any, y: Any, *, one_pass: bool, classes: Any = None) -> Self:
-        who, conditional = type(self).__name__, self._kind == "cvae"
+        who, conditional = type(self).__name__, MODELS[self._kind].conditional
         fresh = not (one_pass and hasattr(self, "model_"))
         config = configure(who, self._kind, self.get_params(deep=False)) if fresh else self.config_
         x = self._checked(X, reset=fresh, least=2 if fresh else 1)
@@ -227,7 +116,8 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             shown = layout.shown(x, who)
         source = Examples("X", shown, layout.spec, None if labels is None else labels.values(y))
         go_on = None if fresh else self._last
-        fitted = fit(config, source, who=who, verbose=bool(self.verbose), one_pass=one_pass, go_on=go_on)
+        verbose = bool(self.get_params(deep=False).get("verbose"))
+        fitted = fit(config, source, who=who, verbose=verbose, one_pass=one_pass, go_on=go_on)
         if not fresh:
             fitted = replace(fitted, history=[*self.history_, *fitted.history])
         self._adopt(fitted, layout, labels)
@@ -261,7 +151,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     @property
     def _n_features_out(self) -> int:
-        return int(self.config_.model.latent_dim)
+        return int(sum(self.model_.latent_dims))
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled and copied models lie on the CPU, so that a machine without the accelerator can read them."""
@@ -274,6 +164,5 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.target_tags.required = self._kind == "cvae"
-        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.target_tags.required = MODELS[self._kind].conditional
         return tags

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from zatlas.data import chance
 from zatlas.objectives import importance_bound, negative_elbo
-from zatlas.types import Inference, Level
 
 Array = npt.NDArray[Any]
 _NOISE, _BITS = 11, 12  # what a draw is for
@@ -45,16 +44,9 @@ def content_bits(x: Array, seed: int) -> Array:
     return chance.bernoulli(chance.key(seed, _BITS), rows, x).astype(np.float32)
 
 
-def infer(model: Any, x: Tensor, y: Tensor | None, noise: Tensor) -> Inference:
-    """The inference at given standard noise ``[K, B, D]``, where ``model.infer`` draws its own."""
-    q = model.encoder(x, y)
-    z = q.mean + q.stddev * noise
-    return Inference((Level(q, model.prior(y), z),), model.decoder(z, y))
-
-
 def bound(model: Any, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
     """The ELBO ``[B]`` with its rate in closed form for one draw, the importance-weighted bound for more."""
-    inference = infer(model, x, y, noise)
+    inference = model.infer(x, y, noise=noise)
     return -negative_elbo(inference, x) if len(noise) == 1 else importance_bound(inference, x)
 
 
@@ -71,12 +63,12 @@ def marginal_bound(model: Any, x: Tensor, prior: Tensor, noise: Tensor) -> Tenso
     Importance weights also for one draw: the exponential of a noisy ELBO, whose rate is in closed form, can have a
     mean above p(x|y).
     """
-    joint = [log_p + importance_bound(infer(model, x, y, noise), x) for log_p, y in _each_class(x, prior)]
+    joint = [log_p + importance_bound(model.infer(x, y, noise=noise), x) for log_p, y in _each_class(x, prior)]
     return torch.logsumexp(torch.stack(joint, 1), 1)
 
 
 def class_posterior(model: Any, x: Tensor, prior: Tensor) -> Tensor:
     """p(y|x) ``[B, Y]`` by Bayes' rule, the evidence of each class being its bound with z at the posterior's mean."""
-    still = torch.zeros(1, 1, 1, device=x.device)
-    joint = [log_p - negative_elbo(infer(model, x, y, still), x) for log_p, y in _each_class(x, prior)]
+    still = torch.zeros(1, len(x), sum(model.latent_dims), device=x.device)
+    joint = [log_p - negative_elbo(model.infer(x, y, noise=still), x) for log_p, y in _each_class(x, prior)]
     return torch.softmax(torch.stack(joint, 1), 1)

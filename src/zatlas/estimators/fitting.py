@@ -20,6 +20,7 @@ from zatlas.errors import UsageError, ZatlasError
 from zatlas.estimators.layout import Examples
 from zatlas.evaluation import estimate_elbo, mean_terms
 from zatlas.experiment import data_record, set_up
+from zatlas.kinds import MODELS
 from zatlas.opened import batches
 from zatlas.training import Trainer, Watcher, choose_device, load_module
 
@@ -149,8 +150,11 @@ def fit(
         rows = splits.validation if len(splits.validation) else splits.train
         result = mean_terms(game, batches(config, source, rows, device), device=device, precision=trainer.precision)
         some = rows[np.linspace(0, len(rows) - 1, min(len(rows), RATE_ROWS)).astype(np.int64)]
-        shown = batches(config, source, some, device)
-        elbo = estimate_elbo(game.model, shown, device=device, precision=trainer.precision)
+        known: dict[str, Any] = {}
+        if MODELS[config.model.kind].infers:
+            shown = batches(config, source, some, device)
+            elbo = estimate_elbo(game.model, shown, device=device, precision=trainer.precision)
+            known["unit_rates"] = elbo.unit_rates.tolist()
     if not math.isfinite(result["loss"]):
         raise ZatlasError(
             f"{who}: the loss is no longer finite after step {trainer.state.step}, most likely because the learning "
@@ -170,7 +174,7 @@ def fit(
         "steps": trainer.state.step,
         "train_seconds": trainer.state.seconds,
         "examples": trainer.state.examples,
-        "unit_rates": elbo.unit_rates.tolist(),
+        **known,
         "result": {"split": "validation" if len(splits.validation) else "train", **result},
     }
     return Fitted(game.model.eval(), setup.config, last, best, memory.history, record)

@@ -1,17 +1,30 @@
-"""The estimators that people use. They differ by their kind of model and by beta."""
+"""The estimators that people use, one for each kind of model."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from zatlas.config import Likelihood, Network
-from zatlas.estimators.base import Binarise, LatentEstimator, Precision, Size
+from zatlas.config import Likelihood
+from zatlas.estimators.inferring import LatentEstimator
+from zatlas.estimators.training import TrainedEstimator, parameters
+from zatlas.kinds import ModelKind, ObjectiveKind
+
+Binarise = Literal["none", "static", "dynamic"]
+Prior = Literal["normal", "mixture", "vamp", "flow", "conditional"]
 
 
-class AutoEncoder(LatentEstimator):
+@parameters
+class _Encoding(LatentEstimator, TrainedEstimator):
+    """Abstract: a trained model with an encoder and a likelihood."""
+
+    likelihood: Likelihood = "auto"
+    binarise: Binarise = "none"
+
+
+class AutoEncoder(_Encoding):
     """An autoencoder: codes without a distribution, so it reconstructs and cannot sample.
 
-    Parameters, attributes and methods are those of :class:`VAE` without beta.
+    Parameters, attributes and methods are those of :class:`VAE` without objective, beta and prior.
 
     >>> from sklearn.datasets import load_digits
     >>> X = load_digits().images[:200]
@@ -22,51 +35,13 @@ class AutoEncoder(LatentEstimator):
     _kind = "ae"
 
 
-class _Variational(LatentEstimator):
-    """Abstract: a model with a rate to weigh."""
+@parameters
+class _Variational(_Encoding):
+    """Abstract: a flat model with a rate to weigh."""
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 2,
-        beta: float = 1.0,
-        network: Network = "mlp",
-        size: Size = "s",
-        likelihood: Likelihood = "auto",
-        binarise: Binarise = "none",
-        epochs: int | None = None,
-        steps: int | None = None,
-        seconds: float | None = None,
-        batch_size: int = 128,
-        learning_rate: float = 4e-3,
-        validation: float | None = None,
-        patience: int | None = None,
-        random_state: Any = 0,
-        device: str = "auto",
-        precision: Precision = "fp32",
-        verbose: bool = False,
-        settings: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(
-            latent_dim=latent_dim,
-            network=network,
-            size=size,
-            likelihood=likelihood,
-            binarise=binarise,
-            epochs=epochs,
-            steps=steps,
-            seconds=seconds,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            validation=validation,
-            patience=patience,
-            random_state=random_state,
-            device=device,
-            precision=precision,
-            verbose=verbose,
-            settings=settings,
-        )
-        self.beta = beta
+    objective: ObjectiveKind = "elbo"
+    beta: float = 1.0
+    prior: Prior = "normal"
 
 
 class VAE(_Variational):
@@ -83,16 +58,19 @@ class VAE(_Variational):
 
     Args:
         latent_dim: D.
+        objective: ``"elbo"``, ``"iwae"``, ``"tcvae"``, ``"factor"``, ``"dip"``, ``"infovae"`` or ``"constrained"``; its
+            own numbers are ``settings``, ``{"objective.samples": 10}``.
         beta: weight of the rate.
-        network: ``"mlp"``, or ``"conv"`` for images (and the two of the course).
+        prior: ``"normal"``, ``"mixture"``, ``"vamp"`` or ``"flow"``.
+        network: ``"mlp"``, or for images ``"conv"``, ``"resnet"`` or one of those with a name of their own.
         size: of the networks, ``"xs"``, ``"s"``, ``"m"`` or ``"l"``.
-        likelihood: ``"auto"``, ``"bernoulli"``, ``"gaussian"``, ``"gaussian-learned"``, ``"gaussian-per-pixel"`` or
-            ``"logistic"`` (discretised, for 8-bit values).
+        likelihood: ``"auto"``, ``"bernoulli"``, ``"gaussian"``, ``"gaussian-learned"``, ``"gaussian-per-pixel"``,
+            ``"continuous-bernoulli"``, or for 8-bit values ``"logistic"``, ``"logistic-mixture"``, ``"categorical"``.
         binarise: train on bits with P(1) = intensity, ``"static"`` or ``"dynamic"``, or ``"none"``.
         epochs, steps, seconds: the first of these limits ends the training; none: 1500 steps or ten epochs, whichever
             is more.
         batch_size: examples in a step.
-        learning_rate: the highest of the schedule.
+        learning_rate: the highest of the schedule; None, as for batch_size: what suits the kind of model.
         validation: rows held out of X, a fraction or a count; None: none, or a tenth where there is patience.
         patience: stop after so many validations (20 over the whole training) without a better loss, and keep the best.
         random_state: seed; a RandomState; or None: another result every time.
@@ -126,7 +104,7 @@ class ConditionalVAE(_Variational):
     y of whole numbers, booleans or words are classes; one-dimensional floats and any two-dimensional y are real columns
     ``[N, Y]``, used as they are (bring them to about unit size). Without y, ``transform``, ``reconstruct`` and
     ``score_samples`` sum over the classes; for real labels they refuse. Parameters are those of :class:`VAE`;
-    ``settings={"model.conditional_prior": True}`` learns p(z|y).
+    ``prior="conditional"`` learns p(z|y).
 
     Attributes:
         classes_: the classes, sorted; not there for real labels.
@@ -139,3 +117,123 @@ class ConditionalVAE(_Variational):
     """
 
     _kind = "cvae"
+
+
+@parameters
+class LadderVAE(_Encoding):
+    """A hierarchical VAE with several layers of z (Sonderby et al. 2016; Vahdat & Kautz 2020).
+
+    A code is the units of all levels side by side, the top level first. Parameters are those of :class:`VAE`, and:
+
+    Args:
+        latent_dim: units of each level (``network="mlp"``), or channels of each level's map (``"resnet"``).
+        levels: how many layers of z.
+        objective: ``"elbo"`` or ``"iwae"``.
+
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().images[:200]
+    >>> LadderVAE(latent_dim=4, levels=2, steps=20, size="xs").fit_transform(X).shape
+    (200, 8)
+    """
+
+    _kind = "ladder"
+
+    latent_dim: int = 8
+    levels: int = 3
+    objective: ObjectiveKind = "elbo"
+
+
+@parameters
+class VQVAE(_Encoding):
+    """A vector-quantised VAE with a prior over its codes (van den Oord et al. 2017).
+
+    A code is its codewords side by side. Parameters are those of :class:`VAE` without objective, beta and prior, and:
+
+    Args:
+        latent_dim: number of codes of an example for ``network="mlp"``; ``"conv"`` has a map of them.
+        codebook_size: number of codewords.
+        code_dim: length of a codeword.
+
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().images[:200]
+    >>> VQVAE(latent_dim=4, code_dim=3, steps=20, size="xs").fit(X).sample(5).shape
+    (5, 8, 8)
+    """
+
+    _kind = "vqvae"
+
+    latent_dim: int = 8
+    codebook_size: int = 256
+    code_dim: int = 16
+
+
+@parameters
+class GAN(TrainedEstimator):
+    """A generative adversarial network: it samples, and has neither codes of examples nor a likelihood.
+
+    Parameters are those of :class:`VAE` that it has, and:
+
+    Args:
+        latent_dim: of the noise that the generator is given.
+        objective: ``"relativistic"`` (with R1 and R2 penalties, Huang et al. 2024), ``"gan"`` (non-saturating,
+            Goodfellow et al. 2014) or ``"wasserstein"`` (with gradient penalty, Gulrajani et al. 2017).
+
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().images[:200]
+    >>> GAN(steps=20, size="xs").fit(X).sample(5).shape
+    (5, 8, 8)
+    """
+
+    _kind: ClassVar[ModelKind] = "gan"
+
+    latent_dim: int = 64
+    objective: ObjectiveKind = "relativistic"
+
+
+class ConditionalGAN(GAN):
+    """A GAN whose generator and critic are given the label (Mirza & Osindero 2014); y as for :class:`ConditionalVAE`.
+
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> ConditionalGAN(steps=20, size="xs").fit(X[:200], y[:200]).sample(4, y=7).shape
+    (4, 64)
+    """
+
+    _kind = "cgan"
+
+
+@parameters
+class _Linear(LatentEstimator):
+    """Abstract: a linear model, fitted in closed form or by EM."""
+
+    latent_dim: int = 2
+    binarise: Binarise = "none"
+    random_state: Any = 0
+    device: str = "auto"
+    settings: dict[str, Any] | None = None
+
+
+class ProbabilisticPCA(_Linear):
+    """Probabilistic PCA (Tipping & Bishop 1999), with the posterior and the likelihood exact.
+
+    ``score_samples`` is log p(x) itself, whatever ``samples``.
+
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().images[:200]
+    >>> ProbabilisticPCA(latent_dim=10).fit_transform(X).shape
+    (200, 10)
+    """
+
+    _kind = "ppca"
+
+
+class FactorAnalysis(_Linear):
+    """Factor analysis: probabilistic PCA where every value has a noise of its own.
+
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().images[:200]
+    >>> FactorAnalysis(latent_dim=10).fit_transform(X).shape
+    (200, 10)
+    """
+
+    _kind = "fa"

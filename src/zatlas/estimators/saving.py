@@ -10,18 +10,42 @@ from typing import Any
 import numpy as np
 
 from zatlas.errors import UsageError
-from zatlas.estimators.base import LatentEstimator
+from zatlas.estimators.base import GenerativeEstimator
 from zatlas.estimators.fitting import Fitted, Stand, own_randomness
-from zatlas.estimators.kinds import VAE, AutoEncoder, ConditionalVAE
+from zatlas.estimators.kinds import (
+    GAN,
+    VAE,
+    VQVAE,
+    AutoEncoder,
+    ConditionalGAN,
+    ConditionalVAE,
+    FactorAnalysis,
+    LadderVAE,
+    ProbabilisticPCA,
+)
 from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Layout
 from zatlas.estimators.settings import parameters
 from zatlas.files import write_bytes, writing
+from zatlas.kinds import MODELS
 from zatlas.opened import Experiment
 from zatlas.runs import Run, now, provenance
 from zatlas.training import checkpoint, choose_device
 
-KINDS: dict[str, type[LatentEstimator]] = {"ae": AutoEncoder, "vae": VAE, "cvae": ConditionalVAE}
+KINDS: dict[str, type[GenerativeEstimator]] = {
+    kind._kind: kind
+    for kind in (
+        AutoEncoder,
+        VAE,
+        ConditionalVAE,
+        LadderVAE,
+        VQVAE,
+        GAN,
+        ConditionalGAN,
+        ProbabilisticPCA,
+        FactorAnalysis,
+    )
+}
 
 
 def _plain(value: Any) -> Any:
@@ -31,8 +55,8 @@ def _plain(value: Any) -> Any:
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def save(estimator: LatentEstimator, folder: Path) -> Path:
-    """See :meth:`LatentEstimator.save`."""
+def save(estimator: GenerativeEstimator, folder: Path) -> Path:
+    """See :meth:`GenerativeEstimator.save`."""
     with writing(folder):
         if folder.is_dir() and (held := sorted(entry.name for entry in folder.iterdir())):
             raise UsageError(f"{folder} is not empty (it holds {held[0]}): save to another folder.")
@@ -64,7 +88,7 @@ def save(estimator: LatentEstimator, folder: Path) -> Path:
     return folder
 
 
-def load(path: str | Path, *, device: str = "auto") -> LatentEstimator:
+def load(path: str | Path, *, device: str = "auto") -> GenerativeEstimator:
     """The estimator of a run, saved by one or made by ``zatlas train``, ready to transform, sample and score.
 
     A run of ``zatlas train`` takes X as zatlas read it: images ``[N, H, W]`` or ``[N, 3, H, W]``, whole numbers 0..255
@@ -87,7 +111,7 @@ def load(path: str | Path, *, device: str = "auto") -> LatentEstimator:
     if facts is None:
         estimator = kind(**parameters(config, set(kind().get_params())))
         layout = Layout.of_run(run.record["data"])
-        if config.model.kind == "cvae":
+        if MODELS[config.model.kind].conditional:
             labels = Labelling.of_names("real" if spec.label_kind == "real" else "class", spec.labels)
     else:
         estimator = kind(**facts["params"])

@@ -11,24 +11,17 @@ from sklearn.utils import check_random_state
 from zatlas.config import Config, known_keys, make_config
 from zatlas.errors import UsageError, nearest
 
-# Parameters that are configuration under the same name.
+# Parameters that are configuration, and where it has them.
 PLACES = {
-    "latent_dim": "model",
-    "beta": "objective",
-    "network": "model",
-    "size": "model",
-    "likelihood": "model",
-    "binarise": "data",
-    "validation": "data",
-    "epochs": "training",
-    "steps": "training",
-    "seconds": "training",
-    "batch_size": "training",
-    "learning_rate": "training",
-    "patience": "training",
-    "device": "training",
-    "precision": "training",
+    **{name: f"model.{name}" for name in ("latent_dim", "network", "size", "likelihood", "prior")},
+    **{name: f"model.{name}" for name in ("levels", "codebook_size", "code_dim")},
+    "objective": "objective.kind",
+    "beta": "objective.beta",
+    **{name: f"data.{name}" for name in ("binarise", "validation")},
+    **{f"{name}": f"training.{name}" for name in ("epochs", "steps", "seconds", "batch_size", "learning_rate")},
+    **{name: f"training.{name}" for name in ("patience", "device", "precision")},
 }
+AUTOMATIC = {"batch_size", "learning_rate"}  # None: what suits the kind of model
 # What arrays in memory, the class or random_state decide.
 DECIDED = {
     *("data.source", "data.labels", "data.resize", "data.crop", "data.channels", "data.test", "model.kind"),
@@ -59,20 +52,22 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
         UsageError: an unknown setting or a value that cannot be.
     """
     values: dict[str, dict[str, Any]] = {"data": {"test": 0}, "model": {"kind": kind}, "objective": {}, "training": {}}
-    for name, section in PLACES.items():
-        if name in params:
-            values[section][name] = params[name]
-    if params["validation"] is None:
-        values["data"]["validation"] = 0 if params["patience"] is None else AUTO_VALIDATION
+    for name, place in PLACES.items():
+        if name in params and (params[name] is not None or name not in AUTOMATIC):
+            section, key = place.split(".")
+            values[section][key] = params[name]
+    if params.get("validation") is None:
+        values["data"]["validation"] = 0 if params.get("patience") is None else AUTO_VALIDATION
     values["training"]["seed"] = seed_of(params["random_state"])
     others: dict[str, dict[str, Any]] = {}
+    own = {PLACES[name] for name in params if name in PLACES}
     if not isinstance(params["settings"] or {}, Mapping):
         raise UsageError(f"{who}: settings wants {{'section.key': value}}, not {params['settings']!r}.")
     for key, value in (params["settings"] or {}).items():
         section, dot, name = str(key).partition(".")
-        if not dot or key in DECIDED or key in (f"{PLACES.get(name)}.{name}" for name in params):
+        if not dot or key in DECIDED or key in own:
             free = [known for known in known_keys() if known not in DECIDED]
-            why = "is a parameter of its own" if PLACES.get(name) == section else "cannot be set here"
+            why = "is a parameter of its own" if key in own else "cannot be set here"
             raise UsageError(f"{who}: settings: {key} {why if dot else f'is no section.key; {nearest(key, free)}'}.")
         others.setdefault(section, {})[name] = value
     return make_config((who, values), (f"{who}: settings", others))
@@ -81,12 +76,14 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
 def parameters(config: Config, names: set[str]) -> dict[str, Any]:
     """The parameters, out of ``names``, that a configuration stands for: the inverse of :func:`configure`."""
     values, default = config.model_dump(), Config().model_dump()
-    known = {name: values[section][name] for name, section in PLACES.items() if name in names}
-    own = {f"{PLACES[name]}.{name}" for name in PLACES}
+    places = {name: place.split(".") for name, place in PLACES.items() if name in names}
+    known = {name: values[section][key] for name, (section, key) in places.items()}
+    own = {PLACES[name] for name in known} | {"objective.kind"}
     others = {
         f"{section}.{key}": value
         for section, keys in values.items()
         for key, value in keys.items()
         if value != default[section][key] and f"{section}.{key}" not in own | DECIDED
     }
-    return {**known, "random_state": config.training.seed, "settings": others or None}
+    given = {**known, "random_state": config.training.seed, "settings": others or None}
+    return {name: value for name, value in given.items() if name in names}

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zatlas.config import Config
 from zatlas.errors import UsageError
@@ -32,14 +32,15 @@ class Trained:
     Where a conditional model is given no y, classes are summed over.
     """
 
-    model: nn.Module
+    model: Any
     config: Config
     layout: Layout
     labelling: Labelling | None
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        device: torch.device = next(self.model.parameters()).device
+        return device
 
     @property
     def seed(self) -> int:
@@ -85,7 +86,7 @@ class Trained:
             x = content_bits(x, self.seed)
 
         def one(batch: Batch, rows: Array) -> Tensor:
-            noise = content_noise(rows, self.seed, samples, self.config.model.latent_dim).to(self.device)
+            noise = content_noise(rows, self.seed, samples, sum(self.model.latent_dims)).to(self.device)
             if self.labelling is not None and batch.y is None:
                 return marginal_bound(self.model, batch.x, self._prior(), noise)
             return bound(self.model, batch.x, batch.y, noise)

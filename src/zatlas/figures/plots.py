@@ -33,7 +33,7 @@ Series = NDArray[np.float64]
 
 _SPLITS = {"train": ("train", SECOND), "validation": ("validation", ACCENT), "test": ("test", INK)}
 _ALIASES = {"training": "train", "valid": "validation", "val": "validation"}
-_TITLES = {"loss": "loss"}
+_TITLES = {"value": "V(D,G)", "d_real": "D(x)", "d_fake": "D(G(z))"}
 
 
 def series(history: Sequence[Mapping[str, Any]], split: str, x: str, key: str) -> tuple[Series, Series]:
@@ -83,6 +83,7 @@ def curves(
     keys: Sequence[str] = ("loss", "distortion", "rate"),
     unit: str = "nats per example",
     title: str | None = None,
+    marks: Mapping[str, tuple[float, str]] | None = None,
 ) -> Figure:
     """Training curves, a small panel for each quantity, the last value written at the end of its line.
 
@@ -97,6 +98,7 @@ def curves(
         keys: a panel for each that has a value at all.
         unit: written at the top left.
         title: written above, at the left.
+        marks: for some keys a value worth comparing with, and its name: a dashed line across the panel.
     """
     lines = {key: {split: series(history, split, x, key) for split in _SPLITS} for key in keys}
     shown = [key for key in keys if any(len(y) for _, y in lines[key].values())]
@@ -108,7 +110,7 @@ def curves(
         heading(figure, title, 46)
     for i, key in enumerate(shown):
         axes = place(figure, 46 + i * (width + between), top, width, height)
-        _panel(axes, lines[key])
+        _panel(axes, lines[key], (marks or {}).get(key))
         axes.set_title(_TITLES.get(key, key), loc="left", pad=10, weight="bold")
         axes.set_xlabel({"step": "step", "epoch": "epoch", "seconds": "seconds"}.get(x, x))
     figure.axes[0].set_ylabel(unit)
@@ -128,7 +130,7 @@ def _legend(figure: Figure, splits: Sequence[str], top: float) -> None:
         right -= 1.15 * text_width(name) + 14
 
 
-def _panel(axes: Axes, lines: Mapping[str, tuple[Series, Series]]) -> None:
+def _panel(axes: Axes, lines: Mapping[str, tuple[Series, Series]], mark: tuple[float, str] | None = None) -> None:
     longest = max((x for x, _ in lines.values()), key=len)
     settled = longest[0] + 0.04 * (longest[-1] - longest[0]) if len(longest) >= 20 else -np.inf
     ends: list[tuple[float, float, str]] = []
@@ -144,6 +146,12 @@ def _panel(axes: Axes, lines: Mapping[str, tuple[Series, Series]]) -> None:
         axes.plot(*thin(x, even), color=colour, marker=dots, markersize=3.5)
         ends.append((float(x[-1]), float(even[-1]), colour))
         kept.append(even[x >= settled])
+    if mark:
+        level, name = mark
+        kept.append(np.array([level]))
+        axes.axhline(level, color=MUTED, linestyle=(0, (3, 3)), linewidth=0.9, zorder=1)
+        axes.annotate(name, (0.02, level), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      color=MUTED, size=SMALL)  # fmt: skip
     values = np.concatenate(kept)
     low, high = float(values.min()), float(values.max())
     room = (high - low) or max(abs(high), 1.0) * 0.1

@@ -1,6 +1,20 @@
 """The latent space: into it, out of it, and through it."""
 
+from zatlas.latent.aggregate import ExPostPrior, fit_flow, fit_mixture
 from zatlas.latent.codes import Codes, Pictures, decode, draw_codes, encode
 from zatlas.latent.walk import Manifold, Traversal, manifold, traverse
 
-__all__ = ["Codes", "Manifold", "Pictures", "Traversal", "decode", "draw_codes", "encode", "manifold", "traverse"]
+__all__ = [
+    "Codes",
+    "ExPostPrior",
+    "Manifold",
+    "Pictures",
+    "Traversal",
+    "decode",
+    "draw_codes",
+    "encode",
+    "fit_flow",
+    "fit_mixture",
+    "manifold",
+    "traverse",
+]

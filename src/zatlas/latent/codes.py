@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from zatlas.training import Precision, autocast
 from zatlas.types import Batch
@@ -38,7 +37,7 @@ def encode(
     means, stds, labels = [], [], []
     for batch in batches:
         with autocast(device, precision):
-            q = model.encoder(batch.x, batch.y)
+            q = model.encode(batch.x, batch.y)
         means.append(q.mean.float().cpu())
         stds.append(q.stddev.float().cpu())
         if batch.y is not None:
@@ -78,7 +77,7 @@ def decode(
             code = torch.as_tensor(z[part], dtype=torch.float32, device=device)
             label = None if y is None else torch.as_tensor(y[part], dtype=torch.float32, device=device)
             with autocast(device, precision):
-                px = model.generate(y=label, z=(code,)).px
+                px = model.generate(y=label, z=code.split(model.latent_dims, -1)).px
             means.append(px.mean[0].float().cpu())
             draws.append(px.sample()[0].float().cpu())
     return Pictures(np.asarray(z, np.float32), torch.cat(means).numpy(), torch.cat(draws).numpy())
@@ -86,13 +85,13 @@ def decode(
 
 @torch.no_grad()
 def draw_codes(model: Any, n: int, y: Array | None = None, *, device: torch.device, seed: int = 0) -> Array:
-    """n codes ``[n, D]`` from the prior.
+    """n codes ``[n, D]`` from the prior, the levels of a hierarchy side by side.
 
     Raises:
         ZatlasError: the model has no distribution over codes, as an autoencoder's flat prior is none.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        p = model.prior(None if y is None else torch.as_tensor(y, dtype=torch.float32, device=device))
-        z: Tensor = p.sample() if p.batch_shape else p.sample((n,))
+        labels = None if y is None else torch.as_tensor(y, dtype=torch.float32, device=device)
+        z = torch.cat(model.generate(n, labels).z, -1)[0]
     return z.float().cpu().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,30 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas import figures
-from zatlas.config import OBJECTIVES
 from zatlas.files import write_bytes
+from zatlas.kinds import ADVERSARIAL, OBJECTIVES
 from zatlas.measure import evaluate_run
 from zatlas.opened import Experiment
 from zatlas.report.page import File, Headline, Picture, Report, Section, Table, render
 
 Array = npt.NDArray[Any]
+# Terms of objectives that are no nats, and how people call them.
+TERMS = {
+    "loss": "generator loss",
+    "value": "value V(D,G)",
+    "d_real": "mean D(x)",
+    "d_fake": "mean D(G(z))",
+    "critic_loss": "critic loss",
+}
+# What an objective is watched by beside loss, distortion and rate.
+WATCHED = {
+    "vq": ("perplexity",),
+    "tcvae": ("tc",),
+    "factor": ("tc",),
+    "infovae": ("mmd",),
+    "constrained": ("multiplier",),
+}
+UNITS = {"d_real": "", "d_fake": "", "penalty": ""}
 SCATTER_ROWS = 10_000
 FEW = 1000  # a scatter of fewer test examples says little, so all splits are shown
 FILES = {
@@ -27,14 +45,18 @@ FILES = {
     "checkpoints": "weights, optimiser and random states",
     "snapshots": "samples from the same codes while training went on",
 }
+GAME = (
+    "V(D,G) is the mean of log D(x) + log(1 - D(G(z))): −log 4 where the critic cannot tell draws from data, "
+    "0 where it always can."
+)
 KINDS = {
     "grey": "grey data: the cross-entropy of intensities, a loss and not a likelihood",
     "static": "statically binarised data",
     "dynamic": "dynamically binarised data",
     "uint8": "8-bit data, discretised likelihood",
     "real": "real-valued data",
+    "game": "the data as they are; a GAN has no likelihood, and its terms are those of the game",
 }
-NAMES = {"ae": "Autoencoder", "vae": "Variational autoencoder", "cvae": "Conditional variational autoencoder"}
 
 
 def write_report(experiment: Experiment, out: Path | None = None) -> Path:
@@ -57,14 +79,14 @@ def describe(experiment: Experiment) -> Report:
     run, config = experiment.run, experiment.config
     split = experiment.held_out()
     measured = evaluate_run(experiment, split)
-    kind = f"{NAMES[config.model.kind]}, z = {config.model.latent_dim}"
+    kind = f"{experiment.kind.title}, z = {experiment.latent_dim}"
     sections = [
         section
         for section in (
             _training(experiment),
-            _reconstructions(experiment, split),
+            _reconstructions(experiment, split) if experiment.kind.infers else None,
             _samples(experiment),
-            _latent_space(experiment, split, measured),
+            _latent_space(experiment, split, measured) if experiment.kind.infers else None,
             _data(experiment),
         )
         if section is not None
@@ -72,11 +94,7 @@ def describe(experiment: Experiment) -> Report:
     record = run.record
     return Report(
         title=f"{kind}, on {experiment.source.name}",
-        summary=(
-            f"A {config.model.network} network of {record.get('parameters', 0):,} parameters, trained for "
-            f"{record['train_seconds']:.1f} s ({record['steps']:,} steps). Losses are nats per example on "
-            f"{KINDS[record['data_kind']]}."
-        ),
+        summary=(f"{_made(experiment)} Losses are nats per example on {KINDS[record['data_kind']]}."),
         headlines=_headlines(experiment, measured),
         sections=sections,
         configuration=config.model_dump(exclude_none=True),
@@ -102,9 +120,23 @@ def describe(experiment: Experiment) -> Report:
     )
 
 
+def _made(experiment: Experiment) -> str:
+    """How the model came to be, in a sentence."""
+    record, count = experiment.run.record, f"{experiment.run.record.get('parameters', 0):,} parameters"
+    if experiment.kind.closed:
+        return f"{count}, fitted in closed form."
+    network = f"A {experiment.config.model.network} network of {count}"
+    return f"{network}, trained for {record['train_seconds']:.1f} s ({record['steps']:,} steps)."
+
+
 def _headlines(experiment: Experiment, measured: dict[str, Any]) -> list[Headline]:
     record, shown = experiment.run.record, []
     figures_ = measured["figures"]
+    if not experiment.kind.infers:
+        for name, figure in figures_.items():
+            title = f"{measured['split']} {TERMS.get(name, name)}"
+            shown.append(Headline(title, figure["value"], UNITS.get(name, "nats"), None, figure["estimator"]))
+        return [*shown, *_speed(record)]
     if "loss" not in figures_:
         elbo = figures_["elbo"]
         figures_ = {"loss": {**elbo, "value": -elbo["value"]}, **figures_}
@@ -120,14 +152,15 @@ def _headlines(experiment: Experiment, measured: dict[str, Any]) -> list[Headlin
                 f"{figure['estimator']}; {figure['count']:,} examples",
             )
         )
-    units = figures_["active_units"]
-    shown.append(
-        Headline(
-            "active units", f"{units['value']} of {experiment.config.model.latent_dim}", "", None, units["estimator"]
-        )
-    )
+    if units := figures_.get("active_units"):
+        count = f"{units['value']} of {experiment.latent_dim}"
+        shown.append(Headline("active units", count, "", None, units["estimator"]))
+    return [*shown, *_speed(record)]
+
+
+def _speed(record: dict[str, Any]) -> list[Headline]:
     seconds = record["train_seconds"]
-    shown.append(Headline("training", round(seconds, 1), "s", note="time in training steps"))
+    shown = [Headline("training", round(seconds, 1), "s", note="time in training steps")]
     if seconds and record.get("examples"):
         shown.append(Headline("throughput", round(record["examples"] / seconds), "examples/s"))
     return shown
@@ -148,13 +181,20 @@ def _training(experiment: Experiment) -> Section | None:
         "interrupted": "Training was interrupted and can be resumed.",
     }.get(experiment.run.record.get("stopped") or "", "Training has not ended.")
     o = experiment.config.objective
+    if o.kind in ADVERSARIAL:
+        text = f"{why} Objective {o.kind}: {OBJECTIVES[o.kind]}. {GAME}"
+        alt = "Curves of the losses, the value function and the critic's answers over the training steps."
+        keys = ("value", "d_real", "d_fake", "loss")
+        pictures = [figures.curves(history, keys=keys, unit="", marks={"value": (-math.log(4), "−log 4")})]
+        return Section("Training", text, [_svg(picture, alt) for picture in pictures])
     weighted = f"distortion + {o.beta:g} × rate" if o.beta != 1 else "distortion + rate"
     loss = f"{weighted}: what is lost between an image and its reconstruction, plus what its code costs"
     if not o.is_weighted_elbo:
         loss = f"that of objective {o.kind}: {OBJECTIVES[o.kind]}"
     text = f"{why} The loss is {loss}."
     alt = "Curves of loss, distortion and rate over the training steps, for training and validation rows."
-    return Section("Training", text, [_svg(figures.curves(history), alt)])
+    keys = ("loss", "distortion", "rate", *WATCHED.get(o.kind, ()))
+    return Section("Training", text, [_svg(figures.curves(history, keys=keys), alt)])
 
 
 def _reconstructions(experiment: Experiment, split: str) -> Section | None:
@@ -171,7 +211,7 @@ def _reconstructions(experiment: Experiment, split: str) -> Section | None:
 
 
 def _samples(experiment: Experiment) -> Section | None:
-    if experiment.config.model.kind == "ae" or not experiment.spec.is_image:
+    if not experiment.spec.is_image or (experiment.kind.point and not experiment.has_prior()):
         return None
     pictures = []
     snapshots = experiment.run.snapshots()
@@ -185,11 +225,17 @@ def _samples(experiment: Experiment) -> Section | None:
         ]
         alt = "Samples from the same codes at the start, half-way and at the end of training."
         pictures.append(_svg(figures.progress(panels), alt, "The same codes, decoded as training went on."))
-    new, _ = experiment.sample(100 if experiment.spec.shape[-1] <= 32 else 49, seed=1)
-    alt = "New images: the decoder's mean at codes drawn from the prior."
-    pictures.append(
-        _svg(figures.grid(experiment.displayable(new.mean)), alt, "Means of p(x|z), z drawn from the prior.")
-    )
+    count = 100 if experiment.spec.shape[-1] <= 32 else 49
+    new, _ = experiment.sample(count, seed=1)
+    drawn = "a mixture fitted to the codes" if experiment.kind.point else "the prior"
+    alt = f"New images: the decoder's mean at codes drawn from {drawn}."
+    shown = "Means of p(x|z)" if experiment.kind.infers else "Images G(z)"
+    pictures.append(_svg(figures.grid(experiment.displayable(new.mean)), alt, f"{shown}, z drawn from {drawn}."))
+    if experiment.has_prior() and not experiment.kind.point:
+        other, _ = experiment.sample(count, seed=1, prior="mixture")
+        alt = "New images: the decoder's mean at codes drawn from a mixture fitted to the codes."
+        caption = f"{shown}, z drawn from the ex-post prior: {experiment.ex_post_prior('mixture').describe()}."
+        pictures.append(_svg(figures.grid(experiment.displayable(other.mean)), alt, caption))
     if experiment.run.record["data_kind"] in ("grey", "static", "dynamic"):
         alt = "Bernoulli draws at the same codes: every pixel black or white."
         pictures.append(_svg(figures.grid(new.draw), alt, "Bernoulli draws from p(x|z) at the same codes."))
@@ -197,7 +243,7 @@ def _samples(experiment: Experiment) -> Section | None:
 
 
 def _latent_space(experiment: Experiment, split: str, measured: dict[str, Any]) -> Section:
-    latent_dim, spec = experiment.config.model.latent_dim, experiment.spec
+    latent_dim, spec = experiment.latent_dim, experiment.spec
     shown = split if len(experiment.rows(split)) >= FEW else "all"
     codes = experiment.encode(experiment.spread(shown, SCATTER_ROWS))
     numbers = experiment.label_numbers(codes.y)
@@ -209,19 +255,21 @@ def _latent_space(experiment: Experiment, split: str, measured: dict[str, Any]) 
             numbers,
             spec.labels if spec.label_kind == "class" else None,
             axis_labels=axes,
-            prior=latent_dim == 2 and experiment.config.model.kind != "ae",
+            prior=latent_dim == 2 and not experiment.kind.point,
         )
         alt = "Scatter of the codes of examples" + (", coloured by label." if numbers is not None else ".")
         of = f"{shown} examples" if shown != "all" else "examples of all splits"
         pictures.append(_svg(figure, alt, f"Posterior means of {len(points):,} {of}{how}."))
+    text = "Where the examples lie, what each unit carries, and what lies between them."
+    if not experiment.kind.axes:
+        return Section("Latent space", "Where the examples lie.", pictures)
     rates = np.asarray(measured["unit_rates"])
-    if experiment.config.model.kind != "ae":
+    if not experiment.kind.point:
         active = rates >= 0.01
         alt = "Bars of the rate of every latent unit in nats."
         pictures.append(_svg(figures.rates(rates, active), alt, "Nats that each unit carries; dead units are marked."))
     pictures += _walks(experiment)
     table = Table(["unit", "rate (nats)"], [[f"z{i + 1}", round(float(r), 3)] for i, r in enumerate(rates)][:50])
-    text = "Where the examples lie, what each unit carries, and what lies between them."
     return Section("Latent space", text, pictures, [table] if latent_dim > 2 else [])
 
 
@@ -240,9 +288,9 @@ def _walks(experiment: Experiment) -> list[Picture]:
     spec = experiment.spec
     if not spec.is_image:
         return []
-    classes = spec.labels[:10] if experiment.config.model.kind == "cvae" and spec.label_kind == "class" else ()
+    classes = spec.labels[:10] if experiment.kind.conditional and spec.label_kind == "class" else ()
     pictures = [_styles(experiment, classes)] if classes else []
-    if experiment.config.model.latent_dim != 2:
+    if experiment.latent_dim != 2:
         return [*pictures, _traversals(experiment, classes[0] if classes else None)]
     return pictures + [_manifold(experiment, label) for label in classes or (None,)]
 

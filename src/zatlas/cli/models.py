@@ -1,0 +1,37 @@
+"""The command that says what there is to choose from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False) -> None:
+    """Say when to use which model, objective, prior, posterior, network and likelihood, and what goes together."""
+    from rich.table import Table
+
+    from zatlas import kinds
+    from zatlas.cli.console import console, print_json
+
+    choices = {
+        "model": ("--model", {name: kind.when for name, kind in kinds.MODELS.items()}),
+        "objective": ("--objective", kinds.OBJECTIVES),
+        "prior": ("--set model.prior=…", kinds.PRIORS),
+        "posterior": ("--set model.posterior=…", kinds.POSTERIORS),
+        "network": ("--network", kinds.NETWORKS),
+        "likelihood": ("--likelihood", kinds.LIKELIHOODS),
+    }
+    if json:
+        goes_with = {name: list(kind.objectives) for name, kind in kinds.MODELS.items()}
+        print_json({name: words for name, (_, words) in choices.items()} | {"objectives_of_model": goes_with})
+        return
+    for title, (option, words) in choices.items():
+        table = Table(title=f"{title}  [dim]{option}[/dim]", title_justify="left", box=None, show_header=False)
+        table.add_column(style="bold", no_wrap=True, min_width=20)
+        table.add_column()
+        for name, when in words.items():
+            goes = f"  [dim]({', '.join(kinds.MODELS[name].objectives)})[/dim]" if title == "model" else ""
+            table.add_row(name, when + goes)
+        console.print(table)
+        console.print()

@@ -1,0 +1,75 @@
+"""Estimators whose model says which code made an example: transform, reconstruct, score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+
+from zatlas.errors import UsageError
+from zatlas.estimators.base import GenerativeEstimator
+
+Array = npt.NDArray[Any]
+
+
+class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GenerativeEstimator):
+    """Abstract: an estimator with an encoder; see its kinds."""
+
+    def transform(self, X: Any, y: Any = None) -> Array:
+        """The posterior means, float32 ``[N, D]``; nothing is drawn.
+
+        A ConditionalVAE of classes that is given no y, as in a Pipeline, answers E[z|x] = sum_y p(y|x) E[z|x,y] with
+        p(y|x) by Bayes' rule from its own bounds: no label is needed or leaked.
+
+        Args:
+            X: as for :meth:`fit`. Where training was on binarised data, the intensities are encoded as they are.
+            y: labels, for a ConditionalVAE.
+
+        Raises:
+            NotFittedError: call fit first.
+            UsageError: another shape, NaN, values out of range; or y is missing for real labels.
+        """
+        x, labels = self._inputs(X, y)
+        return self._trained.codes(x, labels)
+
+    def reconstruct(self, X: Any, y: Any = None) -> Array:
+        """What comes back from the code of each example: ``inverse_transform(transform(X))``, float32.
+
+        A ConditionalVAE of classes that is given no y averages the classes' reconstructions by p(y|x).
+        """
+        x, labels = self._inputs(X, y)
+        return self._trained.layout.restored(self._trained.reconstructions(x, labels))
+
+    def score_samples(self, X: Any, y: Any = None, *, samples: int = 1) -> Array:
+        r"""A lower bound on log p(x) of every example, float32 ``[N]`` in nats; higher is better.
+
+        For ``samples`` = 1 the ELBO, E_q[log p(x|z)] - KL(q || p), at one draw with the KL in closed form; for more
+        the importance-weighted bound (Burda et al. 2016), which is tighter. Densities are those of X in its own units.
+        The Bernoulli likelihood on intensities gives a loss and no log-likelihood: compare like with like.
+        An AutoEncoder answers minus its distortion, log p(x|z) at the code, which bounds nothing.
+        The noise of an example is a hash of its content and the fit's seed: the answer depends on no other row.
+
+        Args:
+            X: as for :meth:`fit`; where training was on binarised data, bits are drawn here too.
+            y: for a ConditionalVAE: the bound is on log p(x|y); None: on log p(x), summed over the classes.
+            samples: K.
+
+        Raises:
+            NotFittedError, UsageError: as for :meth:`transform`; samples below 1.
+        """
+        x, labels = self._inputs(X, y)
+        if samples < 1:
+            raise UsageError(f"samples = {samples} must be at least 1.")
+        return self._trained.scores(x, labels, samples)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of :meth:`score_samples`: what GridSearchCV and cross_val_score look for the highest of."""
+        return float(self.score_samples(X, y).mean(dtype=np.float64))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -1,0 +1,178 @@
+"""Densities of codes that are fitted and saved by themselves: mixtures of Gaussians and flows, over white codes."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from zatlas.distributions.full import FullGaussian
+from zatlas.distributions.gaussian import DiagonalGaussian
+from zatlas.errors import ZatlasError
+from zatlas.networks.priors import FlowPrior
+from zatlas.training import load_module
+
+Array = npt.NDArray[Any]
+
+FULL_UP_TO = 32  # units: 64 full covariances over 128 units would be half a million numbers
+NARROWEST = 1e-6  # of the variance along the widest direction: where codes do not vary the density would be unbounded
+
+
+class White(NamedTuple):
+    """z = centre + axes (widths * u), with u of mean 0 and covariance I: ``[D]``, ``[D, D]`` and ``[D]``, float64."""
+
+    centre: Array
+    axes: Array
+    widths: Array
+
+    @classmethod
+    def of(cls, z: Array) -> White:
+        """The principal axes of codes ``[N, D]``, none taken to be narrower than ``NARROWEST`` says.
+
+        Raises:
+            ZatlasError: all codes are the same.
+        """
+        if (z == z[0]).all():
+            raise ZatlasError("all codes are the same: there is no distribution to fit.")
+        variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(z.T)))
+        return cls(z.mean(0), axes, np.sqrt(variances.clip(NARROWEST * variances[-1])))
+
+    def whiten(self, z: Array) -> Array:
+        return (z - self.centre) @ self.axes / self.widths
+
+    def colour(self, u: Array) -> Array:
+        return self.centre + (u * self.widths) @ self.axes.T
+
+    @property
+    def log_determinant(self) -> float:
+        """log |det dz/du|."""
+        return float(np.log(self.widths).sum())
+
+
+class Density(Protocol):
+    """A density of white codes u ``[N, D]``; ``record`` and ``tensors`` are all that it takes to make it again."""
+
+    record: dict[str, Any]
+
+    def tensors(self) -> dict[str, Array]: ...
+    def log_prob(self, u: Array) -> Array: ...
+    def sample(self, n: int, seed: int) -> Array: ...
+
+
+class Mixture:
+    """A mixture of M Gaussians.
+
+    Args:
+        weights: ``[M]``.
+        means: ``[M, D]``.
+        scales: Cholesky factors of the covariances ``[M, D, D]``, or standard deviations ``[M, D]``.
+    """
+
+    def __init__(self, weights: Array, means: Array, scales: Array) -> None:
+        self.weights, self.means, self.scales = weights, means, scales
+        self.full = scales.ndim == 3
+        self.record: dict[str, Any] = {"density": "mixture"}
+
+    @classmethod
+    def of(cls, record: dict[str, Any], tensors: dict[str, Array]) -> Mixture:
+        return cls(tensors["weights"], tensors["means"], tensors["scales"])
+
+    @classmethod
+    def fitted(cls, u: Array, components: int, seed: int) -> Mixture:
+        """By expectation maximisation, from k-means."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+
+        full = u.shape[1] <= FULL_UP_TO
+        kind = "full" if full else "diag"
+        found = GaussianMixture(components, covariance_type=kind, random_state=seed)
+        with warnings.catch_warnings():
+            # one that is still climbing after a hundred steps is judged by the codes held out, like any other
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found.fit(u)
+        return cls(
+            found.weights_,
+            found.means_,
+            np.linalg.cholesky(found.covariances_) if full else np.sqrt(found.covariances_),
+        )
+
+    def tensors(self) -> dict[str, Array]:
+        return {"weights": self.weights, "means": self.means, "scales": self.scales}
+
+    def log_prob(self, u: Array) -> Array:
+        means, scales, value = map(torch.from_numpy, (self.means, self.scales, u))
+        parts = (
+            FullGaussian(mean, scale) if self.full else DiagonalGaussian(mean, 2 * scale.log())
+            for mean, scale in zip(means, scales, strict=True)
+        )
+        # one component at a time: all together they would want N M D numbers at once
+        each = torch.stack([part.log_prob(value) for part in parts])
+        return torch.logsumexp(torch.from_numpy(self.weights).log()[:, None] + each, 0).numpy()
+
+    def sample(self, n: int, seed: int) -> Array:
+        rng = np.random.default_rng(seed)
+        u = rng.standard_normal((n, self.means.shape[1]))
+        chosen = rng.choice(len(self.weights), n, p=self.weights / self.weights.sum())
+        for m, (mean, scale) in enumerate(zip(self.means, self.scales, strict=True)):
+            here = chosen == m
+            u[here] = mean + (u[here] @ scale.T if self.full else u[here] * scale)
+        return u
+
+
+class Flowing:
+    """A flow of affine couplings (Dinh et al. 2017), in float32."""
+
+    def __init__(self, prior: FlowPrior, record: dict[str, Any]) -> None:
+        self.prior = prior.eval()
+        self.record = record
+
+    @classmethod
+    def of(cls, record: dict[str, Any], tensors: dict[str, Array]) -> Flowing:
+        with torch.random.fork_rng(devices=[]):
+            prior = FlowPrior(record["dim"], layers=record["layers"], hidden=record["hidden"])
+        load_module(prior, {name: torch.from_numpy(values) for name, values in tensors.items()})
+        return cls(prior, record)
+
+    @classmethod
+    def fitted(cls, u: Array, held: Array, *, layers: int, hidden: int, steps: int, seed: int) -> Flowing:
+        """By gradient ascent on log p(u); the weights kept are those that gave the codes held out the most."""
+        record = {"density": "flow", "dim": u.shape[1], "layers": layers, "hidden": hidden}
+        value = torch.from_numpy(u).float()
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs as well
+            prior = FlowPrior(u.shape[1], layers=layers, hidden=hidden)
+            best = (-math.inf, cls(prior, record))
+            optimiser = torch.optim.Adam(prior.parameters(), 2e-3)
+            falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+            for step in range(1, steps + 1):
+                loss = -prior().log_prob(value[torch.randint(len(value), (512,))]).mean()
+                optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(prior.parameters(), 10.0)
+                optimiser.step()
+                falling.step()
+                if step % 50 == 0 or step == steps:
+                    now = cls(copy.deepcopy(prior), record)
+                    best = max(best, (float(now.log_prob(held).mean()), now), key=lambda pair: pair[0])
+        return best[1]
+
+    def tensors(self) -> dict[str, Array]:
+        return {name: tensor.numpy() for name, tensor in self.prior.state_dict().items()}
+
+    @torch.no_grad()
+    def log_prob(self, u: Array) -> Array:
+        parts = torch.from_numpy(u).float().split(10_000)
+        return torch.cat([self.prior().log_prob(part) for part in parts]).double().numpy()
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int) -> Array:
+        noise = torch.randn(n, self.record["dim"], generator=torch.Generator().manual_seed(seed))
+        return self.prior().from_noise(noise).double().numpy()
+
+
+DENSITIES: dict[str, Any] = {"mixture": Mixture, "flow": Flowing}

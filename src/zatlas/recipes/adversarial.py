@@ -1,0 +1,82 @@
+"""GANs: generator and critic by name."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from zatlas.config import Config
+from zatlas.errors import UsageError
+from zatlas.models import Generator
+from zatlas.networks import (
+    CourseCritic,
+    CourseGenerator,
+    Decoder,
+    ImplicitLikelihood,
+    ResidualConvCritic,
+    ResidualConvGenerator,
+    ResidualCritic,
+    ResidualGenerator,
+    Standardise,
+    StandardNormal,
+    spectrally_normalised,
+)
+from zatlas.objectives import Adversarial, NonSaturating, Relativistic, Wasserstein
+from zatlas.recipes.likelihoods import units
+from zatlas.recipes.statistics import Statistics
+from zatlas.types import DataSpec
+
+WIDTH = {"xs": 64, "s": 256, "m": 512, "l": 1024}
+BLOCKS = {"xs": 2, "s": 2, "m": 3, "l": 3}
+CHANNELS = {"xs": (16, 32, 32), "s": (32, 64, 128), "m": (64, 128, 256, 256), "l": (128, 256, 512, 512)}
+
+
+def build_generator(config: Config, spec: DataSpec, stats: Statistics, label_dim: int) -> Generator:
+    """The model of a GAN."""
+    m = config.model
+    net: nn.Module
+    match m.network:
+        case "course-mlp":
+            net = CourseGenerator(m.latent_dim, spec.shape, label_dim=label_dim)
+        case "conv":
+            _need_images(spec)
+            net = ResidualConvGenerator(m.latent_dim, CHANNELS[m.size], spec.shape, label_dim=label_dim)
+        case _:
+            blocks = BLOCKS[m.size]
+            net = ResidualGenerator(m.latent_dim, WIDTH[m.size], spec.shape, label_dim=label_dim, blocks=blocks)
+    shift, scale = units(spec, stats)
+    squash = spec.values != "real"
+    likelihood = ImplicitLikelihood(len(spec.shape), squash=squash, shift=shift, scale=scale)
+    # the course's network learns the mean image by itself
+    mean = None if m.network == "course-mlp" else stats.mean
+    return Generator(Decoder(net, likelihood, mean), StandardNormal(m.latent_dim), m.latent_dim)
+
+
+def build_adversarial(config: Config, spec: DataSpec, stats: Statistics, label_dim: int) -> Adversarial:
+    """The objective of a GAN, which owns the critic."""
+    m, o = config.model, config.objective
+    critic: nn.Module
+    match m.network:
+        case "course-mlp":
+            critic = CourseCritic(spec.size, label_dim=label_dim)
+        case "conv":
+            critic = ResidualConvCritic(spec.shape, CHANNELS[m.size], label_dim=label_dim)
+        case _:
+            critic = ResidualCritic(spec.size, WIDTH[m.size], label_dim=label_dim, blocks=BLOCKS[m.size])
+    if o.spectral_norm:
+        critic = spectrally_normalised(critic)
+    # from [0, 1] to [-1, 1], as the papers have it; columns of real values by their own mean and deviation
+    shift, scale = units(spec, stats) if spec.values == "real" else (torch.full((), 0.5), torch.full((), 0.5))
+    standardise = Standardise(shift, scale)
+    match o.kind:
+        case "gan":
+            return NonSaturating(critic, standardise)
+        case "wasserstein":
+            return Wasserstein(critic, o.penalty, critic_steps=o.critic_steps, standardise=standardise)
+        case _:
+            return Relativistic(critic, o.penalty, standardise=standardise)
+
+
+def _need_images(spec: DataSpec) -> None:
+    if not spec.is_image or min(spec.shape[1:]) < 5:
+        raise UsageError(f"the conv network wants images of 5x5 pixels or more, not {spec.shape}: choose mlp.")

@@ -1,0 +1,55 @@
+"""What a model is told of its training data before it sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zatlas.data import Rows, Source
+from zatlas.errors import ZatlasError
+from zatlas.types import DataSpec
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of the training data, ``[*data]`` each, as the model sees it; and some examples.
+
+    Attributes:
+        mean, std: of every value.
+        examples: ``[M, *data]``, none unless a model starts from some.
+    """
+
+    mean: Tensor
+    std: Tensor
+    examples: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    @classmethod
+    def unknown(cls, spec: DataSpec, *, examples: int) -> Statistics:
+        """Those of no data, for a model whose weights are loaded afterwards."""
+        return cls(torch.full(spec.shape, 0.5), torch.ones(spec.shape), torch.zeros(examples, *spec.shape))
+
+
+def statistics(source: Source, rows: Rows, *, examples: int = 0, most: int = 10_000) -> Statistics:
+    """Over at most ``most`` evenly spaced rows, with so many evenly spaced examples.
+
+    Raises:
+        ZatlasError: all rows are the same, so there is nothing to learn.
+    """
+    chosen = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
+    scale = 255.0 if source.spec.values == "uint8" else 1.0
+    total = np.zeros(source.spec.shape)
+    squares = np.zeros(source.spec.shape)
+    for part in np.array_split(chosen, -(-len(chosen) // 1000)):
+        x = source.read(part).astype(np.float64) / scale
+        total += x.sum(0)
+        squares += np.square(x).sum(0)
+    mean = total / len(chosen)
+    variance = np.maximum(squares / len(chosen) - np.square(mean), 0)
+    if variance.max() <= 0 and len(chosen) > 1:
+        raise ZatlasError(f"every training example of {source.name} is the same: there is nothing to learn.")
+    shown = rows[np.linspace(0, len(rows) - 1, min(examples, len(rows))).astype(np.int64)]
+    some = torch.tensor(source.read(shown).astype(np.float32) / scale) if examples else torch.zeros(0, *mean.shape)
+    return Statistics(torch.tensor(mean).float(), torch.tensor(np.sqrt(variance)).float(), some)
