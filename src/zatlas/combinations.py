@@ -8,7 +8,11 @@ from zatlas.kinds import MODELS
 
 # Which models a key of [model] belongs to, and which objectives a key of [objective]; the others belong to all.
 FLAT = ("vae", "cvae")
+ENCODED = ("ae", "vae", "cvae", "ladder", "vqvae")
 MODEL_KEYS: dict[str, tuple[str, ...]] = {
+    "likelihood": (*ENCODED, "ppca", "fa"),
+    "sigma": ENCODED,
+    "start_log_variance": FLAT,
     "prior": FLAT,
     "posterior": FLAT,
     "levels": ("ladder",),
@@ -90,6 +94,12 @@ def _densities(config: Any) -> None:
             "model.prior = 'vamp' goes with model.kind = 'vae' and model.posterior = 'diagonal' only: it is a mixture "
             "of posteriors of pseudo-inputs, which have no labels"
         )
+    for key in m.model_fields_set & {"flow_layers", "flow_depth", "flow_width"}:
+        if "flow" not in (m.prior, m.posterior) and getattr(m, key) != type(m).model_fields[key].default:
+            raise ValueError(f"model.{key} belongs to model.prior = 'flow' or model.posterior = 'flow'")
+    default = type(m).model_fields["prior_components"].default
+    if m.prior not in ("mixture", "vamp") and m.prior_components != default:
+        raise ValueError("model.prior_components belongs to model.prior = 'mixture' or 'vamp'")
     closed = (m.prior, m.posterior) in CLOSED
     if o.rate == "closed" and (o.kind not in ("elbo", "constrained", "dip", "infovae") or not closed):
         raise ValueError(
@@ -117,7 +127,12 @@ def _densities(config: Any) -> None:
 
 
 def _objective(config: Any) -> None:
-    m, o = config.model, config.objective
+    m, o, t = config.model, config.objective, config.training
+    if not MODELS[m.kind].infers and (t.patience is not None or t.target_loss is not None):
+        raise ValueError(
+            "training.patience and training.target_loss watch a loss that falls, and that of a game says nothing of "
+            "its samples: give epochs, steps or seconds"
+        )
     if MODELS[m.kind].point and o.capacity_nats is not None:
         raise ValueError("objective.capacity_nats needs a rate, and an ae has none: choose vae or cvae")
     if MODELS[m.kind].point and (o.beta != 1 or o.beta_warmup_steps):

@@ -149,6 +149,11 @@ class Experiment:
         return self.game.model
 
     @property
+    def fast_precision(self) -> Precision:
+        """For long estimates: bfloat16 networks where training found them faster; densities are float32 anyway."""
+        return "bf16" if self.run.record.get("precision") == "bf16" else "fp32"
+
+    @property
     def kind(self) -> Kind:
         """What is true of models of this kind."""
         return MODELS[self.config.model.kind]
@@ -215,7 +220,7 @@ class Experiment:
         )
 
     def terms(self, rows: Rows) -> dict[str, Figure]:
-        """The objective's own terms over some rows: of the model, and of its critic where there is one."""
+        """The objective's own terms over some rows: of the model, and of the critic of one that only generates."""
         players = self.game.players if not self.kind.infers else None
         shown = self.batches(rows)
         return term_figures(self.game, shown, players=players, device=self.device, precision=self.precision)
@@ -249,7 +254,8 @@ class Experiment:
         """
         if not self.kind.conditional:
             if label is not None:
-                raise UsageError(f"{self.run.folder} is not conditional, so it takes no label: train --model cvae.")
+                other = f"c{self.config.model.kind}" if f"c{self.config.model.kind}" in MODELS else "cvae"
+                raise UsageError(f"{self.run.folder} is not conditional, so it takes no label: train --model {other}.")
             return None
         if label is None:
             return label_cycle(self.spec, n, torch.device("cpu")).numpy()
@@ -366,7 +372,8 @@ class Experiment:
                 "a manifold wants two latent units and this model has one: zatlas traverse walks along it."
             )
         if units is None:
-            top = np.argsort(-self.unit_rates(), kind="stable")[:2] if latent_dim > 2 else np.arange(2)
+            ranked = latent_dim > 2 and self.kind.infers
+            top = np.argsort(-self.unit_rates(), kind="stable")[:2] if ranked else np.arange(2)
             units = tuple(int(u) for u in sorted(top))
         pair = (units[0], units[1])
         decoded = manifold(self._means(label), latent_dim=latent_dim, units=pair, n=n, span=span, spacing=spacing)
@@ -380,11 +387,15 @@ class Experiment:
         span: float = 2.5,
         row: int | None = None,
         label: str | None = None,
-    ) -> tuple[Traversal, Array]:
-        """Each unit moved by itself, by default the ten of highest rate; and the rates of those units."""
-        rates = self.unit_rates()
+    ) -> tuple[Traversal, Array | None]:
+        """Each unit moved by itself, by default the ten of highest rate; and the rates of those units.
+
+        A model that only generates has no rates: by default its first ten units move.
+        """
+        rates = self.unit_rates() if self.kind.infers else None
         if units is None:
-            units = tuple(int(u) for u in np.argsort(-rates, kind="stable")[:10])
+            order = np.arange(self.latent_dim) if rates is None else np.argsort(-rates, kind="stable")
+            units = tuple(int(u) for u in order[:10])
         centre = None
         if row is not None:
             if not 0 <= row < len(self.source):
@@ -398,7 +409,7 @@ class Experiment:
             span=span,
             centre=centre,
         )
-        return walk, rates[list(units)]
+        return walk, None if rates is None else rates[list(units)]
 
     def _means(self, label: str | None) -> Callable[[Array], Array]:
         if self.kind.conditional and label is None:

@@ -14,20 +14,27 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from zatlas import VAE, ConditionalVAE
+from zatlas import GAN, VAE, VQVAE, ConditionalGAN, ConditionalVAE, FactorAnalysis, LadderVAE, ProbabilisticPCA
 
 from .conftest import KINDS, TINY
 
+QUICK = {"steps": 5, "size": "xs", "batch_size": 32}
+CHECKED = [
+    *(kind(**QUICK) for kind in KINDS),
+    LadderVAE(latent_dim=2, levels=2, **QUICK),
+    VQVAE(latent_dim=3, codebook_size=8, code_dim=2, **QUICK),
+    *(kind(latent_dim=4, **QUICK) for kind in (GAN, ConditionalGAN)),
+    *(kind(latent_dim=1) for kind in (ProbabilisticPCA, FactorAnalysis)),
+]
+
 
 # No check is expected to fail: expected_failed_checks is empty on purpose, and must stay so.
-@parametrize_with_checks(
-    [kind(steps=5, size="xs", batch_size=32) for kind in KINDS], expected_failed_checks=lambda _: {}
-)
+@parametrize_with_checks(CHECKED, expected_failed_checks=lambda _: {})
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, LadderVAE, VQVAE])
 def test_clone_deepcopy_and_pickle(kind, digits):
     x, y = digits
     fitted = kind(**TINY).fit(x[:100], y[:100])

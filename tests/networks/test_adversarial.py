@@ -1,6 +1,7 @@
 """Generators and critics: shapes, starts, and what normalisation does to them."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -75,6 +76,27 @@ def test_a_critic_scores_every_example_by_itself(kind):
     _, critic = pair(kind, SHAPES[0])
     x = torch.rand(4, *SHAPES[0])
     torch.testing.assert_close(critic(x), torch.cat([critic(row[None]) for row in x]))
+
+
+@pytest.mark.parametrize("label_dim", [0, 3])
+def test_sine_features_are_of_z_and_of_x_alone(label_dim):
+    torch.manual_seed(0)
+    net = ResidualGenerator(4, 8, (2,), label_dim=label_dim, sines=5)
+    critic = ResidualCritic(2, 8, label_dim=label_dim, sines=5)
+    y = torch.eye(3) if label_dim else None
+    z = torch.randn(3, 4)
+    x = net(z, y)
+    assert x.shape == (3, 2)
+    assert critic(x, y).shape == (3,)
+    for part, value in ((net, z), (critic, x)):
+        before = part(value, y)
+        assert part.features(value).shape == (3, value.shape[1] + 5)
+        with torch.no_grad():
+            part.features.waves.bias += 2 * math.pi  # a full turn changes nothing, and half a turn does
+        torch.testing.assert_close(part(value, y), before)
+        with torch.no_grad():
+            part.features.waves.bias += math.pi
+        assert not torch.allclose(part(value, y), before)
 
 
 def test_the_projection_is_linear_in_features_and_in_labels():

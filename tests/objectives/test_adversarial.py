@@ -118,6 +118,24 @@ def test_relativistic_losses_compare_pairs_and_charge_slopes():
     torch.testing.assert_close(given(X, DRAWS, objective, "model"), -F.logsigmoid(FAKE - REAL))
 
 
+@pytest.mark.parametrize(("step", "gamma"), [(0, 0.4), (5, 0.2), (10, 0.1), (99, 0.1)])
+@pytest.mark.parametrize("kind", [int, torch.tensor])
+def test_gamma_falls_by_one_factor_at_every_step_and_then_stays(step, gamma, kind):
+    objective = Relativistic(Line(A), 0.4, final=0.1, steps=10)
+    terms = objective.judge(X, DRAWS, None, kind(step))
+    torch.testing.assert_close(terms.parts["penalty"], torch.full((5,), gamma * SQUARED))
+
+
+def test_the_step_reaches_gamma_through_the_game():
+    g = game(Relativistic, gamma=0.4, final=0.1, steps=10)
+    nn.init.normal_(g.objective.critic.head.score.weight)
+    charged = []
+    for step in (0, 10):
+        torch.manual_seed(0)
+        charged.append(g("critic", batch(), step).parts["penalty"])
+    torch.testing.assert_close(charged[0], 4 * charged[1])
+
+
 def test_wasserstein_losses_are_distances_and_charge_slopes_other_than_one():
     objective = Wasserstein(Line(A), 10.0)
     terms = given(X, DRAWS, objective, "critic")

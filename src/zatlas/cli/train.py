@@ -235,20 +235,35 @@ def _conclude(done: Any, json: bool, quiet: bool) -> None:
 
 def evaluate(
     run: RunPath,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="What to measure; repeat it; all for every one. (default: the usual ones)")
+    ] = None,
     split: Split = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="At most so many examples. (default: by metric)")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Draws, temperatures or steps for each example. (default: by metric)")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     data: DataPath = None,
     checkpoint: Annotated[str | None, typer.Option(help="last, best or step-00012345.")] = None,
     device: Device = None,
+    list_: Annotated[bool, typer.Option("--list", help="Say what can be measured, and stop.")] = False,
     json: Json = False,
 ) -> None:
-    """Measure a run: bound, distortion, rate and active units, with standard errors."""
+    """Measure a run: bound, log p(x) by several estimators, disentanglement; each with error and estimator."""
     from zatlas.cli.console import console, counting, figures_table, print_json, say
-    from zatlas.measure import evaluate_run
+    from zatlas.measure import METRICS, Options, chosen, evaluate_run
     from zatlas.opened import Experiment
 
+    chosen(metric)
     experiment = Experiment(run, device=device or "auto", checkpoint=checkpoint, data=data, say=say)
-    with counting("evaluating", len(experiment.rows(split or experiment.held_out()))) as progress:
-        record = evaluate_run(experiment, split, progress)
+    if list_:
+        for name, entry in METRICS.items():
+            lacking = entry.lacks(experiment)
+            say(f"{name:16} {entry.when}" + (f" (not here: {lacking})" if lacking else ""))
+        return
+    options = Options(rows=rows, samples=samples, seed=seed)
+    record = evaluate_run(experiment, split, metrics=metric, options=options, counting=counting)
     if json:
         print_json(record)
         return
@@ -256,10 +271,12 @@ def evaluate(
         f"{run}  ·  step {record['step']:,}  ·  {record['split']} rows  ·  nats per example, {record['data_kind']} data"
     )
     console.print(figures_table(title, record["figures"]))
-    if "unit_rates" not in record:
-        return
-    rates = "  ".join(f"z{unit + 1} {value:.2f}" for unit, value in enumerate(record["unit_rates"]))
-    say(f"rate per unit: {rates}")
+    if metric:
+        for name, reason in record["left_out"].items():
+            say(f"left out: {name}, since {reason}")
+    if "unit_rates" in record:
+        rates = "  ".join(f"z{unit + 1} {value:.2f}" for unit, value in enumerate(record["unit_rates"]))
+        say(f"rate per unit: {rates}")
 
 
 def report(

@@ -33,7 +33,7 @@ Series = NDArray[np.float64]
 
 _SPLITS = {"train": ("train", SECOND), "validation": ("validation", ACCENT), "test": ("test", INK)}
 _ALIASES = {"training": "train", "valid": "validation", "val": "validation"}
-_TITLES = {"value": "V(D,G)", "d_real": "D(x)", "d_fake": "D(G(z))"}
+_TITLES = {"model_loss": "generator loss", "value": "V(D,G)", "d_real": "D(x)", "d_fake": "D(G(z))"}
 
 
 def series(history: Sequence[Mapping[str, Any]], split: str, x: str, key: str) -> tuple[Series, Series]:

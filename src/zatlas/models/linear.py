@@ -43,7 +43,7 @@ class LinearGaussian(nn.Module):
             otherwise have an unbounded density. None: ones.
 
     Raises:
-        UsageError: D is not from 1 to P - 1.
+        UsageError: P is 1, or D is not from 1 to P - 1.
     """
 
     log_floor: Tensor
@@ -59,6 +59,8 @@ class LinearGaussian(nn.Module):
     ) -> None:
         super().__init__()
         size = torch.Size(data_shape).numel()
+        if size == 1:
+            raise UsageError("a linear model tells signal from noise by many values, and an example has 1 feature(s).")
         if not 1 <= latent_dim < size:
             raise UsageError(
                 f"a linear model of examples of {size} values cannot have {latent_dim} latent units: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zatlas.config import Config
 from zatlas.errors import UsageError
@@ -44,11 +44,12 @@ def build_generator(config: Config, spec: DataSpec, stats: Statistics, label_dim
         case _:
             blocks = BLOCKS[m.size]
             net = ResidualGenerator(m.latent_dim, WIDTH[m.size], spec.shape, label_dim=label_dim, blocks=blocks)
-    shift, scale = units(spec, stats)
-    squash = spec.values != "real"
+    # the course ends in a squashing function. The residual networks do not: with one, MNIST's black borders drew every
+    # draw into one picture within 150 steps
+    squash = m.network == "course-mlp" and spec.values != "real"
+    shift, scale = (None, None) if squash else _units(spec, stats)
     likelihood = ImplicitLikelihood(len(spec.shape), squash=squash, shift=shift, scale=scale)
-    # the course's network learns the mean image by itself
-    mean = None if m.network == "course-mlp" else stats.mean
+    mean = None if m.network == "course-mlp" else stats.mean  # the course's network learns the mean image by itself
     return Generator(Decoder(net, likelihood, mean), StandardNormal(m.latent_dim), m.latent_dim)
 
 
@@ -65,9 +66,7 @@ def build_adversarial(config: Config, spec: DataSpec, stats: Statistics, label_d
             critic = ResidualCritic(spec.size, WIDTH[m.size], label_dim=label_dim, blocks=BLOCKS[m.size])
     if o.spectral_norm:
         critic = spectrally_normalised(critic)
-    # from [0, 1] to [-1, 1], as the papers have it; columns of real values by their own mean and deviation
-    shift, scale = units(spec, stats) if spec.values == "real" else (torch.full((), 0.5), torch.full((), 0.5))
-    standardise = Standardise(shift, scale)
+    standardise = Standardise(*_units(spec, stats))
     match o.kind:
         case "gan":
             return NonSaturating(critic, standardise)
@@ -75,6 +74,11 @@ def build_adversarial(config: Config, spec: DataSpec, stats: Statistics, label_d
             return Wasserstein(critic, o.penalty, critic_steps=o.critic_steps, standardise=standardise)
         case _:
             return Relativistic(critic, o.penalty, standardise=standardise)
+
+
+def _units(spec: DataSpec, stats: Statistics) -> tuple[Tensor, Tensor]:
+    """Zero and unit: of values in [0, 1] those that make them [-1, 1], as the papers have it; of columns their own."""
+    return units(spec, stats) if spec.values == "real" else (torch.full((), 0.5), torch.full((), 0.5))
 
 
 def _need_images(spec: DataSpec) -> None:

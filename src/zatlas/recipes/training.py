@@ -25,10 +25,12 @@ def build_game(config: Config, spec: DataSpec, dataset_size: int, stats: Statist
 def resolve(config: Config, spec: DataSpec, steps_per_epoch: int) -> Config:
     """The configuration with every automatic value written out: it repeats the run even where defaults change."""
     resolved = config.model_copy(deep=True)
-    resolved.model.likelihood = likelihood_name(config, spec)
-    if not MODELS[config.model.kind].point:
+    kind = MODELS[config.model.kind]
+    if kind.infers:
+        resolved.model.likelihood = likelihood_name(config, spec)
+    if config.model.kind in ("vae", "cvae"):
         resolved.model.start_log_variance = start_log_variance(config)
-    if not MODELS[config.model.kind].point and config.objective.kind == "elbo":
+    if not kind.point and config.objective.kind == "elbo":
         resolved.objective.beta_warmup_steps = warmup_steps(config)
     resolved.training.steps = budget(config, steps_per_epoch).steps or None
     return resolved

@@ -78,7 +78,7 @@ def describe(experiment: Experiment) -> Report:
     """All that the page shows."""
     run, config = experiment.run, experiment.config
     split = experiment.held_out()
-    measured = evaluate_run(experiment, split)
+    measured = evaluate_run(experiment, split, metrics=("bound", "game"))
     kind = f"{experiment.kind.title}, z = {experiment.latent_dim}"
     sections = [
         section
@@ -184,7 +184,7 @@ def _training(experiment: Experiment) -> Section | None:
     if o.kind in ADVERSARIAL:
         text = f"{why} Objective {o.kind}: {OBJECTIVES[o.kind]}. {GAME}"
         alt = "Curves of the losses, the value function and the critic's answers over the training steps."
-        keys = ("value", "d_real", "d_fake", "loss")
+        keys = ("value", "d_real", "d_fake", "model_loss")
         pictures = [figures.curves(history, keys=keys, unit="", marks={"value": (-math.log(4), "−log 4")})]
         return Section("Training", text, [_svg(picture, alt) for picture in pictures])
     weighted = f"distortion + {o.beta:g} × rate" if o.beta != 1 else "distortion + rate"

@@ -104,12 +104,17 @@ def _rebuilt(game: Game, exchanges: Iterable[tuple[Tensor, Tensor]]) -> Game:
     return copy.deepcopy(game, {id(own): other for own, other in kept})
 
 
+def _refers(value: Any) -> bool:
+    """Whether a module keeps another one in sight without owning it, as a prior may its model's encoder."""
+    return isinstance(value, tuple) and any(isinstance(item, nn.Module) for item in value)
+
+
 def _structure(game: Game) -> dict[str, Any]:
     """What members must have in common: by name the modules' classes, their settings, and the tensors' shapes."""
     found: dict[str, Any] = {}
     for name, module in game.named_modules():
         found[name] = type(module).__qualname__
-        settings = {key: value for key, value in vars(module).items() if key not in INTERNAL}
+        settings = {k: v for k, v in vars(module).items() if k not in INTERNAL and not _refers(v)}
         found |= {f"{name}.{key}": value for key, value in settings.items()}
     for name, t in _tensors(game).items():
         found[name] = f"{str(t.dtype).removeprefix('torch.')} {list(t.shape)} on {t.device}"

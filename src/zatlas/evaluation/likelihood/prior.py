@@ -1,0 +1,64 @@
+"""Plain Monte Carlo from the prior: right in the limit, and a lesson on why one needs an encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from zatlas.evaluation.elbo import Batches
+from zatlas.evaluation.likelihood.shared import Curve, Progress, Running, alike, chunks, join, seeded
+from zatlas.training import Precision, autocast
+
+
+@torch.no_grad()
+def prior_sampled(
+    model: Any,
+    batches: Batches,
+    *,
+    conditional: bool = True,
+    samples: int = 10_000,
+    device: torch.device,
+    precision: Precision = "fp32",
+    seed: int = 0,
+    rows_at_once: int = 20_000,
+    progress: Progress | None = None,
+) -> Curve:
+    r"""log 1/S sum_s p(x|z_s), z_s from the prior, for every example: a bound in the mean, loose unless S is huge.
+
+    The examples of a batch that have the same y share their draws, each of which is decoded once for all of them.
+    Their errors are therefore not independent, and the standard error of the mean is a little too small.
+
+    Args:
+        model: generates; of any number of layers.
+        batches: N examples, in any order.
+        conditional: whether the model looks at y. False, and examples share the draws whatever their labels.
+        samples: S.
+        device: where the model lives.
+        precision: of the networks.
+        seed: of the draws; the global random state is left as it was.
+        rows_at_once: pairs of example and draw compared at once, which bounds the memory.
+        progress: is told how many examples were added.
+
+    Returns:
+        The estimate at powers of ten up to S, and at S, ``[N]`` each.
+    """
+    model.eval()
+    found = []
+    with seeded(device, seed):
+        for batch in batches.epoch(0):
+            runs = []
+            for positions, group in alike(batch, conditional):
+                running = Running(samples)
+                for count in chunks(samples, max(1, rows_at_once // len(group.x))):
+                    y = None if group.y is None else group.y.expand(count, -1)
+                    with autocast(device, precision):
+                        px = model.generate(count, y).px  # over [1, count, *data]
+                    running.add(px.log_prob(group.x[:, None]).T)
+                runs.append((positions, running))
+            order = torch.cat([positions for positions, _ in runs]).argsort().cpu()
+            together = join([(r.curve, r.effective_sample_size()) for _, r in runs], "")
+            found.append(({k: v[order] for k, v in together.at.items()}, together.effective_sample_size[order]))
+            if progress:
+                progress(len(batch.x))
+    return join(found, "plain Monte Carlo from the prior, draws shared by the examples of a batch")

@@ -1,0 +1,7 @@
+"""What is measured of a run, and kept in it."""
+
+from zatlas.measure.catalog import METRICS, chosen
+from zatlas.measure.metric import Found, Metric, Options
+from zatlas.measure.running import evaluate_run
+
+__all__ = ["METRICS", "Found", "Metric", "Options", "chosen", "evaluate_run"]

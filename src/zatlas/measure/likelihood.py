@@ -1,0 +1,179 @@
+"""The bound, and log p(x) by every estimator that the model allows."""
+
+from __future__ import annotations
+
+import torch
+
+from zatlas.data import Rows
+from zatlas.evaluation import mean_figure
+from zatlas.evaluation.likelihood import (
+    amortisation_gap,
+    annealed_importance,
+    bidirectional,
+    importance_weighted,
+    integrated,
+    prior_sampled,
+    rate_parts,
+)
+from zatlas.measure.metric import Found, Options, Progress
+from zatlas.opened import Experiment
+
+QUADRATURE_UNITS = 2
+
+
+def lacks_inference(experiment: Experiment) -> str | None:
+    return None if experiment.kind.infers else "it has no encoder and no likelihood"
+
+
+def lacks_density(experiment: Experiment) -> str | None:
+    if experiment.kind.point:
+        return "an autoencoder's codes have no distribution, so there is no p(x)"
+    return lacks_inference(experiment)
+
+
+def lacks_one_layer(experiment: Experiment) -> str | None:
+    """For estimators that ask the prior for its density anywhere, or move z by a slope."""
+    reason = lacks_density(experiment)
+    if reason is None and len(experiment.model.latent_dims) > 1:
+        return "it has several layers of z; importance and prior take any number"
+    if reason is None and not experiment.kind.axes:
+        return "its codes are words of a codebook, which have no density"
+    return reason
+
+
+def lacks_few_units(experiment: Experiment) -> str | None:
+    reason = lacks_one_layer(experiment)
+    if reason is None and experiment.latent_dim > QUADRATURE_UNITS:
+        return f"a grid over {experiment.latent_dim} units has too many points; up to {QUADRATURE_UNITS} can be done"
+    return reason
+
+
+def lacks_diagonal(experiment: Experiment) -> str | None:
+    reason = lacks_one_layer(experiment)
+    if reason is None and (experiment.kind.closed or experiment.config.model.posterior != "diagonal"):
+        return "it wants a diagonal Gaussian posterior"
+    return reason
+
+
+def lacks_exact(experiment: Experiment) -> str | None:
+    return None if experiment.kind.closed else "only ppca and fa know log p(x) exactly"
+
+
+def bound(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    """ELBO, distortion, rate, active units, and the rate of each unit."""
+    elbo = experiment.elbo(rows, progress)
+    objective = experiment.config.objective
+    figures = elbo.figures(objective.beta if objective.is_weighted_elbo else 1.0)
+    if not experiment.kind.axes:
+        del figures["active_units"]
+        return Found(figures)
+    return Found(figures, {"unit_rates": [round(float(value), 6) for value in elbo.unit_rates]})
+
+
+def game(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    """The players' own terms."""
+    figures = experiment.terms(rows)
+    progress(len(rows))
+    return Found(figures)
+
+
+@torch.no_grad()
+def exact(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    values = []
+    for batch in experiment.batches(rows).epoch(0):
+        values.append(experiment.model.log_marginal(batch.x).cpu())
+        progress(len(batch.x))
+    return Found({"log_likelihood": mean_figure(torch.cat(values), "exact, in closed form")})
+
+
+def importance(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    curve = importance_weighted(
+        experiment.model,
+        experiment.batches(rows),
+        samples=options.samples or 1000,
+        device=experiment.device,
+        precision=experiment.fast_precision,
+        seed=options.seed,
+        progress=progress,
+    )
+    return Found(curve.figures())
+
+
+def prior(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    curve = prior_sampled(
+        experiment.model,
+        experiment.batches(rows),
+        conditional=experiment.kind.conditional,
+        samples=options.samples or 10_000,
+        device=experiment.device,
+        seed=options.seed,
+        progress=progress,
+    )
+    return Found(curve.figures())
+
+
+def quadrature(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    found = integrated(
+        experiment.model,
+        experiment.batches(rows),
+        conditional=experiment.kind.conditional,
+        device=experiment.device,
+        seed=options.seed,
+        progress=progress,
+    )
+    return Found(found.figures())
+
+
+def annealed(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    found = annealed_importance(
+        experiment.model,
+        experiment.batches(rows),
+        temperatures=options.samples or 500,
+        device=experiment.device,
+        seed=options.seed,
+        progress=progress,
+    )
+    return Found(found.figures())
+
+
+def simulated(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    """Bidirectional Monte Carlo on draws of the model: its labels, where it wants some, are those of the rows."""
+    y = None
+    if experiment.kind.conditional:
+        y = torch.cat([batch.y for batch in experiment.batches(rows).epoch(0) if batch.y is not None])
+    found = bidirectional(
+        experiment.model,
+        None if y is not None else len(rows),
+        y,
+        temperatures=options.samples or 500,
+        device=experiment.device,
+        seed=options.seed,
+        progress=progress,
+    )
+    return Found(found.figures())
+
+
+def decomposed(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    found = rate_parts(
+        experiment.model,
+        experiment.batches(rows),
+        examples=min(1000, len(rows)),
+        device=experiment.device,
+        seed=options.seed,
+        progress=progress,
+    )
+    figures = found.figures()
+    del figures["active_units"]  # the bound tells them
+    return Found(figures)
+
+
+def gap(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    found = amortisation_gap(
+        experiment.model,
+        experiment.batches(rows),
+        steps=options.samples or 300,
+        device=experiment.device,
+        seed=options.seed,
+        progress=progress,
+    )
+    return Found(found.figures())

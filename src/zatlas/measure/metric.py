@@ -1,0 +1,55 @@
+"""What a metric is: a name, when to ask for it, what a model lacks for it, and how it is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from zatlas.data import Rows
+from zatlas.evaluation import Figure
+from zatlas.opened import Experiment
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person may say of how much is computed.
+
+    Attributes:
+        rows: at most so many examples; None: the metric's own number.
+        samples: draws, chains' temperatures or the like for each example; None: the metric's own number.
+        seed: of all draws.
+    """
+
+    rows: int | None = None
+    samples: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a metric found: its figures, and what else is worth keeping, as JSON holds it."""
+
+    figures: dict[str, Figure]
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        when: what it tells, one line.
+        lacks: what a run has not that it needs, as a reason; None where nothing lacks.
+        measure: the figures over some rows; it is told when each example is done.
+        rows: at most so many examples unless more are asked for; None: all.
+        usual: whether it belongs to the default set.
+    """
+
+    when: str
+    lacks: Callable[[Experiment], str | None]
+    measure: Callable[[Experiment, Rows, Options, Progress], Found]
+    rows: int | None = None
+    usual: bool = False

@@ -1,0 +1,115 @@
+"""The figures of a run, computed and kept in evaluation.json."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zatlas.data import Rows
+from zatlas.errors import UsageError, ZatlasError
+from zatlas.files import write_json
+from zatlas.measure.catalog import METRICS, chosen
+from zatlas.measure.metric import Options
+from zatlas.opened import Experiment
+from zatlas.runs import now
+
+ALWAYS = ("bound", "game")  # whose figures need no prefix: a run has one of them
+Counting = Callable[[str, int], Any]
+
+
+def evaluate_run(
+    experiment: Experiment,
+    split: str | None = None,
+    *,
+    metrics: Sequence[str] | None = None,
+    options: Options = Options(),  # noqa: B008 (frozen)
+    counting: Counting | None = None,
+) -> dict[str, Any]:
+    """Measures some rows and writes the figures to evaluation.json, beside those measured before of the same weights.
+
+    A metric that the model cannot have is left out, with its reason.
+
+    Args:
+        experiment: an opened run.
+        split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``; None: the test rows, or what there is of them.
+        metrics: names of :data:`METRICS`, or ``"all"``; None: the usual ones.
+        options: how much is computed.
+        counting: ``(what, how many)`` to a context that gives the function to be told of every example done.
+
+    Raises:
+        UsageError: an unknown metric; or one alone was asked for and the model cannot have it.
+    """
+    start = time.perf_counter()
+    names = chosen(metrics)
+    split = split or experiment.held_out()
+    rows = experiment.rows(split)
+    record: dict[str, Any] = {
+        "run": str(experiment.run.folder),
+        "step": experiment.step,
+        "data": experiment.source.name,
+        "data_sha256": experiment.source.fingerprint(),
+        "data_kind": experiment.run.record["data_kind"],
+        "split": split,
+        "unit": "nats per example",
+        "figures": {},
+        "left_out": {},
+    }
+    _keep(record, experiment.run.folder / "evaluation.json")
+    for name in names:
+        metric = METRICS[name]
+        if reason := metric.lacks(experiment):
+            if metrics and len(names) == 1:
+                raise UsageError(f"{experiment.run.folder} cannot be measured by {name}: {reason}.")
+            record["left_out"][name] = reason
+            continue
+        some = _spread(rows, options.rows or metric.rows)
+        began = time.perf_counter()
+        with (counting or _silent)(name, len(some)) as progress:
+            found = metric.measure(experiment, some, options, progress)
+        prefix = "" if name in ALWAYS else f"{name}."
+        seconds = round(time.perf_counter() - began, 3)
+        for figure, value in found.figures.items():
+            record["figures"][prefix + figure] = {**value.to_json(), "seconds": seconds}
+        record |= found.more
+    record["seconds"] = round(time.perf_counter() - start, 3)
+    record["when"] = now()
+    write_json(experiment.run.folder / "evaluation.json", record)
+    return record
+
+
+def _spread(rows: Rows, most: int | None) -> Rows:
+    """At most so many rows, evenly."""
+    if most is None or len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+
+
+def _keep(record: dict[str, Any], path: Path) -> None:
+    """Takes over what was measured before, where it is about the same weights and rows."""
+    before: Any = None
+    with suppress(OSError, ValueError, ZatlasError):
+        before = json.loads(path.read_text(encoding="utf-8"))
+    same = ("step", "data_sha256", "split", "data_kind")
+    if isinstance(before, dict) and all(before.get(key) == record[key] for key in same):
+        kept = before.get("figures")
+        record["figures"] = dict(kept) if isinstance(kept, dict) else {}
+        for key in ("unit_rates", "scores", "factors"):
+            if key in before:
+                record[key] = before[key]
+
+
+class _silent:
+    """Counts for nobody."""
+
+    def __init__(self, what: str, total: int) -> None: ...
+
+    def __enter__(self) -> Callable[[int], None]:
+        return lambda done: None
+
+    def __exit__(self, *error: object) -> None: ...

@@ -1,0 +1,3 @@
+from tests.cli.conftest import zatlas
+
+__all__ = ["zatlas"]
