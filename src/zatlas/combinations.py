@@ -42,6 +42,8 @@ OBJECTIVE_KEYS: dict[str, tuple[str, ...]] = {
     "constrain": ("constrained",),
     "commitment": ("vq",),
     "penalty": ("relativistic", "wasserstein"),
+    "penalty_final": ("relativistic",),
+    "penalty_steps": ("relativistic",),
     "critic_steps": ("wasserstein",),
     "spectral_norm": ("gan", "relativistic", "wasserstein"),
 }

@@ -118,6 +118,10 @@ class ObjectiveConfig(Section):
     rate: Literal["auto", "closed"] = Field("auto", description="closed: refuse where the rate has no formula")
     commitment: float = Field(0.25, gt=0, description="vq: weight of the codes' distance from their codewords")
     penalty: float = Field(1.0, ge=0, description="relativistic, wasserstein: weight of the gradient penalty")
+    penalty_final: float | None = Field(
+        None, gt=0, description="relativistic: what the penalty falls to, geometrically"
+    )
+    penalty_steps: int = Field(0, ge=0, description="relativistic: over so many steps")
     critic_steps: int = Field(5, ge=1, description="wasserstein: steps of the critic for one of the generator")
     spectral_norm: bool = Field(False, description="gan, relativistic, wasserstein: in the critic")
 

@@ -168,6 +168,7 @@ COMMANDS = {
         "train",
         "models",
         "evaluate",
+        "compare",
         "report",
         "sample",
         "prior",

@@ -95,6 +95,8 @@ VALUES = {
     "capacity_steps": 9,
     "gamma": 9.0,
     "penalty": 2.0,
+    "penalty_final": 0.5,
+    "penalty_steps": 5,
     "critic_steps": 2,
     "spectral_norm": True,
 }

@@ -58,6 +58,7 @@ def _options(
 app.command("train")(train.train)
 app.command("models")(models.models)
 app.command("evaluate")(train.evaluate)
+app.command("compare")(train.compare)
 app.command("report")(train.report)
 app.command("sample")(picture.sample)
 app.command("prior")(picture.prior)

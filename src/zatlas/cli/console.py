@@ -153,3 +153,31 @@ def figures_table(title: str, figures: dict[str, dict[str, Any]]) -> Table:
             escape(figure["estimator"]),
         )
     return table
+
+
+def comparison_table(rows: list[dict[str, Any]]) -> Table:
+    """Runs beside one another; a figure that a run does not have is a dash."""
+    first = rows[0]
+    title = f"{first['data']}  ·  {first['split']} rows  ·  nats per example, {first['data_kind']} data"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    names = ("run", "model", "objective", "z", "β", "-ELBO", "± s.e.", "distortion", "rate", "active", "seconds")
+    for name in names:
+        table.add_column(name, justify="left" if name in names[:3] else "right", no_wrap=name != "run")
+    for row in rows:
+        figures = row["figures"]
+        shown = lambda key, digits=2, sign=1, of=figures: f"{sign * of[key]['value']:.{digits}f}" if key in of else "–"
+        error = figures.get("elbo", {}).get("standard_error")
+        table.add_row(
+            escape(row["run"]),
+            row["model"],
+            row["objective"],
+            str(row["latent_dim"]),
+            f"{row['beta']:g}" if row["objective"] == "elbo" and "elbo" in figures else "–",
+            shown("elbo", sign=-1),
+            "–" if error is None else f"{error:.2f}",
+            shown("distortion"),
+            shown("rate"),
+            shown("active_units", digits=0),
+            f"{row['train_seconds']:.0f}",
+        )
+    return table

@@ -279,9 +279,47 @@ def evaluate(
         say(f"rate per unit: {rates}")
 
 
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.", metavar="RUN RUN…", show_default=False)],
+    split: Split = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture. (default: compare.png)")] = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Set runs beside one another: a table, and a picture of rate against distortion."""
+    from zatlas.cli.console import comparison_table, console, print_json, say
+    from zatlas.figures import Place, rate_distortion, save
+    from zatlas.files import replacing
+    from zatlas.measure import compare_runs
+    from zatlas.opened import Experiment
+
+    rows = compare_runs([Experiment(run, device=device or "auto", say=say) for run in runs], split)
+    value = lambda row, name: row["figures"][name]["value"]
+    places = [
+        Place(Path(row["run"]).name, value(row, "rate"), value(row, "distortion"))
+        for row in rows
+        if "rate" in row["figures"]
+    ]
+    picture = None
+    if places:
+        picture = (out or Path("compare.png")).with_suffix(".png")
+        with replacing(picture) as beside:
+            save(rate_distortion(places), beside, background="white")
+    if json:
+        print_json({"rows": rows, "picture": None if picture is None else str(picture)})
+        return
+    console.print(comparison_table(rows))
+    if picture is not None:
+        say(str(picture))
+
+
 def report(
     run: RunPath,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="HTML file. (default: RUN/report/index.html)")] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another run, to be compared by rate and distortion; repeat it."),
+    ] = None,
     data: DataPath = None,
     checkpoint: Annotated[str | None, typer.Option(help="last, best or step-00012345.")] = None,
     device: Device = None,
@@ -293,7 +331,8 @@ def report(
     from zatlas.report import write_report
 
     experiment = Experiment(run, device=device or "auto", checkpoint=checkpoint, data=data, say=say)
-    path = write_report(experiment, out)
+    others = [Experiment(other, device=device or "auto", say=say) for other in beside or []]
+    path = write_report(experiment, out, others)
     if json:
         print_json({"run": str(run), "report": str(path), "bytes": path.stat().st_size})
     else:

@@ -3,17 +3,20 @@
 from zatlas.figures.latents import manifold, traversals
 from zatlas.figures.output import save, themed_svg
 from zatlas.figures.pictures import grid, pairs, progress
+from zatlas.figures.plane import Place, rate_distortion
 from zatlas.figures.plots import curves, rates
 from zatlas.figures.scatter import scatter
 from zatlas.figures.tiles import png_uri, save_png, tile
 
 __all__ = [
+    "Place",
     "curves",
     "grid",
     "manifold",
     "pairs",
     "png_uri",
     "progress",
+    "rate_distortion",
     "rates",
     "save",
     "save_png",

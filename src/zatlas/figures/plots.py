@@ -20,6 +20,7 @@ from zatlas.figures.style import (
     LINE,
     MUTED,
     NORMAL,
+    PAPER,
     SECOND,
     SMALL,
     TITLE,
@@ -151,7 +152,7 @@ def _panel(axes: Axes, lines: Mapping[str, tuple[Series, Series]], mark: tuple[f
         kept.append(np.array([level]))
         axes.axhline(level, color=MUTED, linestyle=(0, (3, 3)), linewidth=0.9, zorder=1)
         axes.annotate(name, (0.02, level), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      color=MUTED, size=SMALL)  # fmt: skip
+                      color=MUTED, size=SMALL, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8})  # fmt: skip
     values = np.concatenate(kept)
     low, high = float(values.min()), float(values.max())
     room = (high - low) or max(abs(high), 1.0) * 0.1

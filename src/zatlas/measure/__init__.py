@@ -1,7 +1,8 @@
 """What is measured of a run, and kept in it."""
 
 from zatlas.measure.catalog import METRICS, chosen
+from zatlas.measure.comparing import compare_runs
 from zatlas.measure.metric import Found, Metric, Options
 from zatlas.measure.running import evaluate_run
 
-__all__ = ["METRICS", "Found", "Metric", "Options", "chosen", "evaluate_run"]
+__all__ = ["METRICS", "Found", "Metric", "Options", "chosen", "compare_runs", "evaluate_run"]

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from zatlas.distributions.point import Point
-from zatlas.networks.mlp import join
+from zatlas.networks.mlp import SineFeatures, join
 
 SLOPE = 0.2  # of leaky rectifiers below zero
 
@@ -187,6 +187,10 @@ def _trunk(width: int, blocks: int) -> list[nn.Module]:
     return [Residual(nn.Linear(width, width), nn.Linear(width, width), blocks) for _ in range(blocks)]
 
 
+def _waves(dim: int, sines: int) -> nn.Module:
+    return SineFeatures(dim, sines) if sines else nn.Identity()
+
+
 class ResidualGenerator(nn.Module):
     """z ``[..., D]`` and y ``[..., Y]`` to ``[..., *out_shape]`` by residual blocks of linear layers, unnormalised.
 
@@ -196,30 +200,44 @@ class ResidualGenerator(nn.Module):
         out_shape: of the output.
         label_dim: Y, or 0; y is concatenated to z.
         blocks: how many.
+        sines: number of learned sine features of z at the input; 0: z alone.
     """
 
     def __init__(
-        self, latent_dim: int, width: int, out_shape: Sequence[int], *, label_dim: int = 0, blocks: int = 2
+        self,
+        latent_dim: int,
+        width: int,
+        out_shape: Sequence[int],
+        *,
+        label_dim: int = 0,
+        blocks: int = 2,
+        sines: int = 0,
     ) -> None:
         super().__init__()
         self.label_dim = label_dim
         self.out_shape = tuple(out_shape)
         out = he(nn.Linear(width, torch.Size(out_shape).numel()))
-        self.layers = nn.Sequential(
-            he(nn.Linear(latent_dim + label_dim, width)), *_trunk(width, blocks), nn.LeakyReLU(SLOPE), out
-        )
+        self.features = _waves(latent_dim, sines)
+        first = he(nn.Linear(latent_dim + sines + label_dim, width))
+        self.layers = nn.Sequential(first, *_trunk(width, blocks), nn.LeakyReLU(SLOPE), out)
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
-        return self.layers(join(z, y, self.label_dim)).unflatten(-1, self.out_shape)
+        return self.layers(join(self.features(z), y, self.label_dim)).unflatten(-1, self.out_shape)
 
 
 class ResidualCritic(nn.Module):
-    """x ``[B, *data]`` and y ``[B, Y]`` to ``[B]``: the mirror of :class:`ResidualGenerator`; y is projected."""
+    """x ``[B, *data]`` and y ``[B, Y]`` to ``[B]``: the mirror of :class:`ResidualGenerator`; y is projected.
 
-    def __init__(self, data_size: int, width: int, *, label_dim: int = 0, blocks: int = 2) -> None:
+    With sine features, here of x, in both networks 52 % of the draws for 25 narrow Gaussians lay on one of them after
+    3000 steps, and without 24 % (benchmarks/gan.py).
+    """
+
+    def __init__(self, data_size: int, width: int, *, label_dim: int = 0, blocks: int = 2, sines: int = 0) -> None:
         super().__init__()
-        self.layers = nn.Sequential(he(nn.Linear(data_size, width)), *_trunk(width, blocks), nn.LeakyReLU(SLOPE))
+        self.features = _waves(data_size, sines)
+        first = he(nn.Linear(data_size + sines, width))
+        self.layers = nn.Sequential(first, *_trunk(width, blocks), nn.LeakyReLU(SLOPE))
         self.head = ProjectionHead(width, label_dim=label_dim)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.head(self.layers(x.flatten(1)), y)
+        return self.head(self.layers(self.features(x.flatten(1))), y)

@@ -12,6 +12,7 @@ from torch.func import functional_call, vjp
 from torch.nn import functional as F
 
 from zatlas.objectives.objective import Objective
+from zatlas.objectives.schedules import ramp
 from zatlas.types import Batch, Terms
 
 Score = Callable[[Tensor, Tensor | None], Tensor]  # (x, y) -> [B]
@@ -45,7 +46,7 @@ class Adversarial(Objective):
         standardise: applied to x and to draws; for x in [0, 1] (x - 1/2) / (1/2), as the papers have it.
     """
 
-    players: ClassVar[Mapping[str, str]] = {"model": "model.", "critic": "objective.critic."}
+    players: ClassVar[Mapping[str, str]] = {"critic": "objective.critic.", "model": "model."}
 
     def __init__(self, critic: nn.Module, standardise: nn.Module | None = None) -> None:
         super().__init__()
@@ -57,14 +58,14 @@ class Adversarial(Objective):
         if player == "critic":
             with torch.no_grad():
                 draws = self._draw(model, batch)
-            return self.judge(x, draws, y)
+            return self.judge(x, draws, y, step)
         return Terms(self.persuade(frozen(self.critic), x, self._draw(model, batch), y), {})
 
     def _draw(self, model: Any, batch: Batch) -> Tensor:
         return self.standardise(model.generate(len(batch.x), batch.y).px.mean[0])
 
     @abstractmethod
-    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None) -> Terms:
+    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
         """The critic's terms for x and draws, both ``[B, *data]``."""
 
     @abstractmethod
@@ -89,7 +90,7 @@ class NonSaturating(Adversarial):
     The gradient of -log D does not vanish while the critic wins, as that of log(1 - D) does.
     """
 
-    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None) -> Terms:
+    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
         real, fake = self.critic(x, y).float(), self.critic(draws, y).float()
         return Terms(F.softplus(-real) + F.softplus(fake), agreement(real, fake))
 
@@ -111,18 +112,34 @@ class Relativistic(Adversarial):
     Args:
         critic: ``(x, y) -> [B]``, each score of its own example alone.
         gamma: weight of the penalties, in units of standardised x squared.
+        final: what gamma falls to, by the same factor at every step until step ``steps``; None: it stays. Large, it
+            keeps the critic smooth while draws are far off; small, it lets the critic be as steep as narrow modes are.
+        steps: how long it falls.
         standardise: applied to x and to draws.
     """
 
     gamma: Tensor
+    final: Tensor
+    steps: Tensor
 
-    def __init__(self, critic: nn.Module, gamma: float = 1.0, *, standardise: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        critic: nn.Module,
+        gamma: float = 1.0,
+        *,
+        final: float | None = None,
+        steps: int = 0,
+        standardise: nn.Module | None = None,
+    ) -> None:
         super().__init__(critic, standardise)
         self.register_buffer("gamma", torch.tensor(float(gamma)))
+        self.register_buffer("final", torch.tensor(float(gamma if final is None else final)))
+        self.register_buffer("steps", torch.tensor(steps))
 
-    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None) -> Terms:
+    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
         (real, at_real), (fake, at_fake) = slope(self.critic, x, y), slope(self.critic, draws, y)
-        penalty = 0.5 * self.gamma * (at_real + at_fake)
+        fallen = ramp(step, self.steps)
+        penalty = 0.5 * self.gamma ** (1 - fallen) * self.final**fallen * (at_real + at_fake)
         middle = 0.5 * (real.mean() + fake.mean())
         parts = agreement(real - middle, fake - middle)
         return Terms(F.softplus(fake - real) + penalty, {**parts, "penalty": penalty.detach()})
@@ -158,7 +175,7 @@ class Wasserstein(Adversarial):
         """The model waits until the critic has had ``critic_steps`` - 1 steps to itself."""
         return player == "critic" or (step + 1) % self.critic_steps == 0
 
-    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None) -> Terms:
+    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
         place = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)
         _, squared = slope(self.critic, x + place * (draws - x), y)
         # the root has no derivative at zero

@@ -73,7 +73,9 @@ def build_adversarial(config: Config, spec: DataSpec, stats: Statistics, label_d
         case "wasserstein":
             return Wasserstein(critic, o.penalty, critic_steps=o.critic_steps, standardise=standardise)
         case _:
-            return Relativistic(critic, o.penalty, standardise=standardise)
+            return Relativistic(
+                critic, o.penalty, final=o.penalty_final, steps=o.penalty_steps, standardise=standardise
+            )
 
 
 def _units(spec: DataSpec, stats: Statistics) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from zatlas import figures
 from zatlas.files import write_bytes
 from zatlas.kinds import ADVERSARIAL, OBJECTIVES
-from zatlas.measure import evaluate_run
+from zatlas.measure import compare_runs, evaluate_run
 from zatlas.opened import Experiment
 from zatlas.report.page import File, Headline, Picture, Report, Section, Table, render
 
@@ -59,22 +59,23 @@ KINDS = {
 }
 
 
-def write_report(experiment: Experiment, out: Path | None = None) -> Path:
+def write_report(experiment: Experiment, out: Path | None = None, beside: Sequence[Experiment] = ()) -> Path:
     """Writes the page of a run and returns its path.
 
     Args:
         experiment: an opened run with its data.
         out: the HTML file; None: ``report/index.html`` in the run folder.
+        beside: other runs on the same data, to be compared by rate and distortion.
 
     Raises:
         ZatlasError: damaged metrics or snapshots, data that changed, or a disk that refuses.
     """
     path = out if out is not None else experiment.run.folder / "report" / "index.html"
-    write_bytes(path, render(describe(experiment)).encode())
+    write_bytes(path, render(describe(experiment, beside)).encode())
     return path
 
 
-def describe(experiment: Experiment) -> Report:
+def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Report:
     """All that the page shows."""
     run, config = experiment.run, experiment.config
     split = experiment.held_out()
@@ -87,6 +88,7 @@ def describe(experiment: Experiment) -> Report:
             _reconstructions(experiment, split) if experiment.kind.infers else None,
             _samples(experiment),
             _latent_space(experiment, split, measured) if experiment.kind.infers else None,
+            _comparison([experiment, *beside], split) if beside else None,
             _data(experiment),
         )
         if section is not None
@@ -271,6 +273,27 @@ def _latent_space(experiment: Experiment, split: str, measured: dict[str, Any]) 
     pictures += _walks(experiment)
     table = Table(["unit", "rate (nats)"], [[f"z{i + 1}", round(float(r), 3)] for i, r in enumerate(rates)][:50])
     return Section("Latent space", text, pictures, [table] if latent_dim > 2 else [])
+
+
+def _comparison(experiments: Sequence[Experiment], split: str) -> Section:
+    rows = compare_runs(experiments, split)
+    places, table = [], []
+    for row in rows:
+        name, found = Path(row["run"]).name, row["figures"]
+        if "rate" in found:
+            places.append(figures.Place(name, found["rate"]["value"], found["distortion"]["value"]))
+            bound = -found["elbo"]["value"]
+            table.append(
+                [name, f"{row['beta']:g}", *(round(v, 2) for v in (bound, places[-1].distortion, places[-1].rate))]
+            )
+    text = (
+        "Each point is a run: what its codes cost against what they lose. On a dashed line the sum, the negative ELBO, "
+        "is the same everywhere."
+    )
+    alt = "Distortion against rate, a point for each run."
+    pictures = [_svg(figures.rate_distortion(places, highlight=0), alt)] if places else []
+    columns = ["run", "beta", "negative ELBO (nats)", "distortion (nats)", "rate (nats)"]
+    return Section("Beside other runs", text, pictures, [Table(columns, table)])
 
 
 def _plane(means: Array) -> tuple[Array, tuple[str, str], str]:
