@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zatlas.errors import UsageError, nearest
-from zatlas.measure import factors, likelihood
+from zatlas.measure import codes, factors, likelihood, samples
 from zatlas.measure.metric import Metric
 from zatlas.opened import Experiment
 
@@ -71,6 +71,24 @@ METRICS: dict[str, Metric] = {
         factors.lacks_factors,
         factors.disentanglement,
         rows=15_000,
+    ),
+    "samples": Metric(
+        "how samples differ from data: Fréchet and kernel distance, precision, recall, density, coverage, copies",
+        samples.lacks_images,
+        samples.samples,
+        rows=10_000,
+    ),
+    "probes": Metric(
+        "what the codes say of the labels, beside PCA, PPCA, factor analysis and raw values",
+        codes.lacks_labels,
+        codes.probes,
+        rows=2000,
+    ),
+    "bayes": Metric(
+        "classification by Bayes' rule with a conditional model, and its calibration",
+        codes.lacks_classes,
+        codes.bayes,
+        rows=1000,
     ),
 }
 

@@ -99,7 +99,7 @@ def _keep(record: dict[str, Any], path: Path) -> None:
     if isinstance(before, dict) and all(before.get(key) == record[key] for key in same):
         kept = before.get("figures")
         record["figures"] = dict(kept) if isinstance(kept, dict) else {}
-        for key in ("unit_rates", "scores", "factors"):
+        for key in ("unit_rates", "scores", "factors", "reliability"):
             if key in before:
                 record[key] = before[key]
 

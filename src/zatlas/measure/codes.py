@@ -1,0 +1,87 @@
+"""What the codes are good for: probes, and classification by a conditional model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from zatlas.data import Rows
+from zatlas.evaluation.codes import baselines, bayes_rule, probe_table
+from zatlas.measure.likelihood import lacks_inference
+from zatlas.measure.metric import Found, Options, Progress
+from zatlas.objectives import importance_bound
+from zatlas.opened import Experiment
+
+Array = npt.NDArray[Any]
+
+LEARNING_ROWS = 5000
+BAYES_SAMPLES = 20
+
+
+def lacks_labels(experiment: Experiment) -> str | None:
+    reason = lacks_inference(experiment)
+    if reason is None and experiment.spec.label_kind == "none":
+        return f"{experiment.source.name} has no labels to find in the codes"
+    return reason
+
+
+def lacks_classes(experiment: Experiment) -> str | None:
+    if not experiment.kind.conditional:
+        return "Bayes' rule wants p(x|y) of every class, so a conditional model such as cvae"
+    if experiment.spec.label_kind != "class":
+        return "the labels are real, and there are no classes to choose from"
+    return lacks_inference(experiment)
+
+
+def probes(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    """Labels told from the codes, from linear codes of the same size, and from raw values."""
+    learning = experiment.spread("train", LEARNING_ROWS)
+    codes, codes_test = experiment.encode(learning), experiment.encode(rows)
+    assert codes.y is not None
+    assert codes_test.y is not None
+    labels, labels_test = (_labels(experiment, y) for y in (codes.y, codes_test.y))
+    x, x_test = (_values(experiment, some) for some in (learning, rows))
+    units = min(experiment.latent_dim, x[0].size - 1)
+    table = {"codes": (codes.mean, codes_test.mean), **baselines(x, x_test, units)}
+    found = probe_table(table, labels, labels_test)
+    progress(len(rows))
+    figures = {
+        f"{name.replace(' ', '_')}_{probe}": score.figure
+        for name, tried in found.items()
+        for probe, score in tried.items()
+    }
+    return Found(figures)
+
+
+@torch.no_grad()
+def bayes(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    """p(y|x) from a bound on log p(x|y) for every class, all classes being equally frequent, against the true class."""
+    classes = experiment.spec.label_dim
+    log_joint, truth = [], []
+    with torch.random.fork_rng(devices=[experiment.device] if experiment.device.type == "cuda" else []):
+        torch.manual_seed(options.seed)
+        for batch in experiment.batches(rows).epoch(0):
+            assert batch.y is not None
+            columns = []
+            for one in torch.eye(classes, device=experiment.device):
+                y = one.expand(len(batch.x), -1)
+                inference = experiment.model.infer(batch.x, y, samples=options.samples or BAYES_SAMPLES)
+                columns.append(importance_bound(inference, batch.x).cpu())
+            log_joint.append(torch.stack(columns, 1).double().numpy())
+            truth.append(batch.y.cpu().numpy().argmax(1))
+            progress(len(batch.x))
+    scores = bayes_rule(np.concatenate(log_joint), np.concatenate(truth), seed=options.seed)
+    calibration = scores["calibration_error"]
+    table = {name: np.asarray(values).tolist() for name, values in calibration.matrices.items()}
+    return Found({name: score.figure for name, score in scores.items()}, {"reliability": table})
+
+
+def _labels(experiment: Experiment, y: Array) -> Array:
+    return y.argmax(1) if experiment.spec.label_kind == "class" else y.astype(np.float64)
+
+
+def _values(experiment: Experiment, rows: Rows) -> Array:
+    return np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])

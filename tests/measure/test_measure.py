@@ -1,0 +1,107 @@
+"""Metrics of runs: what is found, what is left out, and what is kept."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zatlas.config import make_config
+from zatlas.errors import UsageError
+from zatlas.experiment import train
+from zatlas.measure import METRICS, Options, chosen, compare_runs, evaluate_run
+from zatlas.opened import Experiment
+
+FEW = Options(rows=60, samples=20)
+
+
+def trained(folder, source="digits", **sections):
+    values = {"data": {"source": source}, "training": {"steps": 40, "precision": "fp32", "validations": 2}}
+    model = {"size": "xs", **sections.pop("model", {})}
+    return train(make_config(("test", values), ("more", {"model": model, **sections})), out=folder)
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("measured") / "vae")
+
+
+def test_names_of_metrics():
+    assert chosen(None) == tuple(name for name, metric in METRICS.items() if metric.usual)
+    assert chosen(["all"]) == tuple(METRICS)
+    assert chosen(["prior", "bound", "prior"]) == ("prior", "bound")
+    with pytest.raises(UsageError, match="did you mean importance"):
+        chosen(["importanse"])
+
+
+LIKELIHOODS = ("quadrature", "importance", "prior", "annealed")
+
+
+@pytest.mark.parametrize("name", [*LIKELIHOODS, "rate", "gap", "bidirectional"])
+def test_a_metric_of_a_vae(vae, name):
+    figures = evaluate_run(vae, metrics=[name], options=Options(rows=20, samples=20))["figures"]
+    mine = {key.removeprefix(f"{name}."): figure for key, figure in figures.items() if key.startswith(f"{name}.")}
+    assert mine
+    assert all(figure["count"] and figure["estimator"] for figure in mine.values())
+
+
+def test_estimators_of_the_likelihood_agree_and_are_kept_beside_one_another(vae):
+    evaluate_run(vae, metrics=["bound"])
+    for name, samples in (("quadrature", None), ("importance", 500), ("prior", 20_000)):
+        record = evaluate_run(vae, metrics=[name], options=Options(rows=30, samples=samples))
+    figures = record["figures"]
+    exact = figures["quadrature.log_likelihood"]["value"]
+    assert figures["importance.log_likelihood"]["value"] == pytest.approx(exact, abs=0.3)
+    assert figures["prior.log_likelihood"]["value"] == pytest.approx(exact, abs=0.3)
+    assert figures["importance.log_likelihood"]["value"] < exact + 0.05
+    assert "elbo" in figures
+    assert json.loads((vae.run.folder / "evaluation.json").read_text())["figures"] == figures
+
+
+def test_what_a_model_cannot_have_is_left_out_with_its_reason(tmp_path):
+    ae = trained(tmp_path / "ae", model={"kind": "ae"})
+    record = evaluate_run(ae, metrics=["bound", "importance", "exact", "disentanglement"], options=FEW)
+    assert set(record["left_out"]) == {"importance", "exact", "disentanglement"}
+    assert "no distribution" in record["left_out"]["importance"]
+    assert "factors behind digits are not known" in record["left_out"]["disentanglement"]
+    with pytest.raises(UsageError, match="cannot be measured by exact: only ppca and fa"):
+        evaluate_run(ae, metrics=["exact"])
+
+
+def test_the_linear_models_know_their_likelihood(tmp_path):
+    ppca = trained(tmp_path / "ppca", model={"kind": "ppca", "latent_dim": 3})
+    figures = evaluate_run(ppca, metrics=["exact", "importance"], options=Options(samples=5))["figures"]
+    exact = figures["exact.log_likelihood"]["value"]
+    assert figures["importance.log_likelihood"]["value"] == pytest.approx(exact, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_disentanglement_of_sprites(tmp_path):
+    run = trained(tmp_path / "sprites", source="sprites:2000", model={"latent_dim": 4})
+    record = evaluate_run(run, metrics=["disentanglement"], split="all", options=Options(rows=1500))
+    assert 0 <= record["figures"]["disentanglement.mig"]["value"] <= 1
+    assert record["factors"]
+
+
+@pytest.mark.slow
+def test_samples_and_codes(tmp_path, monkeypatch, digits_run):
+    monkeypatch.setenv("ZATLAS_DATA", str(tmp_path))
+    run = Experiment(digits_run)
+    record = evaluate_run(run, metrics=["samples", "probes", "bayes"], options=Options(rows=180))
+    figures = record["figures"]
+    assert figures["samples.frechet_distance"]["value"] > figures["samples.frechet_distance_floor"]["value"]
+    assert "cnn" in figures["samples.frechet_distance"]["estimator"]
+    assert list((tmp_path / "extractors").glob("*.safetensors"))
+    assert figures["probes.raw_values_linear"]["value"] > 0.8
+    assert figures["bayes.accuracy"]["value"] > 0.5
+    assert record["reliability"]["count"]
+
+
+def test_runs_beside_one_another(tmp_path, vae):
+    other = trained(tmp_path / "beta", objective={"beta": 4.0})
+    rows = compare_runs([vae, other])
+    assert [row["beta"] for row in rows] == [1.0, 4.0]
+    assert all("rate" in row["figures"] for row in rows)
+    bits = trained(tmp_path / "bits", data={"source": "digits", "binarise": "static"})
+    with pytest.raises(UsageError, match="data of another kind"):
+        compare_runs([vae, bits])
