@@ -105,7 +105,7 @@ def curves(
     shown = [key for key in keys if any(len(y) for _, y in lines[key].values())]
     if not shown:
         raise UsageError(f"no curve to draw: no line of the history holds a finite {' or '.join(keys)} at a {x}.")
-    top, width, height, between = (64.0 if title else 40.0), 168.0, 168.0, 94.0
+    top, width, height, between = (80.0 if title else 56.0), 168.0, 168.0, 94.0
     figure = canvas(46 + len(shown) * (width + between) - between + 52, top + height + 44)
     if title:
         heading(figure, title, 46)
@@ -126,7 +126,7 @@ def _legend(figure: Figure, splits: Sequence[str], top: float) -> None:
     right = across - 52
     for split in reversed(splits):
         name, colour = _SPLITS[split]
-        y = 1 - (top - 22) / down
+        y = 1 - (top - 40) / down
         figure.text(right / across, y, name, size=NORMAL, color=colour, ha="right", va="baseline", weight="bold")
         right -= 1.15 * text_width(name) + 14
 

@@ -20,11 +20,11 @@ from zatlas.report.page import File, Headline, Picture, Report, Section, Table, 
 Array = npt.NDArray[Any]
 # Terms of objectives that are no nats, and how people call them.
 TERMS = {
-    "loss": "generator loss",
+    "loss": "critic loss",
+    "model_loss": "generator loss",
     "value": "value V(D,G)",
     "d_real": "mean D(x)",
     "d_fake": "mean D(G(z))",
-    "critic_loss": "critic loss",
 }
 # What an objective is watched by beside loss, distortion and rate.
 WATCHED = {
