@@ -102,6 +102,11 @@ def _densities(config: Any) -> None:
     default = type(m).model_fields["prior_components"].default
     if m.prior not in ("mixture", "vamp") and m.prior_components != default:
         raise ValueError("model.prior_components belongs to model.prior = 'mixture' or 'vamp'")
+    if o.kind == "infovae" and m.prior not in ("normal", "conditional"):
+        raise ValueError(
+            f"objective.kind = 'infovae' moves the codes towards the prior and would never move a learned one: choose "
+            f"model.prior = 'normal' or 'conditional', not '{m.prior}'"
+        )
     closed = (m.prior, m.posterior) in CLOSED
     if o.rate == "closed" and (o.kind not in ("elbo", "constrained", "dip", "infovae") or not closed):
         raise ValueError(
@@ -115,6 +120,11 @@ def _densities(config: Any) -> None:
         raise ValueError(
             f"{what} each unit by itself and wants model.posterior = 'diagonal' with model.prior = 'normal' or "
             f"'conditional', not '{m.posterior}' with '{m.prior}'"
+        )
+    if o.kind == "dip" and o.dip_kind == "ii" and m.posterior != "diagonal":
+        raise ValueError(
+            "objective.dip_kind = 'ii' adds the posteriors' variances unit by unit and wants model.posterior = "
+            f"'diagonal', not '{m.posterior}': choose that, or objective.dip_kind = 'i'"
         )
     if m.posterior == "flow" and (o.doubly_reparameterised or o.sticking_the_landing):
         raise ValueError(
@@ -139,6 +149,24 @@ def _objective(config: Any) -> None:
         raise ValueError("objective.capacity_nats needs a rate, and an ae has none: choose vae or cvae")
     if MODELS[m.kind].point and (o.beta != 1 or o.beta_warmup_steps):
         raise ValueError("objective.beta weighs the rate, and an ae has none: leave it out, or choose vae or cvae")
+    if MODELS[m.kind].point and (o.free_bits_nats or o.sticking_the_landing):
+        raise ValueError(
+            "objective.free_bits_nats and objective.sticking_the_landing are about the rate, and an ae has none: leave "
+            "them out, or choose vae or cvae"
+        )
+    for key in ("capacity_steps", "gamma"):
+        if o.capacity_nats is None and getattr(o, key) != type(o).model_fields[key].default:
+            raise ValueError(f"objective.{key} belongs to objective.capacity_nats: give that too, or leave it out")
+    if (o.penalty_final is None) != (o.penalty_steps == 0):
+        raise ValueError(
+            "objective.penalty_final and objective.penalty_steps go together: what the penalty falls to, and over how "
+            "many steps"
+        )
+    if o.kind == "infovae" and o.mmd_alpha + o.mmd_weight < 1:
+        raise ValueError(
+            "objective.mmd_alpha + objective.mmd_weight - 1 weighs the discrepancy, and below zero it would be sought: "
+            "give objective.mmd_weight of 1 or more"
+        )
     if o.kind == "constrained" and o.target_nats is None:
         raise ValueError("objective.kind = 'constrained' wants objective.target_nats, the distortion to reach")
     if o.free_bits_nats and o.sticking_the_landing:

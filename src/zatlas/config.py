@@ -77,7 +77,7 @@ class ModelConfig(Section):
     prior_components: int = Field(100, ge=1, description="mixture, vamp: how many Gaussians or pseudo-inputs")
     posterior: Literal["diagonal", "full", "flow"] = Field("diagonal", description="vae, cvae: family of q(z|x)")
     flow_layers: int = Field(8, ge=1, description="of a flow prior or posterior")
-    flow_depth: int = Field(2, ge=1, description="hidden layers of each of a flow's networks")
+    flow_depth: int = Field(2, ge=1, description="hidden layers of a flow prior's networks; a posterior's have 1")
     flow_width: int = Field(256, ge=1, description="of the layers of a flow's networks")
     levels: int = Field(3, ge=1, description="ladder: layers of z")
     codebook: Literal["ema", "gradient"] = Field("ema", description="vqvae: how codewords follow the codes")

@@ -38,6 +38,7 @@ class Setup:
     splits: Splits
     trainer: Trainer
     device: torch.device
+    latent_dim: int
 
 
 def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence[Watcher] = ()) -> Setup:
@@ -94,7 +95,7 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
         watchers=watchers,
     )
     trainer.state.seconds = fitted_seconds
-    return Setup(resolved, source, splits, trainer, device)
+    return Setup(resolved, source, splits, trainer, device, sum(game.model.latent_dims))
 
 
 def data_record(source: Source, splits: Splits) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def train(
     setup = set_up(config, source, splits)
     if out is None:
         short = Path(config.data.source).stem.replace(":", "-") or "data"
-        out = new_folder(Path("runs"), f"{short}-{config.model.kind}-z{config.model.latent_dim}")
+        out = new_folder(Path("runs"), f"{short}-{config.model.kind}-z{setup.latent_dim}")
     elif not (out / ".lock").exists():  # before a lock is put into somebody else's folder
         check_free(out, setup.config.to_toml().encode())
     with locked(out):
@@ -258,12 +259,12 @@ def _opening(run: Run, setup: Setup) -> list[str]:
     parts = ", ".join(f"{len(rows):,} {name}" for name, rows in setup.splits._asdict().items() if len(rows))
     shape = "x".join(map(str, spec.shape))
     labels = f", {len(spec.labels)} classes" if spec.label_kind == "class" else ""
-    sizes = f" {c.model.size}" if not c.model.network.startswith("course-") else ""
+    sizes = f" {c.model.size}" if c.model.network in ("mlp", "conv", "resnet") else ""
     count = sum(p.numel() for p in setup.trainer.game.parameters())
     threads = f", {c.training.threads} threads" if setup.device.type == "cpu" and (c.training.threads or 1) > 1 else ""
     return [
         f"Data   {setup.source.name}: {shape}{labels}; {parts}",
-        f"Model  {c.model.kind}, z = {c.model.latent_dim}, {c.model.network}{sizes}, {count:,} parameters",
+        f"Model  {c.model.kind}, z = {setup.latent_dim}, {c.model.network}{sizes}, {count:,} parameters",
         f"Where  {setup.device}, {c.training.precision}{threads}; run {run.folder}",
     ]
 

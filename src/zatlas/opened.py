@@ -19,6 +19,7 @@ from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.evaluation import Elbo, Figure, estimate_elbo, term_figures
 from zatlas.kinds import MODELS, Kind
 from zatlas.latent import (
+    EX_POST,
     Codes,
     ExPostPrior,
     Manifold,
@@ -27,8 +28,7 @@ from zatlas.latent import (
     decode,
     draw_codes,
     encode,
-    fit_flow,
-    fit_mixture,
+    fit_ex_post,
     manifold,
     traverse,
 )
@@ -40,7 +40,6 @@ from zatlas.types import DataSpec
 Array = npt.NDArray[Any]
 
 EVALUATION_BATCH = 1000
-EX_POST = ("mixture", "flow")
 
 
 def open_data(config: Config) -> tuple[Source, Splits]:
@@ -291,6 +290,7 @@ class Experiment:
         return self.decode(z, y, seed=seed), y
 
     def _prior_path(self, kind: str) -> Path:
+        """Of these weights."""
         return self.run.folder / "priors" / f"{kind}-{checkpoint_name(self.step)}.safetensors"
 
     def has_prior(self, kind: str = "mixture") -> bool:
@@ -319,14 +319,11 @@ class Experiment:
         self.need_inference("codes that a prior could be fitted to")
         if kind not in EX_POST:
             raise UsageError(f"there is no ex-post prior {kind!r}; {nearest(kind, EX_POST)}")
-        if kind == "flow" and components is not None:
-            raise UsageError("components are those of a mixture, and a flow has none: leave them out.")
+        if not self.kind.axes:
+            raise UsageError(f"the codes of {self.run.folder} are words of a codebook and have a prior of their own.")
         codes = self.encode(self.spread("train", rows))
         self.say(f"Fitting a {kind} to {len(codes.mean):,} codes; it is kept in {self._prior_path(kind).parent}.")
-        if kind == "flow":
-            fitted = fit_flow(codes.mean, codes.std, seed=seed)
-        else:
-            fitted = fit_mixture(codes.mean, codes.std, components=components, seed=seed)
+        fitted = fit_ex_post(kind, codes, components=components, seed=seed)
         fitted.save(self._prior_path(kind))
         return fitted
 
@@ -353,12 +350,12 @@ class Experiment:
 
         Where the run was fitted on arrays that it does not hold: as recorded then, over validation or training rows.
         """
-        if not (self.config.data.source or self.data) and "unit_rates" in self.run.record:
-            return np.asarray(self.run.record["unit_rates"])
         if not self.kind.axes:
             raise UsageError(
                 f"the codes of {self.run.folder} are words of a codebook: they have no axes to walk along or measure."
             )
+        if not (self.config.data.source or self.data) and "unit_rates" in self.run.record:
+            return np.asarray(self.run.record["unit_rates"])
         name = self.held_out()
         return self.elbo(self.spread(name, most)).unit_rates.numpy()
 

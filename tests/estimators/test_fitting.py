@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from zatlas import VAE, AutoEncoder, ConditionalVAE, UsageError
+from zatlas import VAE, AutoEncoder, ConditionalVAE, UsageError, load
 from zatlas.config import make_config
 from zatlas.estimators import fitting
 from zatlas.experiment import train
@@ -210,3 +210,18 @@ def test_not_fitted_and_other_shapes(vae, digits, tmp_path):
         vae.sample(0)
     with pytest.raises(UsageError, match="no distribution over codes"):
         AutoEncoder(**TINY).fit(x).sample(2)
+
+
+def test_an_autoencoder_samples_once_a_prior_is_fitted(digits, tmp_path):
+    x = digits[0]
+    ae = AutoEncoder(latent_dim=4, size="xs", steps=150).fit(x)
+    with pytest.raises(UsageError, match="no distribution over codes"):
+        ae.sample(3)
+    made = ae.fit_prior(x).sample(400, random_state=1)
+    assert made.shape == (400, *x.shape[1:])
+    near = ae.transform(made)
+    assert abs(near.mean(0) - ae.transform(x).mean(0)).max() < ae.transform(x).std(0).max()
+    again = load(ae.save(tmp_path / "ae"))
+    np.testing.assert_array_equal(again.sample(400, random_state=1), made)
+    with pytest.raises(UsageError, match="there is no ex-post prior 'mixtur'"):
+        ae.fit_prior(x, kind="mixtur")

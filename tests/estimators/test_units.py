@@ -60,6 +60,7 @@ def test_density_in_the_units_of_x(digits):
     for likelihood, shift in (
         ("gaussian-learned", 64 * np.log(255)),
         ("gaussian-per-pixel", 64 * np.log(255)),
+        ("continuous-bernoulli", 64 * np.log(255)),
         ("bernoulli", 0),
     ):
         first = VAE(**TINY, likelihood=likelihood).fit(whole).score(whole)

@@ -181,6 +181,14 @@ WEIGHTS = [
     (aim("vae", "elbo", capacity_nats=3.0, free_bits_nats=0.1), "objective.capacity_nats replaces beta, free bits"),
     (aim("vae", "elbo", capacity_nats=3.0, sticking_the_landing=True), "objective.capacity_nats replaces beta"),
     (aim("vae", "elbo", capacity_nats=3.0, beta=2.0), "objective.capacity_nats replaces beta"),
+    (aim("ae", "elbo", sticking_the_landing=True), "are about the rate, and an ae has none"),
+    (aim("ae", "elbo", free_bits_nats=0.1), "are about the rate, and an ae has none"),
+    (aim("vae", "elbo", gamma=9.0), "objective.gamma belongs to objective.capacity_nats"),
+    (aim("vae", "elbo", capacity_steps=9), "objective.capacity_steps belongs to objective.capacity_nats"),
+    (aim("gan", "relativistic", penalty_final=0.1), "penalty_final and objective.penalty_steps go together"),
+    (aim("gan", "relativistic", penalty_steps=9), "penalty_final and objective.penalty_steps go together"),
+    (aim("vae", "infovae", mmd_weight=0.5), "give objective.mmd_weight of 1 or more"),
+    (model(posterior="full") | {"objective": {"kind": "dip"}}, "wants model.posterior = 'diagonal', not 'full'"),
 ]
 WATCHED = [
     (model(kind) | {"training": watch}, "watch a loss that falls, and that of a game says nothing")

@@ -189,6 +189,16 @@ def test_shuffled_units_keep_their_values_and_lose_their_company():
     assert abs(np.corrcoef(shuffled.T)[0, 1]) < 0.2
 
 
+def test_a_last_batch_of_one_example_has_a_finite_loss():
+    one = Batch(X[:1], None)
+    for objective in (Factor(1, hidden=8, layers=1), Discrepancy()):
+        game = Game(linear(), objective)
+        for player in game.players:
+            loss = game(player, one, 0).loss
+            assert loss.shape == (1,)
+            assert loss.isfinite().all()
+
+
 def test_the_players_of_factor_move_their_own_weights_alone():
     torch.manual_seed(0)
     game = Game(linear(), Factor(1, hidden=8, layers=1))

@@ -27,7 +27,7 @@ def titles(experiment):
     return [section.title for section in describe(experiment).sections]
 
 
-ALL = ["Training", "Reconstructions", "Samples", "Latent space", "Training examples"]
+ALL = ["Model card", "Training", "Reconstructions", "Samples", "Latent space", "Training examples"]
 
 
 def test_a_conditional_model_shows_every_class(digits_run):
@@ -64,7 +64,7 @@ def test_an_autoencoder_has_no_samples(tmp_path):
 def test_vectors_have_no_pictures_of_examples(tmp_path):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.normal(size=(300, 5)))
-    assert titles(run(tmp_path, tmp_path / "x.npy")) == ["Training", "Latent space"]
+    assert titles(run(tmp_path, tmp_path / "x.npy")) == ["Model card", "Training", "Latent space"]
 
 
 def test_colour_images_that_are_not_square(tmp_path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from zatlas.kinds import Kind
 
 
 def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False) -> None:
@@ -23,15 +26,24 @@ def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
         "likelihood": ("--likelihood", kinds.LIKELIHOODS),
     }
     if json:
-        goes_with = {name: list(kind.objectives) for name, kind in kinds.MODELS.items()}
-        print_json({name: words for name, (_, words) in choices.items()} | {"objectives_of_model": goes_with})
+        goes_with = {
+            "objectives_of_model": {name: list(kind.objectives) for name, kind in kinds.MODELS.items()},
+            "networks_of_model": {name: list(kind.networks or kinds.NETWORKS) for name, kind in kinds.MODELS.items()},
+        }
+        print_json({name: words for name, (_, words) in choices.items()} | goes_with)
         return
     for title, (option, words) in choices.items():
         table = Table(title=f"{title}  [dim]{option}[/dim]", title_justify="left", box=None, show_header=False)
         table.add_column(style="bold", no_wrap=True, min_width=20)
         table.add_column()
         for name, when in words.items():
-            goes = f"  [dim]({', '.join(kinds.MODELS[name].objectives)})[/dim]" if title == "model" else ""
+            goes = f"  [dim]({_goes_with(kinds.MODELS[name])})[/dim]" if title == "model" else ""
             table.add_row(name, when + goes)
         console.print(table)
         console.print()
+
+
+def _goes_with(kind: Kind) -> str:
+    """Objectives, and networks where not all go."""
+    networks = f"; network {', '.join(kind.networks)}" if kind.networks else ""
+    return ", ".join(kind.objectives) + networks

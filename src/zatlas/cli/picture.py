@@ -93,14 +93,13 @@ def prior(
         int | None, typer.Option(min=1, help="Of the mixture. (default: as many as held-out codes want)")
     ] = None,
     seed: Seed = 0,
-    data: DataPath = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Fit a density to a trained model's codes, so that an autoencoder samples, and a VAE samples better."""
     from zatlas.cli.console import print_json, say
 
-    experiment = _open(run, device, data)
+    experiment = _open(run, device)
     fitted = experiment.fit_prior(kind, components=components, seed=seed)
     if json:
         print_json({"run": str(run), "kind": kind, **fitted.facts})

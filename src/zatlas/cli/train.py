@@ -32,7 +32,7 @@ def train(
         str | None, _option(MODEL, "vae, cvae, ladder, ae, vqvae, gan, cgan, ppca or fa. (default: vae)")
     ] = None,
     latent_dim: Annotated[
-        int | None, _option(MODEL, "Number of latent units. (default: 2)", "--latent-dim", "-z")
+        int | None, _option(MODEL, "Number of latent units. (default: 2; gan: 64)", "--latent-dim", "-z")
     ] = None,
     objective: Annotated[
         str | None, _option(MODEL, "elbo, iwae, tcvae, …, gan, …: see zatlas models. (default: what suits the model)")
@@ -60,9 +60,9 @@ def train(
     target_loss: Annotated[float | None, _option(STOP, "Validation loss in nats.")] = None,
     patience: Annotated[int | None, _option(STOP, "Validations without a better loss.")] = None,
     preset: Annotated[
-        str | None, _option(HOW, "A named bundle of values (course-vae, course-cvae); options override.")
+        str | None, _option(HOW, "A named bundle of values (course-vae, mnist-likelihood, …); options override.")
     ] = None,
-    batch_size: Annotated[int | None, _option(HOW, "Examples a step. (default: 128)")] = None,
+    batch_size: Annotated[int | None, _option(HOW, "Examples a step. (default: 128; vqvae: 64)")] = None,
     learning_rate: Annotated[float | None, _option(HOW, "Highest learning rate.", "--learning-rate", "--lr")] = None,
     seed: Annotated[int | None, _option(HOW, "Of weights, order and draws. (default: 0)")] = None,
     device: Annotated[str | None, _option(HOW, "auto, cpu, cuda or mps. (default: auto)")] = None,
@@ -177,7 +177,7 @@ def _limits(
         name for name, value in (("--preset", preset), ("--config", config), ("--out", out), ("--set", set_)) if value
     ]
     others += [
-        "--" + {"kind": "model", "size": "size"}.get(k, k).replace("_", "-")
+        "--" + (s if k == "kind" else k.replace("_", "-"))
         for s, values in given.items()
         for k in values
         if not (s == "training" and k in allowed) and (s, k) != ("data", "source")
@@ -252,7 +252,7 @@ def evaluate(
 ) -> None:
     """Measure a run: bound, log p(x) by several estimators, disentanglement; each with error and estimator."""
     from zatlas.cli.console import console, counting, figures_table, print_json, say
-    from zatlas.measure import METRICS, Options, chosen, evaluate_run
+    from zatlas.measure import METRICS, Options, chosen, evaluate_run, unit_names
     from zatlas.opened import Experiment
 
     chosen(metric)
@@ -275,8 +275,11 @@ def evaluate(
         for name, reason in record["left_out"].items():
             say(f"left out: {name}, since {reason}")
     if "unit_rates" in record:
-        rates = "  ".join(f"z{unit + 1} {value:.2f}" for unit, value in enumerate(record["unit_rates"]))
+        names = unit_names(experiment.model.latent_dims)
+        rates = "  ".join(f"{name} {value:.2f}" for name, value in zip(names, record["unit_rates"], strict=True))
         say(f"rate per unit: {rates}")
+    if "verdict" in record:
+        say(record["verdict"])
 
 
 def compare(

@@ -75,7 +75,10 @@ class Flat(Distribution):
         Raises:
             UsageError: always.
         """
-        raise UsageError("an autoencoder has no distribution over codes to draw from: train a vae to sample.")
+        raise UsageError(
+            "an autoencoder has no distribution over codes to draw from: fit one to its codes (zatlas prior RUN), "
+            "or train a vae to sample."
+        )
 
     def expand(self, batch_shape: Shape, _instance: object = None) -> Flat:
         return Flat(self.event_shape[0], self._like, batch_shape)

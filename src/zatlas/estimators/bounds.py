@@ -45,7 +45,7 @@ def content_bits(x: Array, seed: int) -> Array:
 
 
 def bound(model: Any, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
-    """The ELBO ``[B]`` with its rate in closed form for one draw, the importance-weighted bound for more."""
+    """The ELBO ``[B]``, its rate in closed form if it has one, for one draw; the importance-weighted bound for more."""
     inference = model.infer(x, y, noise=noise)
     return -negative_elbo(inference, x) if len(noise) == 1 else importance_bound(inference, x)
 

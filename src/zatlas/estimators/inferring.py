@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ from sklearn.utils import Tags
 
 from zatlas.errors import UsageError
 from zatlas.estimators.base import GenerativeEstimator
+from zatlas.kinds import MODELS
+from zatlas.latent import fit_ex_post
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +38,28 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generat
         x, labels = self._inputs(X, y)
         return self._trained.codes(x, labels)
 
+    def fit_prior(self, X: Any, y: Any = None, *, kind: Literal["mixture", "flow"] = "mixture") -> Self:
+        """Fits a density to the codes of X, from which :meth:`sample` draws from now on (Ghosh et al. 2020).
+
+        By it an AutoEncoder samples, and a VAE samples from where its codes are.
+
+        Args:
+            X: as for :meth:`fit`; the examples of the fit are what is meant.
+            y: labels, for a ConditionalVAE.
+            kind: a mixture of Gaussians, as many as held-out codes want, or a normalising flow.
+
+        Raises:
+            NotFittedError, UsageError: as for :meth:`transform`; another kind; a VQVAE, whose codes have a prior.
+        """
+        x, labels = self._inputs(X, y)
+        if not MODELS[self._kind].axes:
+            raise UsageError(
+                f"the codes of a {type(self).__name__} are words of a codebook and have a prior of their own."
+            )
+        codes = self._trained.posteriors(x, labels)
+        self._trained = replace(self._trained, prior=fit_ex_post(kind, codes, seed=self._trained.seed))
+        return self
+
     def reconstruct(self, X: Any, y: Any = None) -> Array:
         """What comes back from the code of each example: ``inverse_transform(transform(X))``, float32.
 
@@ -46,8 +71,9 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generat
     def score_samples(self, X: Any, y: Any = None, *, samples: int = 1) -> Array:
         r"""A lower bound on log p(x) of every example, float32 ``[N]`` in nats; higher is better.
 
-        For ``samples`` = 1 the ELBO, E_q[log p(x|z)] - KL(q || p), at one draw with the KL in closed form; for more
-        the importance-weighted bound (Burda et al. 2016), which is tighter. Densities are those of X in its own units.
+        For ``samples`` = 1 the ELBO, E_q[log p(x|z)] - KL(q || p), at one draw, the KL in closed form where it has
+        one; for more the importance-weighted bound (Burda et al. 2016), which is tighter. Densities are those of X in
+        its own units.
         The Bernoulli likelihood on intensities gives a loss and no log-likelihood: compare like with like.
         An AutoEncoder answers minus its distortion, log p(x|z) at the code, which bounds nothing.
         The noise of an example is a hash of its content and the fit's seed: the answer depends on no other row.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from zatlas.estimators.layout import Layout
 from zatlas.estimators.settings import parameters
 from zatlas.files import write_bytes, writing
 from zatlas.kinds import MODELS
+from zatlas.latent import EX_POST
 from zatlas.opened import Experiment
 from zatlas.runs import Run, now, provenance
 from zatlas.training import checkpoint, choose_device
@@ -84,6 +86,8 @@ def save(estimator: GenerativeEstimator, folder: Path) -> Path:
             names[which] = checkpoint.name_of(step)
             where = {"metrics_bytes": len(before), "metrics_sha256": hashlib.sha256(before).hexdigest()}
             checkpoint.save(run.checkpoints_path / names[which], stand.tensors, {"trainer": stand.state, **where})
+    if prior := estimator._trained.prior:
+        prior.save(run.folder / "priors" / f"{prior.kind}-{names['last']}.safetensors")
     run.update(checkpoints=names, status=record["status"], finished=now())
     return folder
 
@@ -124,6 +128,9 @@ def load(path: str | Path, *, device: str = "auto") -> GenerativeEstimator:
         best = Stand(best_tensors, best_record["trainer"])
     last = Stand(tensors, record["trainer"])
     estimator._adopt(Fitted(opened.model, config, last, best, run.metrics(), _facts(run.record)), layout, labels)
+    fitted = next((kind for kind in EX_POST if opened.has_prior(kind)), None)
+    if fitted:
+        estimator._trained = replace(estimator._trained, prior=opened.ex_post_prior(fitted))
     if facts and facts["feature_names"]:
         estimator.feature_names_in_ = np.array(facts["feature_names"], dtype=object)
     return estimator

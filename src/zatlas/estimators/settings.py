@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from zatlas.config import Config, known_keys, make_config
 from zatlas.errors import UsageError, nearest
+from zatlas.kinds import MODELS, OBJECTIVE_DEFAULTS
 
 # Parameters that are configuration, and where it has them.
 PLACES = {
@@ -76,6 +77,9 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
 def parameters(config: Config, names: set[str]) -> dict[str, Any]:
     """The parameters, out of ``names``, that a configuration stands for: the inverse of :func:`configure`."""
     values, default = config.model_dump(), Config().model_dump()
+    for wanted in (MODELS[config.model.kind].defaults, OBJECTIVE_DEFAULTS.get(config.objective.kind, {})):
+        for section, keys in wanted.items():
+            default[section] |= keys
     places = {name: place.split(".") for name, place in PLACES.items() if name in names}
     known = {name: values[section][key] for name, (section, key) in places.items()}
     own = {PLACES[name] for name in known} | {"objective.kind"}

@@ -16,7 +16,7 @@ from zatlas.errors import UsageError
 from zatlas.estimators.bounds import bound, class_posterior, content_bits, content_noise, marginal_bound
 from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Layout
-from zatlas.latent import decode, draw_codes, encode
+from zatlas.latent import Codes, ExPostPrior, decode, draw_codes, encode
 from zatlas.recipes import likelihood_name
 from zatlas.training import autocast
 from zatlas.types import Batch
@@ -36,6 +36,7 @@ class Trained:
     config: Config
     layout: Layout
     labelling: Labelling | None
+    prior: ExPostPrior | None = None
 
     @property
     def device(self) -> torch.device:
@@ -64,6 +65,18 @@ class Trained:
             return encode(self.model, shown, device=self.device, precision=self.precision).mean
         return self._over_classes(x, self.codes)
 
+    def posteriors(self, x: Array, y: Array | None) -> Codes:
+        """Posterior means and deviations; classes that are not given are not summed over but refused."""
+        self.need_condition(y)
+        return encode(self.model, self._batches(x, y), device=self.device, precision=self.precision)
+
+    def need_condition(self, y: Array | None) -> None:
+        """Raises:
+        UsageError: the model is conditional and y is None.
+        """
+        if self.labelling is not None and y is None:
+            raise UsageError("a conditional model's codes are for a label: give y, one for each example.")
+
     def means(self, z: Array, y: Array | None) -> Array:
         """The decoder's means ``[N, *data]``."""
         return decode(self.model, z, y, device=self.device, precision=self.precision).mean
@@ -75,8 +88,8 @@ class Trained:
         return self._over_classes(x, self.reconstructions)
 
     def samples(self, n: int, y: Array | None, seed: int, draws: bool) -> Array:
-        """Means of p(x|z), or draws from it, at z from the prior ``[n, *data]``."""
-        z = draw_codes(self.model, n, y, device=self.device, seed=seed)
+        """Means of p(x|z), or draws from it, at z from the prior, or from the ex-post one, ``[n, *data]``."""
+        z = self.prior.sample(n, seed) if self.prior else draw_codes(self.model, n, y, device=self.device, seed=seed)
         pictures = decode(self.model, z, y, device=self.device, precision=self.precision, seed=seed)
         return pictures.draw if draws else pictures.mean
 
@@ -92,7 +105,8 @@ class Trained:
             return bound(self.model, batch.x, batch.y, noise)
 
         nats = self._each(one, x, y, max(1, CHUNK // samples))
-        continuous = likelihood_name(self.config, self.layout.spec).startswith("gaussian")
+        name = likelihood_name(self.config, self.layout.spec)
+        continuous = name.startswith("gaussian") or name == "continuous-bernoulli"
         return nats - np.float32(self.layout.log_volume) if continuous else nats
 
     def columns(self, y: Any, n: int) -> Array | None:

@@ -203,22 +203,60 @@ def progress(
     """
     if not snapshots:
         raise UsageError("progress has nothing to draw: give at least one (step, label, images).")
-    panels = [tile(images, columns, gap, background=None) for _, _, images in snapshots]
-    if len({panel.shape for panel in panels}) > 1:
-        raise UsageError("snapshots of different size cannot stand side by side: give the same images in each.")
-    height, width = panels[0].shape[:2]
-    space = max(4 * gap, width // 14)
-    spacer = transparent(height, space)
-    picture = np.concatenate([part for panel in panels for part in (panel, spacer)][:-1], axis=1)
-    axes = framed(picture, scale, Margins(top=2 * _LABEL), title, target=760)
-    middles = centres(len(panels), width, space)
-    for x, (step, label, _) in zip(middles, snapshots, strict=True):
-        axes.annotate(
-            label, (x, 0), (0, 16), textcoords="offset points", ha="center", va="bottom",
-            color=INK, size=TITLE, annotation_clip=False, parse_math=False,
-        )  # fmt: skip
+    axes, middles = _panels([images for _, _, images in snapshots], columns, gap, scale, 2 * _LABEL, title)
+    _write_names(axes, [label for _, label, _ in snapshots], middles, 16)
+    for x, (step, _, _) in zip(middles, snapshots, strict=True):
         axes.annotate(
             f"step {step:,}", (x, 0), (0, 4), textcoords="offset points", ha="center", va="bottom",
             color=MUTED, size=NORMAL, annotation_clip=False,
         )  # fmt: skip
     return axes.figure  # type: ignore[return-value]
+
+
+@styled
+def beside(
+    panels: Sequence[tuple[str, ArrayLike]],
+    *,
+    columns: int | None = None,
+    gap: int = 1,
+    title: str | None = None,
+    scale: int | None = None,
+) -> Figure:
+    """Sets of images side by side, each under its name: data, reconstructions, samples.
+
+    Args:
+        panels: (name, images ``[N, C, H, W]``), the same number of images in each.
+        columns: images in a row of one panel.
+        gap: image pixels between tiles.
+        title: written above, at the left.
+        scale: figure pixels per image pixel; chosen when None.
+    """
+    if not panels:
+        raise UsageError("there is nothing to set side by side: give at least one (name, images).")
+    axes, middles = _panels([images for _, images in panels], columns, gap, scale, _LABEL + 4, title)
+    _write_names(axes, [name for name, _ in panels], middles, 5)
+    return axes.figure  # type: ignore[return-value]
+
+
+def _panels(
+    sets: Sequence[ArrayLike], columns: int | None, gap: int, scale: int | None, top: float, title: str | None
+) -> tuple[Axes, list[float]]:
+    """Each set as one tiled panel, with room between the panels; and the middles of the panels."""
+    panels = [tile(images, columns, gap, background=None) for images in sets]
+    if len({panel.shape for panel in panels}) > 1:
+        raise UsageError("sets of images of different size cannot stand side by side: give as many in each.")
+    height, width = panels[0].shape[:2]
+    space = max(4 * gap, width // 14)
+    spacer = transparent(height, space)
+    picture = np.concatenate([part for panel in panels for part in (panel, spacer)][:-1], axis=1)
+    axes = framed(picture, scale, Margins(top=top), title, target=760)
+    return axes, centres(len(panels), width, space)
+
+
+def _write_names(axes: Axes, names: Sequence[str], middles: Sequence[float], above: float) -> None:
+    """Names of the panels, so many points above them."""
+    for name, x in zip(names, middles, strict=True):
+        axes.annotate(
+            name, (x, 0), (0, above), textcoords="offset points", ha="center", va="bottom",
+            color=INK, size=TITLE, annotation_clip=False, parse_math=False,
+        )  # fmt: skip

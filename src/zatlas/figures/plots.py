@@ -164,10 +164,10 @@ def _panel(axes: Axes, lines: Mapping[str, tuple[Series, Series]], mark: tuple[f
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    _write_ends(axes, ends, 1.16 * room)
+    write_ends(axes, ends, 1.16 * room)
 
 
-def _write_ends(axes: Axes, ends: list[tuple[float, float, str]], span: float) -> None:
+def write_ends(axes: Axes, ends: list[tuple[float, float, str]], span: float) -> None:
     """The last values at the right of their lines, pushed apart where they would overlap."""
     least = span * 0.085
     at: list[float] = []
@@ -178,7 +178,7 @@ def _write_ends(axes: Axes, ends: list[tuple[float, float, str]], span: float) -
     for y, (x, value, colour) in zip(at, sorted(ends, key=lambda end: end[1]), strict=True):
         axes.plot([x], [value], "o", color=colour, markersize=3.2, clip_on=False, zorder=5)
         axes.annotate(
-            f"{value:.{digits}f}", (1, y - shift), (6, 0), xycoords=("axes fraction", "data"),
+            f"{value:.{digits}f}".replace("-", "−"), (1, y - shift), (6, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", va="center", ha="left", color=colour, size=NORMAL, weight="bold",
             annotation_clip=False,
         )  # fmt: skip

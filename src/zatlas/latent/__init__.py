@@ -2,9 +2,11 @@
 
 from zatlas.latent.aggregate import ExPostPrior, fit_flow, fit_mixture
 from zatlas.latent.codes import Codes, Pictures, decode, draw_codes, encode
+from zatlas.latent.ex_post import EX_POST, fit_ex_post
 from zatlas.latent.walk import Manifold, Traversal, manifold, traverse
 
 __all__ = [
+    "EX_POST",
     "Codes",
     "ExPostPrior",
     "Manifold",
@@ -13,6 +15,7 @@ __all__ = [
     "decode",
     "draw_codes",
     "encode",
+    "fit_ex_post",
     "fit_flow",
     "fit_mixture",
     "manifold",

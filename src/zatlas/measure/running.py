@@ -16,6 +16,7 @@ from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import write_json
 from zatlas.measure.catalog import METRICS, chosen
 from zatlas.measure.metric import Options
+from zatlas.measure.verdict import verdict_of
 from zatlas.opened import Experiment
 from zatlas.runs import now
 
@@ -74,9 +75,13 @@ def evaluate_run(
             found = metric.measure(experiment, some, options, progress)
         prefix = "" if name in ALWAYS else f"{name}."
         seconds = round(time.perf_counter() - began, 3)
+        if prefix:  # fewer samples make a shorter curve, whose old end would stay
+            record["figures"] = {key: one for key, one in record["figures"].items() if not key.startswith(prefix)}
         for figure, value in found.figures.items():
             record["figures"][prefix + figure] = {**value.to_json(), "seconds": seconds}
         record |= found.more
+    if sentence := verdict_of(experiment, record):
+        record["verdict"] = sentence
     record["seconds"] = round(time.perf_counter() - start, 3)
     record["when"] = now()
     write_json(experiment.run.folder / "evaluation.json", record)
@@ -99,7 +104,7 @@ def _keep(record: dict[str, Any], path: Path) -> None:
     if isinstance(before, dict) and all(before.get(key) == record[key] for key in same):
         kept = before.get("figures")
         record["figures"] = dict(kept) if isinstance(kept, dict) else {}
-        for key in ("unit_rates", "scores", "factors", "reliability"):
+        for key in ("unit_rates", "scores", "factors", "reliability", "warnings"):
             if key in before:
                 record[key] = before[key]
 

@@ -62,7 +62,9 @@ class Factor(Objective):
         with torch.no_grad():
             z = model.encode(batch.x, batch.y).rsample()
         half = len(z) // 2
-        joint, product = z[:half], permute_units(z[half : 2 * half])
+        # the last batch of an epoch may be one example, which has no other half: the critic is asked to be undecided
+        first, second = (z[:half], z[half : 2 * half]) if half else (z, z)
+        joint, product = first, permute_units(second)
         odds_joint, odds_product = self.critic(joint)[:, 0].float(), self.critic(product)[:, 0].float()
         loss = 0.5 * (F.softplus(-odds_joint) + F.softplus(odds_product))
         hit = 0.5 * ((odds_joint > 0).float() + (odds_product < 0).float())

@@ -57,10 +57,14 @@ class Disentangled(Objective):
 def mmd(a: Tensor, b: Tensor) -> Tensor:
     r"""Squared maximum mean discrepancy of rows ``[N, D]`` and ``[M, D]``, unbiased (Gretton et al. 2012, equation 3).
 
+    Of fewer than two rows there is no unbiased estimate, and it is 0.
+
     Inverse multiquadratic kernels C/(C + |a - b|^2) of several widths C around 2 D, the mean squared distance of two
     draws from N(0, I): their tails see a stray code that a Gaussian kernel overlooks (Tolstikhin et al. 2018).
     """
     d = a.shape[-1]
+    if min(len(a), len(b)) < 2:
+        return torch.zeros((), device=a.device)
     aa, bb, ab = (torch.cdist(x, y).square() for x, y in ((a, a), (b, b), (a, b)))
     total = torch.zeros((), device=a.device)
     n, m = len(a), len(b)

@@ -23,10 +23,10 @@ from zatlas.networks import (
 )
 from zatlas.objectives import Adversarial, NonSaturating, Relativistic, Wasserstein
 from zatlas.recipes.likelihoods import units
+from zatlas.recipes.networks import MLP_WIDTH
 from zatlas.recipes.statistics import Statistics
 from zatlas.types import DataSpec
 
-WIDTH = {"xs": 64, "s": 256, "m": 512, "l": 1024}
 BLOCKS = {"xs": 2, "s": 2, "m": 3, "l": 3}
 CHANNELS = {"xs": (16, 32, 32), "s": (32, 64, 128), "m": (64, 128, 256, 256), "l": (128, 256, 512, 512)}
 
@@ -43,7 +43,7 @@ def build_generator(config: Config, spec: DataSpec, stats: Statistics, label_dim
             net = ResidualConvGenerator(m.latent_dim, CHANNELS[m.size], spec.shape, label_dim=label_dim)
         case _:
             blocks = BLOCKS[m.size]
-            net = ResidualGenerator(m.latent_dim, WIDTH[m.size], spec.shape, label_dim=label_dim, blocks=blocks)
+            net = ResidualGenerator(m.latent_dim, MLP_WIDTH[m.size], spec.shape, label_dim=label_dim, blocks=blocks)
     # the course ends in a squashing function. The residual networks do not: with one, MNIST's black borders drew every
     # draw into one picture within 150 steps
     squash = m.network == "course-mlp" and spec.values != "real"
@@ -63,7 +63,7 @@ def build_adversarial(config: Config, spec: DataSpec, stats: Statistics, label_d
         case "conv":
             critic = ResidualConvCritic(spec.shape, CHANNELS[m.size], label_dim=label_dim)
         case _:
-            critic = ResidualCritic(spec.size, WIDTH[m.size], label_dim=label_dim, blocks=BLOCKS[m.size])
+            critic = ResidualCritic(spec.size, MLP_WIDTH[m.size], label_dim=label_dim, blocks=BLOCKS[m.size])
     if o.spectral_norm:
         critic = spectrally_normalised(critic)
     standardise = Standardise(*_units(spec, stats))

@@ -8,11 +8,9 @@ from zatlas.models import Ladder
 from zatlas.networks import Decoder, image_ladder, vector_ladder
 from zatlas.recipes.flat import standardise
 from zatlas.recipes.likelihoods import build_likelihood
-from zatlas.recipes.networks import RESNET_BLOCKS, RESNET_WIDTHS
+from zatlas.recipes.networks import MLP_WIDTH, RESNET_BLOCKS, RESNET_WIDTHS
 from zatlas.recipes.statistics import Statistics
 from zatlas.types import DataSpec
-
-WIDTH = {"xs": 64, "s": 256, "m": 512, "l": 1024}
 
 
 def build_ladder(config: Config, spec: DataSpec, stats: Statistics) -> Ladder:
@@ -26,5 +24,5 @@ def build_ladder(config: Config, spec: DataSpec, stats: Statistics) -> Ladder:
             raise UsageError(f"the resnet network wants images, not {spec.shape[0]} columns: choose mlp.")
         rungs, readout = image_ladder(spec.shape, dims, RESNET_WIDTHS[m.size], out_shape, blocks=RESNET_BLOCKS[m.size])
     else:
-        rungs, readout = vector_ladder(spec.size, dims, WIDTH[m.size], out_shape)
+        rungs, readout = vector_ladder(spec.size, dims, MLP_WIDTH[m.size], out_shape)
     return Ladder(rungs, Decoder(readout, likelihood, stats.mean), standardise(spec, stats))

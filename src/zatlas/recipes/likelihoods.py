@@ -49,6 +49,8 @@ def likelihood_name(config: Config, spec: DataSpec) -> LikelihoodName:
         )
     if bits and name != "bernoulli":
         raise UsageError(f"binarised data want the bernoulli likelihood, not {name}.")
+    if config.model.sigma != 1 and name not in ("gaussian", "gaussian-learned"):
+        raise UsageError(f"model.sigma is the width of a gaussian likelihood, and this is {name}: choose gaussian.")
     return name
 
 

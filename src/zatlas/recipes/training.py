@@ -30,7 +30,7 @@ def resolve(config: Config, spec: DataSpec, steps_per_epoch: int) -> Config:
         resolved.model.likelihood = likelihood_name(config, spec)
     if config.model.kind in ("vae", "cvae"):
         resolved.model.start_log_variance = start_log_variance(config)
-    if not kind.point and config.objective.kind == "elbo":
+    if not kind.point and config.objective.is_weighted_elbo:
         resolved.objective.beta_warmup_steps = warmup_steps(config)
     resolved.training.steps = budget(config, steps_per_epoch).steps or None
     return resolved

@@ -1,0 +1,203 @@
+"""The model card: every figure that was measured of a run on one page, with the pictures that explain them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zatlas import figures
+from zatlas.figures import Estimate
+from zatlas.measure import METRICS, unit_names
+from zatlas.measure.running import ALWAYS
+from zatlas.opened import Experiment
+from zatlas.report.numbers import plain, with_error
+from zatlas.report.page import Picture, Section, Table
+from zatlas.report.sections import svg
+from zatlas.report.words import DATA_KINDS, of_figure, of_game, on_curve, samples
+
+Array = npt.NDArray[Any]
+Record = dict[str, Any]
+
+COLUMNS = 4  # images in a row of a panel
+MOST_UNITS = 24  # rows of a heat map
+CURVES = {"importance": "draws of the posterior", "prior": "draws of the prior"}
+TRUTHS = {"exact": "exact", "quadrature": "quadrature", "annealed": "annealed importance sampling"}
+# A measure, the matrix that it is read off, [D, F], what that is divided by, [F], and what a cell says.
+HEATS = (
+    ("mig", "information", "entropy", "Share of a factor's entropy that a unit tells"),
+    ("dci", "importance", None, "Importance of a unit to the trees that tell a factor"),
+    ("dci_forest", "importance", None, "Importance of a unit to the trees that tell a factor"),
+    ("sap_correlation", "correlation", None, "Squared correlation of unit and factor"),
+)
+
+
+def card(experiment: Experiment, split: str, measured: Record) -> Section:
+    """Every figure in ``measured``, as :func:`zatlas.measure.evaluate_run` gives it, whenever it was measured.
+
+    Args:
+        experiment: an opened run with its data.
+        split: the rows that the figures are about.
+        measured: the record of evaluation.json.
+    """
+    pictures = [
+        *_images(experiment, split),
+        *_convergence(measured["figures"]),
+        *_reliability(measured),
+        *_heats(experiment, measured),
+    ]
+    infers = experiment.kind.infers
+    return Section("Model card", list(_text(experiment, measured)), pictures, [_table(measured, infers)])
+
+
+def _text(experiment: Experiment, measured: Record) -> Iterator[str]:
+    floors = any(name.endswith("_floor") for name in measured["figures"])
+    yield (
+        f"Figures of the {measured['split']} rows of {measured['data']}: {DATA_KINDS[measured['data_kind']]}. "
+        "Each is a mean over n examples, with its standard error."
+        f"{' A floor is what test examples reach in place of samples.' if floors else ''}"
+    )
+    found = {name.partition(".")[0] for name in measured["figures"] if "." in name}
+    missing = [name for name in METRICS if name not in found and name not in ALWAYS]
+    if can := [name for name in missing if METRICS[name].lacks(experiment) is None]:
+        yield f"Not measured yet: {', '.join(can)}; zatlas evaluate RUN --metric NAME adds one."
+    scores = measured.get("scores", {}).values()
+    yield from dict.fromkeys([*measured.get("warnings", ()), *(told for score in scores for told in score["warnings"])])
+
+
+def _table(measured: Record, infers: bool) -> Table:
+    """A row for each figure, grouped by metric; its floor beside it."""
+    kept, rows = measured["figures"], []
+    order, bare = list(METRICS), "bound" if infers else "game"
+    named = [(full.rpartition(".")[0] or bare, full) for full in kept if not full.endswith("_floor")]
+    floors = len(named) < len(kept)
+    named.sort(key=lambda one: order.index(one[0]) if one[0] in order else len(order))
+    for metric, group in groupby(named, key=lambda one: one[0]):
+        head, said = metric, ""
+        for _, full in group:
+            figure, name = kept[full], full.rpartition(".")[2]
+            words, unit = of_game(name) if metric == "game" else of_figure(name)
+            row = [head, _whole(words), _shown(figure, unit)]
+            if floors:
+                row.append(_shown(kept[f"{full}_floor"]) if f"{full}_floor" in kept else None)
+            # said once; and a point on the way of a curve has the estimator of its end
+            again = figure["estimator"] == said or on_curve(name)
+            seconds = round(figure["seconds"], 2) if head and "seconds" in figure else None
+            rows.append([*row, figure["count"], None if again else figure["estimator"], seconds])
+            head, said = None, said if again else figure["estimator"]
+    columns = ["metric", "figure", "value", *(["floor"] if floors else []), "n", "estimator", "seconds"]
+    return Table(columns, rows, f"{measured['split']} rows, step {measured['step']:,}")
+
+
+def _shown(figure: Record, unit: str = "") -> str:
+    """Value, standard error and unit on one line, with as many digits as the error allows."""
+    value, error = figure["value"], figure["standard_error"]
+    return _whole(f"{plain(value) if not error else ' ± '.join(with_error(value, error))} {unit}".rstrip())
+
+
+def _whole(words: str) -> str:
+    """Words that stay on one line."""
+    return words.replace(" ", "\u00a0")
+
+
+def _images(experiment: Experiment, split: str) -> Iterator[Picture]:
+    """Data, what comes back of them, and samples, in one range of grey."""
+    if not experiment.spec.is_image:
+        return
+    rows = experiment.spread(split, COLUMNS**2)
+    panels: dict[str, Array] = {}
+    if experiment.kind.infers:
+        panels["data"], _, decoded = experiment.reconstruct(rows)
+        panels["reconstructions"] = decoded.mean
+    else:
+        panels["data"] = np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])
+    if not experiment.kind.point or experiment.has_prior():
+        panels["samples"] = experiment.sample(len(rows), seed=1)[0].mean
+    shown = experiment.displayable(np.concatenate(list(panels.values())))
+    figure = figures.beside(list(zip(panels, np.split(shown, len(panels)), strict=True)), columns=COLUMNS)
+    alt = f"{len(rows)} images each of {', '.join(panels)}, side by side."
+    means = " What the decoder shows is the mean of p(x|z)." if experiment.kind.infers else ""
+    yield svg(figure, alt, f"From the left: {', '.join(panels)}.{means}")
+
+
+def curves(kept: Record) -> dict[str, list[Estimate]]:
+    """log p(x) by the number of samples, for each estimator that has such a curve."""
+    lines: dict[str, list[Estimate]] = {}
+    for full, figure in kept.items():
+        metric, _, name = full.partition(".")
+        count = re.search(r"(\d+) samples? per example", figure["estimator"])
+        if metric in CURVES and name.startswith("log_likelihood") and count:
+            error = figure["standard_error"]
+            one = Estimate(int(count[1]), figure["value"], float("nan") if error is None else error)
+            lines.setdefault(metric, []).append(one)
+    return {metric: sorted(line) for metric, line in lines.items() if len(line) > 1}
+
+
+def _convergence(kept: Record) -> Iterator[Picture]:
+    lines = curves(kept)
+    if not lines:
+        return
+    counts = {metric: kept[f"{metric}.log_likelihood"]["count"] for metric in lines}
+    named = {f"{CURVES[metric]}, n = {counts[metric]:,}": line for metric, line in lines.items()}
+    # a value of other examples would lie elsewhere for that alone
+    truths = ((f"{metric}.log_likelihood", name) for metric, name in TRUTHS.items())
+    mark = next(
+        (
+            (kept[key]["value"], name)
+            for key, name in truths
+            if key in kept and {kept[key]["count"]} == {*counts.values()}
+        ),
+        None,
+    )
+    ends = [
+        f"by {CURVES[metric]} from {line[0].value:.1f} at {samples(line[0].samples)} to {line[-1].value:.1f} at "
+        f"{samples(line[-1].samples)}"
+        for metric, line in lines.items()
+    ]
+    alt = f"log p(x) in nats against the number of samples: {'; '.join(ends)}."
+    caption = (
+        "Both rise towards log p(x) from below. Few draws of the prior come near the posterior of an example, and the "
+        "more the codes tell, the fewer: what they still miss is their bias, not noise."
+        if "prior" in lines
+        else "The bound rises towards log p(x) with the number of draws of the posterior."
+    )
+    yield svg(figures.convergence(named, mark=mark), alt, caption)
+
+
+def _reliability(measured: Record) -> Iterator[Picture]:
+    if not (table := measured.get("reliability")):
+        return
+    figure = figures.reliability(
+        *(np.asarray(table[key], float) for key in ("edges", "confidence", "accuracy", "count"))
+    )
+    error = measured["figures"].get("bayes.calibration_error")
+    gap = f"; on average they are {error['value']:.3f} apart" if error else ""
+    alt = f"Accuracy of Bayes' rule against its confidence, in bins{gap}."
+    caption = "Classification by Bayes' rule: on the dashed line p(y|x) means what it says, below it, it is too sure."
+    yield svg(figure, alt, caption)
+
+
+def _heats(experiment: Experiment, measured: Record) -> Iterator[Picture]:
+    """The matrices that scores of disentanglement were read off, for the units that tell most."""
+    units, factors = unit_names(experiment.model.latent_dims), measured.get("factors", [])
+    for name, key, divisor, says in HEATS:
+        matrices = measured.get("scores", {}).get(name, {}).get("matrices", {})
+        if key not in matrices:
+            continue
+        matrix = np.asarray(matrices[key], float)
+        if divisor:
+            of = np.asarray(matrices[divisor], float)
+            matrix = np.divide(matrix, of, out=np.full_like(matrix, np.nan), where=of > 0)
+        if matrix.shape != (len(units), len(factors)):
+            continue  # of a table that this program did not write
+        best = np.sort(np.argsort(-np.nan_to_num(matrix).max(1), kind="stable")[:MOST_UNITS])
+        told = [
+            f"{factor} by {units[int(u)]}" for factor, u in zip(factors, np.nan_to_num(matrix).argmax(0), strict=True)
+        ]
+        figure = figures.heat(matrix[best], [units[u] for u in best], factors)
+        few = f" The {MOST_UNITS} units that tell most." if len(units) > MOST_UNITS else ""
+        yield svg(figure, f"{says}; the most of {', '.join(told)}.", f"{says}, from 0 to 1.{few}", of_figure(name)[0])

@@ -1,0 +1,228 @@
+"""The sections of a report that show what a run learned: pictures of training, images, codes and the space between."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zatlas import figures
+from zatlas.kinds import ADVERSARIAL, OBJECTIVES
+from zatlas.measure import compare_runs, unit_names
+from zatlas.opened import Experiment
+from zatlas.report.page import Picture, Section, Table
+
+Array = npt.NDArray[Any]
+
+# What an objective is watched by beside loss, distortion and rate.
+WATCHED = {
+    "vq": ("perplexity",),
+    "tcvae": ("tc",),
+    "factor": ("tc",),
+    "infovae": ("mmd",),
+    "constrained": ("multiplier",),
+}
+SCATTER_ROWS = 10_000
+FEW = 1000  # a scatter of fewer test examples says little, so all splits are shown
+GAME = (
+    "V(D,G) is the mean of log D(x) + log(1 - D(G(z))): −log 4 where the critic cannot tell draws from data, "
+    "0 where it always can."
+)
+
+
+def svg(figure: Any, alt: str, caption: str = "", title: str = "") -> Picture:
+    """A figure as a picture of the page."""
+    return Picture(figures.themed_svg(figure, alt=alt), alt=alt, caption=caption, title=title)
+
+
+def training(experiment: Experiment) -> Section | None:
+    history = experiment.run.metrics()
+    if not history:
+        return None
+    why = {
+        "budget": "Training used its whole budget.",
+        "target": "Training stopped at the validation loss it was asked for.",
+        "patience": "Training stopped when the validation loss no longer improved; the best weights are used.",
+        "interrupted": "Training was interrupted and can be resumed.",
+    }.get(experiment.run.record.get("stopped") or "", "Training has not ended.")
+    o = experiment.config.objective
+    if o.kind in ADVERSARIAL:
+        text = f"{why} Objective {o.kind}: {OBJECTIVES[o.kind]}. {GAME}"
+        alt = "Curves of the losses, the value function and the critic's answers over the training steps."
+        keys = ("value", "d_real", "d_fake", "model_loss")
+        pictures = [figures.curves(history, keys=keys, unit="", marks={"value": (-math.log(4), "−log 4")})]
+        return Section("Training", text, [svg(picture, alt) for picture in pictures])
+    weighted = f"distortion + {o.beta:g} × rate" if o.beta != 1 else "distortion + rate"
+    loss = f"{weighted}: what is lost between an image and its reconstruction, plus what its code costs"
+    if not o.is_weighted_elbo:
+        loss = f"that of objective {o.kind}: {OBJECTIVES[o.kind]}"
+    text = f"{why} The loss is {loss}."
+    alt = "Curves of loss, distortion and rate over the training steps, for training and validation rows."
+    keys = ("loss", "distortion", "rate", *WATCHED.get(o.kind, ()))
+    return Section("Training", text, [svg(figures.curves(history, keys=keys), alt)])
+
+
+def reconstructions(experiment: Experiment, split: str) -> Section | None:
+    if not experiment.spec.is_image:
+        return None
+    rows = experiment.spread(split, 40 if experiment.spec.shape[-1] <= 32 else 20)
+    x, _, pictures = experiment.reconstruct(rows)
+    figure = figures.pairs(experiment.displayable(x), experiment.displayable(pictures.mean))
+    alt = f"{len(rows)} {split} images, each above its reconstruction."
+    caption = f"{split.capitalize()} images the model never trained on." if split == "test" else f"{split} images."
+    return Section(
+        "Reconstructions", "Each image beside the mean that its code decodes to.", [svg(figure, alt, caption)]
+    )
+
+
+def samples(experiment: Experiment) -> Section | None:
+    if not experiment.spec.is_image or (experiment.kind.point and not experiment.has_prior()):
+        return None
+    pictures = []
+    snapshots = experiment.run.snapshots()
+    if len(snapshots) >= 2:
+        last = snapshots[-1][0]
+        middle = min(snapshots, key=lambda snapshot: abs(snapshot[0] - last / 2))
+        chosen = [(snapshots[0], "start"), (middle, "half-way"), (snapshots[-1], "end")]
+        panels = [
+            (step, label, experiment.displayable(images / 255 if images.dtype == np.uint8 else images))
+            for (step, images), label in chosen
+        ]
+        alt = "Samples from the same codes at the start, half-way and at the end of training."
+        pictures.append(svg(figures.progress(panels), alt, "The same codes, decoded as training went on."))
+    count = 100 if experiment.spec.shape[-1] <= 32 else 49
+    new, _ = experiment.sample(count, seed=1)
+    drawn = "a mixture fitted to the codes" if experiment.kind.point else "the prior"
+    alt = f"New images: the decoder's mean at codes drawn from {drawn}."
+    shown = "Means of p(x|z)" if experiment.kind.infers else "Images G(z)"
+    pictures.append(svg(figures.grid(experiment.displayable(new.mean)), alt, f"{shown}, z drawn from {drawn}."))
+    if experiment.has_prior() and not experiment.kind.point:
+        other, _ = experiment.sample(count, seed=1, prior="mixture")
+        alt = "New images: the decoder's mean at codes drawn from a mixture fitted to the codes."
+        caption = f"{shown}, z drawn from the ex-post prior: {experiment.ex_post_prior('mixture').describe()}."
+        pictures.append(svg(figures.grid(experiment.displayable(other.mean)), alt, caption))
+    if experiment.run.record["data_kind"] in ("grey", "static", "dynamic"):
+        alt = "Bernoulli draws at the same codes: every pixel black or white."
+        pictures.append(svg(figures.grid(new.draw), alt, "Bernoulli draws from p(x|z) at the same codes."))
+    return Section("Samples", "New examples: a code from the prior, and what the decoder makes of it.", pictures)
+
+
+def latent_space(experiment: Experiment, split: str, measured: dict[str, Any]) -> Section:
+    latent_dim, spec = experiment.latent_dim, experiment.spec
+    shown = split if len(experiment.rows(split)) >= FEW else "all"
+    codes = experiment.encode(experiment.spread(shown, SCATTER_ROWS))
+    numbers = experiment.label_numbers(codes.y)
+    pictures = []
+    if latent_dim >= 2:
+        points, axes, how = _plane(codes.mean)
+        figure = figures.scatter(
+            points,
+            numbers,
+            spec.labels if spec.label_kind == "class" else None,
+            axis_labels=axes,
+            prior=latent_dim == 2 and not experiment.kind.point,
+        )
+        alt = "Scatter of the codes of examples" + (", coloured by label." if numbers is not None else ".")
+        of = f"{shown} examples" if shown != "all" else "examples of all splits"
+        pictures.append(svg(figure, alt, f"Posterior means of {len(points):,} {of}{how}."))
+    text = "Where the examples lie, what each unit carries, and what lies between them."
+    if not experiment.kind.axes:
+        return Section("Latent space", "Where the examples lie.", pictures)
+    rates, names = np.asarray(measured["unit_rates"]), unit_names(experiment.model.latent_dims)
+    if not experiment.kind.point:
+        alt = "Bars of the rate of every latent unit in nats."
+        bars = figures.rates(rates, unit_names=[name.removeprefix("z") for name in names])
+        pictures.append(svg(bars, alt, "Nats that each unit carries; dead units are marked."))
+    pictures += _walks(experiment)
+    table = Table(["unit", "rate (nats)"], [[n, round(float(r), 3)] for n, r in zip(names, rates, strict=True)][:50])
+    paragraphs = [text, measured["verdict"]] if "verdict" in measured else [text]
+    return Section("Latent space", paragraphs, pictures, [table] if latent_dim > 2 else [])
+
+
+def comparison(experiments: Sequence[Experiment], split: str) -> Section:
+    rows = compare_runs(experiments, split)
+    places, table = [], []
+    for row in rows:
+        name, found = Path(row["run"]).name, row["figures"]
+        if "rate" in found:
+            places.append(figures.Place(name, found["rate"]["value"], found["distortion"]["value"]))
+            bound = -found["elbo"]["value"]
+            table.append(
+                [name, f"{row['beta']:g}", *(round(v, 2) for v in (bound, places[-1].distortion, places[-1].rate))]
+            )
+    text = (
+        "Each point is a run: what its codes cost against what they lose. On a dashed line the sum, the negative ELBO, "
+        "is the same everywhere."
+    )
+    alt = "Distortion against rate, a point for each run."
+    pictures = [svg(figures.rate_distortion(places, highlight=0), alt)] if places else []
+    columns = ["run", "beta", "negative ELBO (nats)", "distortion (nats)", "rate (nats)"]
+    return Section("Beside other runs", text, pictures, [Table(columns, table)])
+
+
+def _plane(means: Array) -> tuple[Array, tuple[str, str], str]:
+    """Codes in two dimensions: themselves, or their two principal components."""
+    if means.shape[1] == 2:
+        return means, ("z₁", "z₂"), ""
+    centred = means - means.mean(0)
+    _, values, directions = np.linalg.svd(centred, full_matrices=False)
+    share = values[:2] ** 2 / max(float((values**2).sum()), 1e-12)
+    names = (f"component 1 ({share[0]:.0%})", f"component 2 ({share[1]:.0%})")
+    return centred @ directions[:2].T, names, ", projected on the two principal components of the codes"
+
+
+def _walks(experiment: Experiment) -> list[Picture]:
+    spec = experiment.spec
+    if not spec.is_image:
+        return []
+    classes = spec.labels[:10] if experiment.kind.conditional and spec.label_kind == "class" else ()
+    pictures = [_styles(experiment, classes)] if classes else []
+    if experiment.latent_dim != 2:
+        return [*pictures, _traversals(experiment, classes[0] if classes else None)]
+    return pictures + [_manifold(experiment, label) for label in classes or (None,)]
+
+
+def _styles(experiment: Experiment, classes: tuple[str, ...]) -> Picture:
+    """A row for each class, the same codes in every row: what the label changes and what the code keeps."""
+    n = 12
+    z = experiment.sample(n, label=classes[0], seed=2)[0].z
+    rows = np.concatenate([experiment.decode(z, experiment.labels_for(n, label)).mean for label in classes])
+    figure = figures.grid(experiment.displayable(rows), columns=n, row_labels=list(classes))
+    alt = "A row of decoded images for each class; every column keeps one code."
+    return svg(figure, alt, "Each column is one code, decoded with every label: the label says what, the code how.")
+
+
+def _manifold(experiment: Experiment, label: str | None) -> Picture:
+    # tiles of a size at which an image can be recognised: one of 8 pixels wants as much room as one of 64
+    width = experiment.spec.shape[-1]
+    n = (10 if width <= 32 else 6) if label is not None else (24 if 16 < width <= 32 else 12)
+    grid, _ = experiment.manifold(n=n, span=2.0, spacing="even", label=label)
+    shown = experiment.displayable(grid.images.reshape(n * n, *experiment.spec.shape)).reshape(grid.images.shape)
+    of = f" with label {label}" if label is not None else ""
+    alt = f"A grid of decoded images over the latent square from -2 to 2{of}."
+    # one a class: small, so that several stand side by side
+    scale = max(1, 280 // (n * experiment.spec.shape[-1])) if label is not None else None
+    return svg(figures.manifold(shown, grid.ticks, scale=scale), alt, f"The latent plane decoded{of}.")
+
+
+def _traversals(experiment: Experiment, label: str | None) -> Picture:
+    walk, rates = experiment.traverse(label=label)
+    shown = experiment.displayable(walk.images.reshape(-1, *experiment.spec.shape)).reshape(walk.images.shape)
+    every = unit_names(experiment.model.latent_dims)
+    names = [every[unit] for unit in walk.units]
+    alt = "Traversals: a row for each latent unit, moved from low to high while the others stay."
+    caption = f"The {len(names)} units of highest rate, each moved by itself; values above, nats at the left."
+    return svg(figures.traversals(shown, names, walk.values, rates), alt, caption)
+
+
+def data(experiment: Experiment) -> Section | None:
+    if not experiment.spec.is_image:
+        return None
+    rows = experiment.spread("train", 40)
+    x = np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])
+    alt = f"{len(rows)} training images of {experiment.source.name}."
+    return Section("Training examples", "As the model sees them.", [svg(figures.grid(experiment.displayable(x)), alt)])
