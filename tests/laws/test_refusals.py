@@ -148,7 +148,7 @@ RATES = [
     )
     for words, kind, keys in (
         *(({"posterior": "flow"}, "elbo", {}), ({"prior": "mixture"}, "elbo", {}), ({"prior": "flow"}, "dip", {})),
-        *(({"prior": "vamp"}, "infovae", {}), ({}, "iwae", {}), ({}, "tcvae", {}), ({}, "factor", {})),
+        *(({"prior": "vamp"}, "elbo", {}), ({}, "iwae", {}), ({}, "tcvae", {}), ({}, "factor", {})),
         ({"posterior": "flow"}, "constrained", {"target_nats": 3.0}),
     )
 ]
@@ -188,6 +188,7 @@ WEIGHTS = [
     (aim("gan", "relativistic", penalty_final=0.1), "penalty_final and objective.penalty_steps go together"),
     (aim("gan", "relativistic", penalty_steps=9), "penalty_final and objective.penalty_steps go together"),
     (aim("vae", "infovae", mmd_weight=0.5), "give objective.mmd_weight of 1 or more"),
+    (model(prior="flow") | {"objective": {"kind": "infovae"}}, "would never move a learned one"),
     (model(posterior="full") | {"objective": {"kind": "dip"}}, "wants model.posterior = 'diagonal', not 'full'"),
 ]
 WATCHED = [

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import data, models, picture, train
+from zatlas.cli import data, measure, models, picture, train
 from zatlas.errors import ZatlasError
 
 
@@ -57,9 +57,9 @@ def _options(
 
 app.command("train")(train.train)
 app.command("models")(models.models)
-app.command("evaluate")(train.evaluate)
-app.command("compare")(train.compare)
-app.command("report")(train.report)
+app.command("evaluate")(measure.evaluate)
+app.command("compare")(measure.compare)
+app.command("report")(measure.report)
 app.command("sample")(picture.sample)
 app.command("prior")(picture.prior)
 app.command("reconstruct")(picture.reconstruct)

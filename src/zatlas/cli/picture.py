@@ -236,6 +236,7 @@ def manifold(
 ) -> None:
     """The plane of two latent units, decoded on a grid."""
     from zatlas.figures import manifold as draw
+    from zatlas.measure import unit_names
 
     experiment = _open(run, device, data)
     if spacing not in ("even", "quantile"):
@@ -247,7 +248,8 @@ def manifold(
     )
     figure = None
     if shown is not None:
-        figure = draw(shown.reshape(n, n, *shown.shape[1:]), grid.ticks, labels=(f"z{pair[0] + 1}", f"z{pair[1] + 1}"))
+        names = unit_names(experiment.model.latent_dims)
+        figure = draw(shown.reshape(n, n, *shown.shape[1:]), grid.ticks, labels=(names[pair[0]], names[pair[1]]))
     arrays = {"mean": grid.images, "ticks": grid.ticks, "units": [u + 1 for u in pair]}
     _finish(experiment, out, "manifold", json, figure, arrays)
 
@@ -266,6 +268,7 @@ def traverse(
 ) -> None:
     """Each latent unit moved by itself, units ordered by their rate."""
     from zatlas.figures import traversals
+    from zatlas.measure import unit_names
 
     experiment = _open(run, device, data)
     chosen = _units(units, experiment.latent_dim, None)
@@ -274,7 +277,8 @@ def traverse(
     if experiment.spec.is_image:
         flat = experiment.displayable(walk.images.reshape(-1, *experiment.spec.shape))
         shown = flat.reshape(*walk.images.shape[:2], *flat.shape[1:])
-        figure = traversals(shown, [f"z{u + 1}" for u in walk.units], walk.values, rates)
+        names = unit_names(experiment.model.latent_dims)
+        figure = traversals(shown, [names[u] for u in walk.units], walk.values, rates)
     arrays = {"mean": walk.images, "units": [u + 1 for u in walk.units], "values": walk.values, "rates": rates}
     _finish(experiment, out, "traverse", json, figure, arrays)
 
