@@ -62,6 +62,7 @@ def test_an_interrupted_training_says_how_to_go_on(zatlas, elsewhere, monkeypatc
     assert one_object(zatlas("train", "--resume", "run", "--json"))["steps"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["vae", pytest.param("ae", marks=pytest.mark.slow)])
 def test_figures_and_reports(kind, zatlas, plain_runs, elsewhere):
     run = plain_runs / kind

@@ -187,6 +187,7 @@ print(batches.resident, n, grown // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux only")
 def test_data_larger_than_memory_streams(tmp_path):
     x = np.lib.format.open_memmap(tmp_path / "big.npy", mode="w+", dtype=np.uint8, shape=(250_000, 64, 64))

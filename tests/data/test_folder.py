@@ -176,6 +176,7 @@ def test_bad_zips(folder, tmp_path):
         all_of(open_source(str(tmp_path / "flip.zip")))
 
 
+@pytest.mark.slow
 def test_omniglot(shared, tmp_path):
     packed = open_source(str(shared / "omniglot_background_small1.zip"))
     assert (len(packed), packed.spec.shape, packed.spec.label_dim) == (2720, (1, 105, 105), 136)

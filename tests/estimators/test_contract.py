@@ -18,6 +18,8 @@ from zatlas import GAN, VAE, VQVAE, ConditionalGAN, ConditionalVAE, FactorAnalys
 
 from .conftest import KINDS, TINY
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"steps": 5, "size": "xs", "batch_size": 32}
 CHECKED = [
     *(kind(**QUICK) for kind in KINDS),

@@ -16,6 +16,8 @@ from zatlas.training import checkpoint
 
 from .trial import STEPS, assert_same, config
 
+pytestmark = pytest.mark.slow
+
 LAST = f"checkpoints/step-{STEPS:08d}"
 
 

@@ -18,6 +18,8 @@ from zatlas.training import checkpoint
 
 from .trial import At, assert_same, config
 
+pytestmark = pytest.mark.slow
+
 resource = pytest.importorskip("resource")
 
 

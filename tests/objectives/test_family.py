@@ -71,6 +71,7 @@ def gradients(objective, model, x, seed):
 X = torch.linspace(-2, 2, 16)[:, None]
 
 
+@pytest.mark.slow
 def test_one_sample_of_iwae_is_the_elbo_in_the_mean():
     model = linear(gain=0.3, variance=0.5)
     values = torch.stack([Importance(1)("model", model, Batch(X, None), 0).loss.mean() for _ in range(4000)])
@@ -88,6 +89,7 @@ def test_the_loss_of_iwae_is_minus_its_bound_with_either_gradient():
         torch.testing.assert_close(loss, -importance_bound(model.infer(X, samples=7), X))
 
 
+@pytest.mark.slow
 def test_the_doubly_reparameterised_gradient_has_the_same_mean_and_less_noise():
     model = linear(gain=0.3, variance=0.5)
     plain, doubly = (
@@ -115,6 +117,7 @@ def test_sticking_the_landing_has_no_noise_at_the_true_posterior():
         assert (noise < 1e-5).all() if quiet else (noise > 1e-2).any()
 
 
+@pytest.mark.slow
 def test_sticking_the_landing_has_the_same_mean_gradient():
     model = linear(gain=0.3, variance=0.5)
     stuck, plain = (
@@ -309,6 +312,7 @@ def test_infovae_at_its_corner_is_the_elbo():
     torch.testing.assert_close(terms.loss, negative_elbo(model.infer(X), X))
 
 
+@pytest.mark.slow
 def test_tcvae_at_beta_one_is_the_elbo_in_the_mean():
     q_model = linear(gain=0.3, variance=0.5)
     batch = Batch(X, None)

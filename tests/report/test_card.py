@@ -14,6 +14,8 @@ from zatlas.report import card
 from zatlas.report.build import describe
 from zatlas.report.card import curves
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(digits_run, tmp_path):
