@@ -20,8 +20,9 @@ from zatlas.data import Source, Splits, located
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import mean_terms
 from zatlas.kinds import MODELS
-from zatlas.opened import Experiment, batches, check_same_data, label_cycle, open_data, reopen
+from zatlas.opened import Experiment
 from zatlas.recording import Recorder
+from zatlas.run_data import batches, check_same_data, label_cycle, open_data, reopen
 from zatlas.runs import Run, check_free, locked, new_folder, now, provenance
 from zatlas.training import Game, Trainer, Watcher, choose_device, measure
 from zatlas.types import DataSpec

@@ -21,7 +21,7 @@ from zatlas.estimators.layout import Examples
 from zatlas.evaluation import estimate_elbo, mean_terms
 from zatlas.experiment import data_record, set_up
 from zatlas.kinds import MODELS
-from zatlas.opened import batches
+from zatlas.run_data import batches
 from zatlas.training import Trainer, Watcher, choose_device, load_module
 
 RATE_ROWS = 2000  # rows that the recorded rates of the units are a mean over

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from zatlas.config import Likelihood
+from zatlas.estimators.base import GenerativeEstimator
 from zatlas.estimators.inferring import LatentEstimator
 from zatlas.estimators.training import TrainedEstimator, parameters
 from zatlas.kinds import ModelKind, ObjectiveKind
@@ -237,3 +238,19 @@ class FactorAnalysis(_Linear):
     """
 
     _kind = "fa"
+
+
+KINDS: dict[str, type[GenerativeEstimator]] = {
+    kind._kind: kind
+    for kind in (
+        AutoEncoder,
+        VAE,
+        ConditionalVAE,
+        LadderVAE,
+        VQVAE,
+        GAN,
+        ConditionalGAN,
+        ProbabilisticPCA,
+        FactorAnalysis,
+    )
+}

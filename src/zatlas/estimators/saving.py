@@ -13,17 +13,7 @@ import numpy as np
 from zatlas.errors import UsageError
 from zatlas.estimators.base import GenerativeEstimator
 from zatlas.estimators.fitting import Fitted, Stand, own_randomness
-from zatlas.estimators.kinds import (
-    GAN,
-    VAE,
-    VQVAE,
-    AutoEncoder,
-    ConditionalGAN,
-    ConditionalVAE,
-    FactorAnalysis,
-    LadderVAE,
-    ProbabilisticPCA,
-)
+from zatlas.estimators.kinds import KINDS
 from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Layout
 from zatlas.estimators.settings import parameters
@@ -33,21 +23,6 @@ from zatlas.latent import EX_POST
 from zatlas.opened import Experiment
 from zatlas.runs import Run, now, provenance
 from zatlas.training import checkpoint, choose_device
-
-KINDS: dict[str, type[GenerativeEstimator]] = {
-    kind._kind: kind
-    for kind in (
-        AutoEncoder,
-        VAE,
-        ConditionalVAE,
-        LadderVAE,
-        VQVAE,
-        GAN,
-        ConditionalGAN,
-        ProbabilisticPCA,
-        FactorAnalysis,
-    )
-}
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from zatlas.data import Rows
@@ -86,54 +89,40 @@ def exact(experiment: Experiment, rows: Rows, options: Options, progress: Progre
     return Found({"log_likelihood": mean_figure(torch.cat(values), "exact, in closed form")})
 
 
+def _found(
+    estimate: Callable[..., Any], experiment: Experiment, rows: Rows, options: Options, progress: Progress, **words: Any
+) -> Found:
+    """The figures of an estimator that takes a model and batches."""
+    common = {"device": experiment.device, "seed": options.seed, "progress": progress}
+    return Found(estimate(experiment.model, experiment.batches(rows), **common, **words).figures())
+
+
 def importance(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    curve = importance_weighted(
-        experiment.model,
-        experiment.batches(rows),
-        samples=options.samples or 1000,
-        device=experiment.device,
-        precision=experiment.fast_precision,
-        seed=options.seed,
-        progress=progress,
-    )
-    return Found(curve.figures())
+    words = {"samples": options.samples or 1000, "precision": experiment.fast_precision}
+    return _found(importance_weighted, experiment, rows, options, progress, **words)
 
 
 def prior(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    curve = prior_sampled(
-        experiment.model,
-        experiment.batches(rows),
-        conditional=experiment.kind.conditional,
-        samples=options.samples or 10_000,
-        device=experiment.device,
-        seed=options.seed,
-        progress=progress,
-    )
-    return Found(curve.figures())
+    words = {"samples": options.samples or 10_000, "conditional": experiment.kind.conditional}
+    return _found(prior_sampled, experiment, rows, options, progress, **words)
 
 
 def quadrature(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    found = integrated(
-        experiment.model,
-        experiment.batches(rows),
-        conditional=experiment.kind.conditional,
-        device=experiment.device,
-        seed=options.seed,
-        progress=progress,
-    )
-    return Found(found.figures())
+    return _found(integrated, experiment, rows, options, progress, conditional=experiment.kind.conditional)
 
 
 def annealed(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    found = annealed_importance(
-        experiment.model,
-        experiment.batches(rows),
-        temperatures=options.samples or 500,
-        device=experiment.device,
-        seed=options.seed,
-        progress=progress,
-    )
-    return Found(found.figures())
+    return _found(annealed_importance, experiment, rows, options, progress, temperatures=options.samples or 500)
+
+
+def gap(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    return _found(amortisation_gap, experiment, rows, options, progress, steps=options.samples or 300)
+
+
+def decomposed(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    figures = _found(rate_parts, experiment, rows, options, progress, examples=min(1000, len(rows))).figures
+    del figures["active_units"]  # the bound tells them
+    return Found(figures)
 
 
 def simulated(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
@@ -146,32 +135,6 @@ def simulated(experiment: Experiment, rows: Rows, options: Options, progress: Pr
         None if y is not None else len(rows),
         y,
         temperatures=options.samples or 500,
-        device=experiment.device,
-        seed=options.seed,
-        progress=progress,
-    )
-    return Found(found.figures())
-
-
-def decomposed(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    found = rate_parts(
-        experiment.model,
-        experiment.batches(rows),
-        examples=min(1000, len(rows)),
-        device=experiment.device,
-        seed=options.seed,
-        progress=progress,
-    )
-    figures = found.figures()
-    del figures["active_units"]  # the bound tells them
-    return Found(figures)
-
-
-def gap(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    found = amortisation_gap(
-        experiment.model,
-        experiment.batches(rows),
-        steps=options.samples or 300,
         device=experiment.device,
         seed=options.seed,
         progress=progress,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from zatlas.models.drawing import given_or_drawn
 from zatlas.types import Generation
 
 
@@ -32,11 +33,5 @@ class Generator(nn.Module):
 
         Deterministic where z is given.
         """
-        if z:
-            code = z[0]
-        else:
-            p = self.prior(y)
-            count = n if n is not None else 1 if y is None else len(y)
-            code = p.sample() if p.batch_shape else p.sample((count,))
-        code = code if code.dim() == 3 else code[None]
+        code = given_or_drawn(z, lambda: self.prior(y), n, y)
         return Generation((code,), self.decoder(code, y))

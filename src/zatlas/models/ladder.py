@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zatlas.distributions import DiagonalGaussian
+from zatlas.models.drawing import how_many
 from zatlas.networks.ladder import Rung
 from zatlas.types import Generation, Inference, Level
 
@@ -67,7 +68,7 @@ class Ladder(nn.Module):
 
         Deterministic where all levels are given.
         """
-        count = n if n is not None else 1 if y is None else len(y)
+        count = how_many(n, y)
         h = self.start.view(self.rungs[0].state)
         codes: list[Tensor] = []
         for level, rung in enumerate(self.rungs):

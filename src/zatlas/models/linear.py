@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zatlas.distributions.full import FullGaussian
 from zatlas.distributions.gaussian import LOG_2PI, DiagonalGaussian
 from zatlas.errors import UsageError, ZatlasError
+from zatlas.models.drawing import given_or_drawn
 from zatlas.types import Generation, Inference, Level
 
 Array = npt.NDArray[Any]
@@ -141,9 +142,7 @@ class LinearGaussian(nn.Module):
             y: labels ``[B, Y]``, counted and not looked at.
             z: codes ``[B, D]`` or ``[K, B, D]``.
         """
-        count = n if n is not None else 1 if y is None else len(y)
-        code = z[0] if z else self.prior(y).sample((count,))
-        code = code if code.dim() == 3 else code[None]
+        code = given_or_drawn(z, lambda: self.prior(y), n, y)
         return Generation((code,), self.decode(code))
 
     def log_marginal(self, x: Tensor) -> Tensor:

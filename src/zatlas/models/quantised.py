@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zatlas.distributions.codeword import CodeSequence, Codeword
+from zatlas.models.drawing import given_or_drawn
 from zatlas.networks.code_prior import CausalTransformer
 from zatlas.networks.codebook import Codebook
 from zatlas.types import Generation, Inference, Level
@@ -65,7 +66,5 @@ class VectorQuantised(nn.Module):
 
         Deterministic where z is given.
         """
-        count = n if n is not None else 1 if y is None else len(y)
-        code = z[0] if z else self.codes().sample((count,))
-        code = code if code.dim() == 3 else code[None]
+        code = given_or_drawn(z, self.codes, n, y)
         return Generation((code,), self.decoder(code, None))

@@ -1,0 +1,73 @@
+"""The data of a configuration, and those of a run found again."""
+
+from __future__ import annotations
+
+import torch
+
+from zatlas.config import Config
+from zatlas.data import Batches, Rows, Source, Splits, open_source, split
+from zatlas.errors import UsageError, ZatlasError
+from zatlas.runs import Run
+from zatlas.types import DataSpec
+
+EVALUATION_BATCH = 1000
+
+
+def open_data(config: Config) -> tuple[Source, Splits]:
+    """The source that a configuration names, and its fixed splits.
+
+    Raises:
+        UsageError, ZatlasError: data that are not there, damaged, or too few.
+    """
+    d = config.data
+    source = open_source(d.source, labels=d.labels, resize=d.resize, crop=d.crop, channels=d.channels)
+    return source, split(source, validation=d.validation, test=d.test, seed=d.split_seed)
+
+
+def batches(config: Config, source: Source, rows: Rows, device: torch.device, *, training: bool = False) -> Batches:
+    """Batches of some rows: shuffled for training, in order otherwise."""
+    return Batches(
+        source,
+        rows,
+        batch_size=config.training.batch_size if training else EVALUATION_BATCH,
+        seed=config.training.seed,
+        device=device,
+        binarise=config.data.binarise,
+        shuffle=training,
+        resident=config.data.resident,
+    )
+
+
+def reopen(run: Run, config: Config, data: str | None, mend: str) -> tuple[Source, Splits]:
+    """The data of a run, or others in their place; where they are gone the mend is named."""
+    config = config.model_copy(deep=True)
+    config.data.source = data or config.data.source
+    if not config.data.source:
+        raise UsageError(f"{run.folder} was trained on arrays that it does not hold: {mend}.")
+    try:
+        return open_data(config)
+    except UsageError as error:
+        if data:
+            raise
+        raise UsageError(f"{error} These are the data of {run.folder}: {mend}.") from None
+
+
+def check_same_data(run: Run, source: Source) -> None:
+    """Refuses data other than those the run was trained on.
+
+    Raises:
+        ZatlasError: the fingerprints differ.
+    """
+    recorded = run.record.get("data", {}).get("sha256")
+    if recorded and recorded != source.fingerprint():
+        raise ZatlasError(
+            f"the data {source.name} are not those that {run.folder} was trained on (their fingerprints differ): "
+            "put the old data back, or say where they are now."
+        )
+
+
+def label_cycle(spec: DataSpec, n: int, device: torch.device) -> torch.Tensor:
+    """n labels ``[n, Y]``: class after class for classes, zeros for real labels."""
+    if spec.label_kind == "class":
+        return torch.eye(spec.label_dim, device=device)[torch.arange(n) % spec.label_dim]
+    return torch.zeros(n, spec.label_dim, device=device)
