@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zatlas import walks
     from zatlas.errors import UsageError, ZatlasError
     from zatlas.estimators import (
         GAN,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         ProbabilisticPCA,
         load,
     )
+    from zatlas.opened import Experiment as open
 
 __version__ = version("zatlas")
 
@@ -36,13 +38,21 @@ __all__ = [
     "UsageError",
     "ZatlasError",
     "load",
+    "open",
+    "walks",
 ]
+
+
+_ELSEWHERE = {"UsageError": "zatlas.errors", "ZatlasError": "zatlas.errors", "open": "zatlas.opened:Experiment"}
 
 
 def __getattr__(name: str) -> Any:
     # looked up when first used, so that `import zatlas` and `zatlas --help` do not wait for torch
+    if name == "walks":
+        return import_module("zatlas.walks")
     if name in __all__:
-        return getattr(import_module("zatlas.errors" if name.endswith("Error") else "zatlas.estimators"), name)
+        module, _, other = _ELSEWHERE.get(name, "zatlas.estimators").partition(":")
+        return getattr(import_module(module), other or name)
     raise AttributeError(f"module 'zatlas' has no attribute {name!r}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,11 @@ from zatlas.latent import (
     EX_POST,
     Codes,
     ExPostPrior,
-    Manifold,
     Pictures,
-    Traversal,
     decode,
     draw_codes,
     encode,
     fit_ex_post,
-    manifold,
-    traverse,
 )
 from zatlas.run_data import batches, check_same_data, label_cycle, reopen
 from zatlas.runs import Run
@@ -122,6 +118,11 @@ class Experiment:
         elif source.spec.shape != self.spec.shape:
             raise UsageError(f"{source.name} holds {source.spec.shape} and the model wants {self.spec.shape}.")
         return source, splits
+
+    @property
+    def has_data(self) -> bool:
+        """Whether it is known where the data are: not of a run fitted on arrays, nor of one made from weights alone."""
+        return bool(self._given or self.config.data.source or self.data)
 
     @property
     def source(self) -> Source:
@@ -270,6 +271,20 @@ class Experiment:
         rows = self.rows(split)
         return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)]
 
+    def numbered(self, rows: Sequence[int] | Rows) -> Rows:
+        """Row numbers, once it is sure that the data have them.
+
+        Raises:
+            UsageError: a row that is not there, or none at all.
+        """
+        chosen = np.asarray(rows, np.int64).reshape(-1)
+        if not len(chosen):
+            raise UsageError("no rows are given: name at least one.")
+        for row in chosen:
+            if not 0 <= row < len(self.source):
+                raise UsageError(f"there is no row {row}: {self.source.name} has rows 0 to {len(self.source) - 1}.")
+        return chosen
+
     def reconstruct(self, rows: Rows) -> tuple[Array, Codes, Pictures]:
         """The examples as the model sees them, their codes, and what comes back from the codes' means."""
         x = torch.cat([batch.x for batch in self.batches(rows).epoch(0)]).cpu().numpy()
@@ -292,61 +307,7 @@ class Experiment:
             raise UsageError(
                 f"the codes of {self.run.folder} are words of a codebook: they have no axes to walk along or measure."
             )
-        if not (self.config.data.source or self.data) and "unit_rates" in self.run.record:
+        if not self.has_data and "unit_rates" in self.run.record:
             return np.asarray(self.run.record["unit_rates"])
         name = self.held_out()
         return self.elbo(self.spread(name, most)).unit_rates.numpy()
-
-    def manifold(
-        self, *, n: int, span: float, spacing: Any, units: tuple[int, ...] | None = None, label: str | None = None
-    ) -> tuple[Manifold, tuple[int, ...]]:
-        """The plane of two units, by default the two of highest rate."""
-        latent_dim = self.latent_dim
-        if latent_dim < 2:
-            raise UsageError(
-                "a manifold wants two latent units and this model has one: zatlas traverse walks along it."
-            )
-        if units is None:
-            ranked = latent_dim > 2 and self.kind.infers
-            top = np.argsort(-self.unit_rates(), kind="stable")[:2] if ranked else np.arange(2)
-            units = tuple(int(u) for u in sorted(top))
-        pair = (units[0], units[1])
-        decoded = manifold(self._means(label), latent_dim=latent_dim, units=pair, n=n, span=span, spacing=spacing)
-        return decoded, units
-
-    def traverse(
-        self,
-        *,
-        units: tuple[int, ...] | None = None,
-        steps: int = 11,
-        span: float = 2.5,
-        row: int | None = None,
-        label: str | None = None,
-    ) -> tuple[Traversal, Array | None]:
-        """Each unit moved by itself, by default the ten of highest rate; and the rates of those units.
-
-        A model that only generates has no rates: by default its first ten units move.
-        """
-        rates = self.unit_rates() if self.kind.infers else None
-        if units is None:
-            order = np.arange(self.latent_dim) if rates is None else np.argsort(-rates, kind="stable")
-            units = tuple(int(u) for u in order[:10])
-        centre = None
-        if row is not None:
-            if not 0 <= row < len(self.source):
-                raise UsageError(f"there is no row {row}: {self.source.name} has rows 0 to {len(self.source) - 1}.")
-            centre = self.encode(np.array([row])).mean[0]
-        walk = traverse(
-            self._means(label),
-            latent_dim=self.latent_dim,
-            units=units,
-            steps=steps,
-            span=span,
-            centre=centre,
-        )
-        return walk, None if rates is None else rates[list(units)]
-
-    def _means(self, label: str | None) -> Callable[[Array], Array]:
-        if self.kind.conditional and label is None:
-            label = self.spec.labels[0]
-        return lambda z: self.decode(z, self.labels_for(len(z), label)).mean

@@ -10,6 +10,7 @@ import zatlas
 from zatlas import VAE, ConditionalVAE, UsageError
 from zatlas.measure import evaluate_run
 from zatlas.opened import Experiment
+from zatlas.walks import manifold, traverse
 
 from .conftest import KINDS, TINY
 
@@ -55,9 +56,8 @@ def test_other_rooms_read_it(digits, tmp_path):
     pictures, columns = opened.sample(12, seed=0)
     np.testing.assert_allclose(pictures.mean[:, 0] * 255, cvae.sample(12, random_state=0), rtol=1e-5)
     assert columns.argmax(1).tolist() == [*range(10), 0, 1]
-    assert opened.manifold(n=3, span=2.0, spacing="even")[0].images.shape == (3, 3, 1, 8, 8)
-    _, rates = opened.traverse()
-    assert len(rates) == 3
+    assert manifold(opened, n=3)["mean"].shape == (3, 3, 1, 8, 8)
+    assert len(traverse(opened)["rates"]) == 3
     with pytest.raises(UsageError, match="give --data"):
         opened.elbo(np.arange(3))
     np.savez(tmp_path / "held_out.npz", images=x[400:], labels=y[400:])

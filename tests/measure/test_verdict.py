@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from zatlas.measure.verdict import REMEDY, unit_names, verdict
+from zatlas.latent import unit_names
+from zatlas.measure.verdict import REMEDY, verdict
 
 
 def test_a_posterior_that_left_its_prior_everywhere():

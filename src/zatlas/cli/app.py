@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import data, measure, models, picture, train
+from zatlas.cli import data, measure, models, picture, train, walk
 from zatlas.errors import ZatlasError
 
 
@@ -65,8 +65,8 @@ app.command("prior")(picture.prior)
 app.command("reconstruct")(picture.reconstruct)
 app.command("encode")(picture.encode)
 app.command("decode")(picture.decode)
-app.command("manifold")(picture.manifold)
-app.command("traverse")(picture.traverse)
+app.command("manifold")(walk.manifold)
+app.command("traverse")(walk.traverse)
 app.add_typer(data.app, name="data")
 app.command("doctor")(train.doctor)
 

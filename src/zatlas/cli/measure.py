@@ -29,7 +29,8 @@ def evaluate(
 ) -> None:
     """Measure a run: bound, log p(x) by several estimators, disentanglement; each with error and estimator."""
     from zatlas.cli.console import console, counting, figures_table, print_json, say
-    from zatlas.measure import METRICS, Options, chosen, evaluate_run, unit_names
+    from zatlas.latent import unit_names
+    from zatlas.measure import METRICS, Options, chosen, evaluate_run
     from zatlas.opened import Experiment
 
     chosen(metric)

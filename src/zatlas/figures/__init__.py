@@ -1,5 +1,6 @@
 """Arrays in, a matplotlib Figure out, and never a model: every picture that zatlas draws."""
 
+from zatlas.figures.animation import save_animation
 from zatlas.figures.convergence import Estimate, convergence
 from zatlas.figures.heat import heat
 from zatlas.figures.latents import manifold, traversals
@@ -10,10 +11,13 @@ from zatlas.figures.plots import curves, rates
 from zatlas.figures.reliability import reliability
 from zatlas.figures.scatter import scatter
 from zatlas.figures.tiles import png_uri, save_png, tile
+from zatlas.figures.view import View, arrays
 
 __all__ = [
     "Estimate",
     "Place",
+    "View",
+    "arrays",
     "beside",
     "convergence",
     "curves",
@@ -27,6 +31,7 @@ __all__ = [
     "rates",
     "reliability",
     "save",
+    "save_animation",
     "save_png",
     "scatter",
     "themed_svg",

@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -18,6 +18,11 @@ from zatlas.figures.style import INK, LINE, MUTED, PAPER, PX
 
 _THEME = {INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper"}
 _SETTINGS: Any = {"svg.hashsalt": "zatlas", "svg.fonttype": "none", "svg.image_inline": True}
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 _USE = re.compile(r'(?:xlink:href="#|url\(#)([^")]+)')
 
 
@@ -32,17 +37,19 @@ def save(figure: Figure, path: str | Path, *, background: str | None = None, pix
     """
     path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
-    metadata: dict[str, dict[str, Any]] = {
-        "png": {"Software": None},
-        "svg": {"Date": None, "Creator": None},
-        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    }
-    if kind not in metadata:
+    if kind not in _METADATA:
         raise UsageError(f"a figure cannot be saved as {path.name!r}: its name must end in .png, .svg or .pdf.")
+    save_to(figure, path, kind, background=background, pixels_per_inch=pixels_per_inch)
+    return path
+
+
+def save_to(
+    figure: Figure, file: str | Path | IO[bytes], kind: str, *, background: str | None, pixels_per_inch: float = 2 * PX
+) -> None:
+    """As :func:`save`, to a file that need not have a name."""
     face = background or ("white" if kind == "png" else "none")
     with matplotlib.rc_context(_SETTINGS):
-        figure.savefig(path, format=kind, dpi=pixels_per_inch, facecolor=face, metadata=metadata[kind])
-    return path
+        figure.savefig(file, format=kind, dpi=pixels_per_inch, facecolor=face, metadata=_METADATA[kind])
 
 
 def themed_svg(figure: Figure, *, alt: str = "", prefix: str | None = None) -> str:

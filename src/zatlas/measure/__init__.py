@@ -4,6 +4,6 @@ from zatlas.measure.catalog import METRICS, chosen
 from zatlas.measure.comparing import compare_runs
 from zatlas.measure.metric import Found, Metric, Options
 from zatlas.measure.running import evaluate_run
-from zatlas.measure.verdict import unit_names, verdict
+from zatlas.measure.verdict import verdict
 
-__all__ = ["METRICS", "Found", "Metric", "Options", "chosen", "compare_runs", "evaluate_run", "unit_names", "verdict"]
+__all__ = ["METRICS", "Found", "Metric", "Options", "chosen", "compare_runs", "evaluate_run", "verdict"]

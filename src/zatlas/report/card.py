@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from zatlas import figures
 from zatlas.figures import Estimate
-from zatlas.measure import METRICS, unit_names
+from zatlas.latent import unit_names
+from zatlas.measure import METRICS
 from zatlas.measure.running import ALWAYS
 from zatlas.opened import Experiment
 from zatlas.report.numbers import plain, with_error

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zatlas import figures
+from zatlas import figures, walks
+from zatlas.figures import View
 from zatlas.kinds import ADVERSARIAL, OBJECTIVES
-from zatlas.measure import compare_runs, unit_names
+from zatlas.latent import unit_names
+from zatlas.measure import compare_runs
 from zatlas.opened import Experiment
 from zatlas.report.page import Picture, Section, Table
 
@@ -37,6 +39,11 @@ GAME = (
 def svg(figure: Any, alt: str, caption: str = "", title: str = "") -> Picture:
     """A figure as a picture of the page."""
     return Picture(figures.themed_svg(figure, alt=alt), alt=alt, caption=caption, title=title)
+
+
+def shown(view: View, caption: str = "", title: str = "") -> Picture:
+    """A walk as a picture of the page."""
+    return svg(view.figure, view.alt, caption, title)
 
 
 def training(experiment: Experiment) -> Section | None:
@@ -200,23 +207,16 @@ def _manifold(experiment: Experiment, label: str | None) -> Picture:
     # tiles of a size at which an image can be recognised: one of 8 pixels wants as much room as one of 64
     width = experiment.spec.shape[-1]
     n = (10 if width <= 32 else 6) if label is not None else (24 if 16 < width <= 32 else 12)
-    grid, _ = experiment.manifold(n=n, span=2.0, spacing="even", label=label)
-    shown = experiment.displayable(grid.images.reshape(n * n, *experiment.spec.shape)).reshape(grid.images.shape)
-    of = f" with label {label}" if label is not None else ""
-    alt = f"A grid of decoded images over the latent square from -2 to 2{of}."
     # one a class: small, so that several stand side by side
-    scale = max(1, 280 // (n * experiment.spec.shape[-1])) if label is not None else None
-    return svg(figures.manifold(shown, grid.ticks, scale=scale), alt, f"The latent plane decoded{of}.")
+    scale = max(1, 280 // (n * width)) if label is not None else None
+    of = f" with label {label}" if label is not None else ""
+    return shown(walks.manifold(experiment, n=n, label=label, scale=scale), f"The latent plane decoded{of}.")
 
 
 def _traversals(experiment: Experiment, label: str | None) -> Picture:
-    walk, rates = experiment.traverse(label=label)
-    shown = experiment.displayable(walk.images.reshape(-1, *experiment.spec.shape)).reshape(walk.images.shape)
-    every = unit_names(experiment.model.latent_dims)
-    names = [every[unit] for unit in walk.units]
-    alt = "Traversals: a row for each latent unit, moved from low to high while the others stay."
-    caption = f"The {len(names)} units of highest rate, each moved by itself; values above, nats at the left."
-    return svg(figures.traversals(shown, names, walk.values, rates), alt, caption)
+    view = walks.traverse(experiment, label=label)
+    count = len(view["units"])
+    return shown(view, f"The {count} units of highest rate, each moved by itself; values above, nats at the left.")
 
 
 def data(experiment: Experiment) -> Section | None:

@@ -1,0 +1,122 @@
+"""What the commands that show something share: opening a run, reading lists of numbers, writing what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zatlas.errors import UsageError
+
+if TYPE_CHECKING:
+    from zatlas.figures import View
+    from zatlas.opened import Experiment
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Where to: NAME.png, .svg or .pdf for the figure, .gif or .webp where it moves; NAME.npz is written "
+        "beside it. (default: in RUN/pictures)",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
+Label = Annotated[str | None, typer.Option(help="Class of a conditional model. (default: every class in turn)")]
+STILL, MOVING = (".png", ".svg", ".pdf"), (".gif", ".webp")
+
+
+def opened(run: Path, device: str | None, data: str | None = None) -> Experiment:
+    """The run, with its model."""
+    from zatlas.cli.console import say
+    from zatlas.opened import Experiment
+
+    return Experiment(run, device=device or "auto", data=data, say=say)
+
+
+def show(folder: Path, out: Path | None, name: str, json: bool, view: View) -> None:
+    """Writes a view's figure (or its animation) and its arrays, and says what it says and where it lies.
+
+    Args:
+        folder: where NAME goes when nothing else is said.
+        out: the file that was asked for; its suffix chooses picture or animation.
+        name: of the file otherwise.
+        json: one JSON object instead of sentences.
+        view: what is shown.
+
+    Raises:
+        UsageError: an animation of what does not move.
+    """
+    import io
+
+    import numpy as np
+
+    from zatlas.cli.console import print_json, say
+    from zatlas.figures import save, save_animation
+    from zatlas.files import replacing, write_bytes
+
+    stem = out if out is not None else folder / name
+    suffix = stem.suffix.lower()
+    if suffix in (*STILL, *MOVING, ".npz"):
+        stem = stem.with_suffix("")
+    beside = lambda ending: stem.with_name(stem.name + ending)
+    written = []
+    if suffix in MOVING:
+        if view.frames is None:
+            raise UsageError(f"{name} does not move: give --out a name that ends in .png, .svg or .pdf.")
+        with replacing(beside(suffix)) as part:
+            save_animation(view.frames, part)
+        written.append(beside(suffix))
+    elif view.figure is not None:
+        picture = beside(suffix if suffix in STILL else ".png")
+        with replacing(picture) as part:
+            save(view.figure, part, background="white")
+        written.append(picture)
+    if view.arrays:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **view.arrays)  # type: ignore[arg-type]
+        write_bytes(beside(".npz"), buffer.getvalue())
+        written.append(beside(".npz"))
+    if json:
+        print_json({**view.facts, "files": [str(path) for path in written]})
+        return
+    for sentence in (*view.sentences, *map(str, written)):
+        say(sentence)
+
+
+def show_run(experiment: Experiment, out: Path | None, name: str, json: bool, view: View) -> None:
+    """:func:`show` in the run's own folder of pictures."""
+    from dataclasses import replace
+
+    view = replace(view, facts={"run": str(experiment.run.folder), **view.facts})
+    show(experiment.run.folder / "pictures", out, name, json, view)
+
+
+def whole_numbers(text: str | None, option: str, count: int | None = None) -> tuple[int, ...] | None:
+    """``1,4,7`` as numbers; None where nothing is given.
+
+    Raises:
+        UsageError: no numbers, or not so many.
+    """
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts) or (count and len(parts) != count):
+        raise UsageError(f"{option} wants {count or 'some'} numbers such as 1,2, and {text!r} is not that.")
+    return tuple(int(part) for part in parts)
+
+
+def from_one(text: str | None, latent_dim: int, count: int | None = None) -> tuple[int, ...] | None:
+    """Units as people count them, from 1, as units from 0.
+
+    Raises:
+        UsageError: no numbers, not so many, or out of range.
+    """
+    numbers = whole_numbers(text, "--units", count)
+    if numbers is None:
+        return None
+    for unit in numbers:
+        if not 1 <= unit <= latent_dim:
+            raise UsageError(f"there is no unit {unit}: this model has units 1 to {latent_dim}.")
+    return tuple(unit - 1 for unit in numbers)

@@ -1,0 +1,55 @@
+"""What a question about a model is answered with, for every reader: arrays, a figure, sentences, an animation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from zatlas.figures.tiles import Pixels
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class View:
+    """An answer: the command line writes it to files, the report shows it, Python reads it.
+
+    Attributes:
+        arrays: what was computed, by name; ready for ``np.savez``.
+        figure: how it looks; None where there is nothing to see, as for data that are no images.
+        alt: what a reader who cannot see the figure is told.
+        sentences: what it says, for people.
+        facts: the same for programs, as JSON has it.
+        frames: pictures ``[T, H, W]`` or ``[T, H, W, C]`` (uint8) of an animation; None where nothing moves.
+    """
+
+    arrays: dict[str, Array]
+    figure: Figure | None = None
+    alt: str = ""
+    sentences: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    frames: Pixels | None = None
+
+    def __getitem__(self, name: str) -> Array:
+        """The array of that name."""
+        return self.arrays[name]
+
+    def _repr_png_(self) -> bytes | None:  # what a notebook shows
+        import io
+
+        from zatlas.figures.output import save_to
+
+        if self.figure is None:
+            return None
+        buffer = io.BytesIO()
+        save_to(self.figure, buffer, "png", background="white", pixels_per_inch=96)
+        return buffer.getvalue()
+
+
+def arrays(**named: Any) -> dict[str, Array]:
+    """The named values as arrays, those that are None left out."""
+    return {name: np.asarray(value) for name, value in named.items() if value is not None}
