@@ -109,6 +109,44 @@ def test_iwae_5000_is_exact_to_a_twentieth_of_a_nat():
     close(curve.log_likelihood, model.log_marginal(x), 0.05)
 
 
+class Misled(LinearGaussian):
+    """The linear model with an encoder that is sure of the wrong place for every third example."""
+
+    def encode(self, x, y=None):
+        q = super().encode(x)
+        wrong = torch.arange(len(x), device=x.device) % 3 == 0
+        mean = torch.where(wrong[:, None], q.mean + 4.0, q.mean)
+        return DiagonalGaussian(mean.float(), (q.variance.log() - 1.0).float().expand_as(mean))
+
+
+def test_draws_of_the_prior_find_what_the_encoder_missed():
+    model = linear(Misled)
+    x = draws(model, 30)
+    exact = model.log_marginal(x).detach()
+    plain = importance_weighted(model, Held(x, batch_size=30), samples=5000, device=CPU)
+    assert (exact - plain.log_likelihood)[::3].mean() > 1.0
+    defended = importance_weighted(model, Held(x, batch_size=30), samples=5000, device=CPU, prior_share=0.5)
+    close(defended.log_likelihood, exact, 0.5)
+    assert defended.estimator.endswith("50% of the draws from the prior")
+
+
+@pytest.mark.parametrize("share", [1.0, -0.1, math.nan])
+def test_a_share_outside_its_range_is_refused(share):
+    with pytest.raises(UsageError, match="prior_share"):
+        importance_weighted(linear(), Held(draws(linear())), device=CPU, prior_share=share)
+
+
+def test_the_sampling_error_is_that_of_repeated_estimates():
+    model = linear(shift=1.0)
+    x = draws(model, 40)
+    runs = [
+        importance_weighted(model, Held(x, batch_size=40), samples=300, device=CPU, seed=seed) for seed in range(60)
+    ]
+    spread = torch.stack([run.log_likelihood.mean() for run in runs]).std().item()
+    said = [run.figures()["sampling_error"].value for run in runs]
+    assert 0.6 < sum(said) / len(said) / spread < 1.6
+
+
 def test_running_sums_are_those_of_all_weights_together():
     torch.manual_seed(0)
     log_w = 30 * torch.randn(57, 3) - 400

@@ -1,4 +1,4 @@
-"""Commands that tell about runs: evaluate, compare, report."""
+"""Commands that tell about runs: evaluate, compare, agree, classifier, report."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from zatlas.cli.showing import Out, opened, show
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 
 
@@ -92,6 +93,75 @@ def compare(
     console.print(comparison_table(rows))
     if picture is not None:
         say(str(picture))
+
+
+def agree(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.", metavar="RUN RUN…", show_default=False)],
+    split: Split = None,
+    rows: Annotated[int, typer.Option(min=20, help="At most so many examples.")] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    data: DataPath = None,
+    out: Out = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Align the latent spaces of several trainings: what stays over seeds, and what turns (Procrustes, CCA, UDR)."""
+    from zatlas.cli.console import console, figures_table
+    from zatlas.measure import agree as align_runs
+
+    view = align_runs([opened(run, device, data) for run in runs], split, rows=rows, seed=seed)
+    if not json:
+        title = f"{len(runs)} trainings  ·  {view.facts['count']:,} {view.facts['split']} rows"
+        console.print(figures_table(title, view.facts["figures"]))
+    show(Path(), out, "agree", json, view)
+
+
+def classifier(
+    source: Annotated[str, typer.Argument(metavar="DATA", help="Images with classes: a name or a path.")],
+    binarise: Annotated[str, typer.Option(help="none, static or dynamic: as the models see them.")] = "none",
+    labels: Annotated[str | None, typer.Option(help="Key, column or file of the labels.")] = None,
+    resize: Annotated[str | None, typer.Option(help="Pixels: 64 or 64x48.")] = None,
+    crop: Annotated[str | None, typer.Option(help="Pixels: 64 or 64x48.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 grey, 3 RGB.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training rows.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and order.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File. (default: where `evaluate --metric samples` looks)")
+    ] = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Train the small classifier in whose features samples are compared with data; say its accuracy and its hash."""
+    from zatlas.cli.console import counting, print_json, say
+    from zatlas.cli.train import size
+    from zatlas.config import make_config
+    from zatlas.measure.judge import classifier_path, examples, train_judge
+    from zatlas.run_data import open_data
+    from zatlas.training import choose_device
+
+    words = {"labels": labels, "resize": size("--resize", resize), "crop": size("--crop", crop), "channels": channels}
+    config = make_config(("the options", {"data": {"source": source, "binarise": binarise, **words}}))
+    data, splits = open_data(config)
+    with counting("training", epochs * len(splits.train)) as progress:
+        trained = train_judge(
+            data,
+            splits.train,
+            config.data.binarise,
+            epochs=epochs,
+            seed=seed,
+            device=choose_device(device or "auto"),
+            out=out,
+            progress=progress,
+        )
+    held = "test" if len(splits.test) else "validation" if len(splits.validation) else "train"
+    accuracy = trained.accuracy(*examples(data, getattr(splits, held), config.data.binarise))
+    path = out or classifier_path(data, config.data.binarise)
+    if json:
+        print_json({"file": str(path), "name": trained.name, "sha256": trained.sha256, held: accuracy.to_json()})
+        return
+    error = f" ± {accuracy.standard_error:.4f}"
+    say(f"{trained.name}: {accuracy.value:.4f}{error} of {accuracy.count:,} {held} images are given their class.")
+    say(f"Kept in {path}; `zatlas evaluate RUN --metric samples` uses it." if out is None else f"Kept in {path}.")
 
 
 def report(

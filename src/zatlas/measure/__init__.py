@@ -1,9 +1,10 @@
 """What is measured of a run, and kept in it."""
 
+from zatlas.measure.agreeing import agree
 from zatlas.measure.catalog import METRICS, chosen
 from zatlas.measure.comparing import compare_runs
 from zatlas.measure.metric import Found, Metric, Options
 from zatlas.measure.running import evaluate_run
 from zatlas.measure.verdict import verdict
 
-__all__ = ["METRICS", "Found", "Metric", "Options", "chosen", "compare_runs", "evaluate_run", "verdict"]
+__all__ = ["METRICS", "Found", "Metric", "Options", "agree", "chosen", "compare_runs", "evaluate_run", "verdict"]

@@ -35,6 +35,12 @@ METRICS: dict[str, Metric] = {
         likelihood.lacks_density,
         likelihood.importance,
     ),
+    "defensive": Metric(
+        "log p(x) from below, by weighted draws of posterior and prior together: finds what the encoder missed",
+        likelihood.lacks_one_layer,
+        likelihood.defended,
+        rows=1000,
+    ),
     "annealed": Metric(
         "log p(x) from below, by annealed importance sampling with HMC",
         likelihood.lacks_one_layer,

@@ -22,6 +22,7 @@ from zatlas.measure.metric import Found, Options, Progress
 from zatlas.opened import Experiment
 
 QUADRATURE_UNITS = 2
+PRIOR_SHARE = 0.2  # of defensive draws
 
 
 def lacks_inference(experiment: Experiment) -> str | None:
@@ -99,6 +100,11 @@ def _found(
 
 def importance(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
     words = {"samples": options.samples or 1000, "precision": experiment.fast_precision}
+    return _found(importance_weighted, experiment, rows, options, progress, **words)
+
+
+def defended(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    words = {"samples": options.samples or 5000, "precision": experiment.fast_precision, "prior_share": PRIOR_SHARE}
     return _found(importance_weighted, experiment, rows, options, progress, **words)
 
 

@@ -89,8 +89,8 @@ class Alignment:
     chance: float
     warnings: tuple[str, ...]
 
-    def sentences(self) -> tuple[str, ...]:
-        """What stays and what turns, in words."""
+    def sentences(self, names: Sequence[str] | None = None) -> tuple[str, ...]:
+        """What stays and what turns, in words; ``names`` of the first code's units instead of their numbers from 0."""
         residual = self.figures["procrustes_residual"].value
         shared = int((self.canonical >= SHARED).sum())
         rows = np.flatnonzero(self.matches >= 0)
@@ -101,7 +101,8 @@ class Alignment:
             f"{shared} of {units} directions are shared up to a linear map (canonical correlation {SHARED} or more)."
         ]
         told.append(f"A rotation and one scale explain {1 - residual:.0%} of the second code.")
-        named = lambda rows: ("each of " if len(rows) > 1 else "") + listed("unit", rows.tolist())
+        called = lambda rows: listed("unit", rows) if names is None else ", ".join(names[row] for row in rows)
+        named = lambda rows: ("each of " if len(rows) > 1 else "") + called(rows.tolist())
         if len(same):
             told.append(f"A single unit of the second code stands for {named(same)} of the first.")
         if len(turned):

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from zatlas.evaluation.elbo import Batches, Figure, mean_figure
-from zatlas.evaluation.likelihood.shared import Progress, only_level, seeded, split
+from zatlas.evaluation.likelihood.shared import Progress, only_level, sampling_error, seeded, split
 from zatlas.training import Precision, autocast
 from zatlas.types import Batch
 
@@ -172,10 +172,11 @@ class Annealed:
     temperatures: int
 
     def figures(self) -> dict[str, Figure]:
-        """``log_likelihood``, ``effective_sample_size`` and ``acceptance``."""
+        """``log_likelihood``, ``effective_sample_size``, ``acceptance`` and ``sampling_error``."""
         estimator = f"annealed importance sampling, {self.chains} chains of {self.temperatures} temperatures"
         names = ("log_likelihood", "effective_sample_size", "acceptance")
-        return {name: mean_figure(getattr(self, name), estimator) for name in names}
+        error = sampling_error(self.effective_sample_size, self.chains, estimator)
+        return {name: mean_figure(getattr(self, name), estimator) for name in names} | {"sampling_error": error}
 
 
 def annealed_importance(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from zatlas.evaluation.elbo import Batches
-from zatlas.evaluation.likelihood.shared import Curve, Progress, Running, alike, chunks, join, seeded
+from zatlas.evaluation.likelihood.shared import Curve, Progress, Running, alike, chunks, empty_table, join, seeded
 from zatlas.training import Precision, autocast
 
 
@@ -47,7 +47,7 @@ def prior_sampled(
     found = []
     with seeded(device, seed):
         for batch in batches.epoch(0):
-            runs = []
+            kept = empty_table(samples, len(batch.x))
             for positions, group in alike(batch, conditional):
                 running = Running(samples)
                 for count in chunks(samples, max(1, rows_at_once // len(group.x))):
@@ -55,10 +55,8 @@ def prior_sampled(
                     with autocast(device, precision):
                         px = model.generate(count, y).px  # over [1, count, *data]
                     running.add(px.log_prob(group.x[:, None]).T)
-                runs.append((positions, running))
-            order = torch.cat([positions for positions, _ in runs]).argsort().cpu()
-            together = join([(r.curve, r.effective_sample_size()) for _, r in runs], "")
-            found.append(({k: v[order] for k, v in together.at.items()}, together.effective_sample_size[order]))
+                kept[:, positions.cpu()] = running.table()
+            found.append(kept)
             if progress:
                 progress(len(batch.x))
-    return join(found, "plain Monte Carlo from the prior, draws shared by the examples of a batch")
+    return join(found, samples, "plain Monte Carlo from the prior, draws shared by the examples of a batch")

@@ -99,6 +99,21 @@ class Running:
         assert self._total is not None
         return (2 * self._total[0] - self._total[1]).exp().cpu()
 
+    def table(self) -> Tensor:
+        """The curve, and in the last row the effective sample size, ``[P + 1, B]``."""
+        return torch.stack([*self.curve.values(), self.effective_sample_size()]).double()
+
+
+def sampling_error(effective_sample_size: Tensor, samples: int, estimator: str) -> Figure:
+    r"""How far the mean of log p(x) may be off for the draws alone, the examples being given, in nats.
+
+    The variance of log 1/K sum_k w_k is close to 1/ESS - 1/K for each example (the delta method; Owen 2013, section
+    9.3). What no draw has seen is not in it: where samples are few and units many the truth is further up.
+    """
+    variance = (1 / effective_sample_size.double() - 1 / samples).clamp_min(0)
+    value = variance.sum().sqrt().item() / len(variance)
+    return Figure(value, math.nan, len(variance), f"from the spread of the weights; {estimator}")
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -124,17 +139,26 @@ class Curve:
         return self.at[self.samples]
 
     def figures(self) -> dict[str, Figure]:
-        """``log_likelihood`` from all draws, ``log_likelihood_K`` along the curve, ``effective_sample_size``."""
+        """``log_likelihood`` from all draws, ``log_likelihood_K`` along the curve, and how far to trust them."""
         of = lambda k: f"{self.estimator}, {k} sample{'s' if k > 1 else ''} per example"
         return {
             "log_likelihood": mean_figure(self.log_likelihood, of(self.samples)),
             **{f"log_likelihood_{k}": mean_figure(value, of(k)) for k, value in self.at.items() if k < self.samples},
             "effective_sample_size": mean_figure(self.effective_sample_size, of(self.samples)),
+            "sampling_error": sampling_error(self.effective_sample_size, self.samples, of(self.samples)),
         }
 
 
-def join(parts: Iterable[tuple[dict[int, Tensor], Tensor]], estimator: str) -> Curve:
-    """One curve over all examples from those of pieces of the data."""
-    curves, sizes = zip(*parts, strict=True)
-    at = {k: torch.cat([curve[k] for curve in curves]) for k in curves[0]}
-    return Curve(at, torch.cat(sizes), estimator)
+def empty_table(samples: int, examples: int) -> Tensor:
+    """Room for :meth:`Running.table` of all examples of a batch.
+
+    Filled piece by piece: results kept as they come, each in a small piece of memory between two large ones, would let
+    the memory of the process grow with every piece, to gigabytes after 10,000 examples.
+    """
+    return torch.empty(len(curve_points(samples)) + 1, examples, dtype=torch.float64)
+
+
+def join(tables: Iterable[Tensor], samples: int, estimator: str) -> Curve:
+    """One curve over all examples from the tables of the batches."""
+    *curve, sizes = torch.cat(list(tables), 1)
+    return Curve(dict(zip(curve_points(samples), curve, strict=True)), sizes, estimator)
