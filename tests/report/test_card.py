@@ -12,7 +12,7 @@ from zatlas.measure import Options, evaluate_run
 from zatlas.opened import Experiment
 from zatlas.report import card
 from zatlas.report.build import describe
-from zatlas.report.card import curves
+from zatlas.measure.curves import curves
 
 pytestmark = pytest.mark.slow
 

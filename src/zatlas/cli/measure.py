@@ -65,17 +65,33 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", metavar="RUN RUN…", show_default=False)],
     split: Split = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture. (default: compare.png)")] = None,
+    curve: Annotated[
+        str | None,
+        typer.Option(help="prior, importance or defensive: instead, log p(x) against the number of such draws."),
+    ] = None,
+    n: Annotated[int | None, typer.Option("--rows", min=1, help="--curve: examples. (default: by metric)")] = None,
+    samples: Annotated[int | None, typer.Option(min=2, help="--curve: draws. (default: by metric)")] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Set runs beside one another: a table, and a picture of rate against distortion."""
-    from zatlas.cli.console import comparison_table, console, print_json, say
+    """Set runs beside one another: a table, and a picture of rate against distortion, or of log p(x) by more draws."""
+    from zatlas.cli.console import comparison_table, console, counting, print_json, say
     from zatlas.figures import Place, rate_distortion, save
     from zatlas.files import replacing
-    from zatlas.measure import compare_runs
-    from zatlas.opened import Experiment
+    from zatlas.measure import Options, compare_curves, compare_runs
 
-    rows = compare_runs([Experiment(run, device=device or "auto", say=say) for run in runs], split)
+    experiments = [opened(run, device) for run in runs]
+    if curve is not None:
+        options = Options(rows=n, samples=samples)
+        show(
+            Path(),
+            out,
+            f"{curve}-curves",
+            json,
+            compare_curves(experiments, curve, split, options=options, counting=counting),
+        )
+        return
+    rows = compare_runs(experiments, split)
     value = lambda row, name: row["figures"][name]["value"]
     places = [
         Place(Path(row["run"]).name, value(row, "rate"), value(row, "distortion"))

@@ -3,8 +3,20 @@
 from zatlas.measure.agreeing import agree
 from zatlas.measure.catalog import METRICS, chosen
 from zatlas.measure.comparing import compare_runs
+from zatlas.measure.curves import compare_curves
 from zatlas.measure.metric import Found, Metric, Options
 from zatlas.measure.running import evaluate_run
 from zatlas.measure.verdict import verdict
 
-__all__ = ["METRICS", "Found", "Metric", "Options", "agree", "chosen", "compare_runs", "evaluate_run", "verdict"]
+__all__ = [
+    "METRICS",
+    "Found",
+    "Metric",
+    "Options",
+    "agree",
+    "chosen",
+    "compare_curves",
+    "compare_runs",
+    "evaluate_run",
+    "verdict",
+]

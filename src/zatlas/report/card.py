@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -11,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas import figures
-from zatlas.figures import Estimate
 from zatlas.latent import unit_names
 from zatlas.measure import METRICS
+from zatlas.measure.curves import CURVES, curves
 from zatlas.measure.running import ALWAYS
 from zatlas.opened import Experiment
 from zatlas.report.numbers import plain, with_error
@@ -26,7 +25,6 @@ Record = dict[str, Any]
 
 COLUMNS = 4  # images in a row of a panel
 MOST_UNITS = 24  # rows of a heat map
-CURVES = {"importance": "draws of the posterior", "prior": "draws of the prior"}
 TRUTHS = {"exact": "exact", "quadrature": "quadrature", "annealed": "annealed importance sampling"}
 # A measure, the matrix that it is read off, [D, F], what that is divided by, [F], and what a cell says.
 HEATS = (
@@ -123,19 +121,6 @@ def _images(experiment: Experiment, split: str) -> Iterator[Picture]:
     alt = f"{len(rows)} images each of {', '.join(panels)}, side by side."
     means = " What the decoder shows is the mean of p(x|z)." if experiment.kind.infers else ""
     yield svg(figure, alt, f"From the left: {', '.join(panels)}.{means}")
-
-
-def curves(kept: Record) -> dict[str, list[Estimate]]:
-    """log p(x) by the number of samples, for each estimator that has such a curve."""
-    lines: dict[str, list[Estimate]] = {}
-    for full, figure in kept.items():
-        metric, _, name = full.partition(".")
-        count = re.search(r"(\d+) samples? per example", figure["estimator"])
-        if metric in CURVES and name.startswith("log_likelihood") and count:
-            error = figure["standard_error"]
-            one = Estimate(int(count[1]), figure["value"], float("nan") if error is None else error)
-            lines.setdefault(metric, []).append(one)
-    return {metric: sorted(line) for metric, line in lines.items() if len(line) > 1}
 
 
 def _convergence(kept: Record) -> Iterator[Picture]:

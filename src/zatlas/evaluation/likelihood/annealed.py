@@ -236,11 +236,13 @@ class Bidirectional:
     """log p(x) of data drawn from the model, between two bounds.
 
     Attributes:
+        x: the draws, ``[N, *data]``.
         lower: by chains from the prior, ``[N]``, in nats.
         upper: by chains from the exact posterior, ``[N]``, in nats.
         estimator: what the figures call it.
     """
 
+    x: Tensor
     lower: Tensor
     upper: Tensor
     estimator: str
@@ -293,7 +295,8 @@ def bidirectional(
         with autocast(device, precision):
             drawn = model.generate(count, y)
         (codes,) = drawn.z
-        for part in split(Batch(drawn.px.sample()[0], y), max(1, rows_at_once // max(chains, PILOT_CHAINS))):
+        x = drawn.px.sample()[0]
+        for part in split(Batch(x, y), max(1, rows_at_once // max(chains, PILOT_CHAINS))):
             run = _chains(model, part, prior, leapfrogs, device, precision)
             steps = run.pilot(path)
             log_w, _ = run.forward(path, steps, chains)
@@ -304,7 +307,7 @@ def bidirectional(
             if progress:
                 progress(len(part.x))
     name = f"bidirectional Monte Carlo on draws of the model, {chains} chains of {temperatures} temperatures"
-    return Bidirectional(torch.cat(lower), torch.cat(upper), name)
+    return Bidirectional(x.cpu(), torch.cat(lower), torch.cat(upper), name)
 
 
 def _chains(

@@ -1,0 +1,78 @@
+"""log p(x) against the number of samples: of one run by several estimators, and of several runs by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from zatlas.errors import UsageError, nearest
+from zatlas.figures import Estimate, View, arrays, convergence
+from zatlas.measure.metric import Options
+from zatlas.measure.running import evaluate_run
+from zatlas.opened import Experiment
+
+CURVES = {
+    "importance": "draws of the posterior",
+    "defensive": "draws of posterior and prior",
+    "prior": "draws of the prior",
+}
+
+
+def curves(kept: dict[str, Any]) -> dict[str, list[Estimate]]:
+    """log p(x) by the number of samples, for each estimator among the figures that has such a curve."""
+    lines: dict[str, list[Estimate]] = {}
+    for full, figure in kept.items():
+        metric, _, name = full.partition(".")
+        count = re.search(r"(\d+) samples? per example", figure["estimator"])
+        if metric in CURVES and name.startswith("log_likelihood") and count:
+            error = figure["standard_error"]
+            one = Estimate(int(count[1]), figure["value"], float("nan") if error is None else error)
+            lines.setdefault(metric, []).append(one)
+    return {metric: sorted(line) for metric, line in lines.items() if len(line) > 1}
+
+
+def compare_curves(
+    experiments: Sequence[Experiment],
+    metric: str,
+    split: str | None = None,
+    *,
+    options: Options = Options(),  # noqa: B008 (frozen)
+    counting: Callable[[str, int], Any] | None = None,
+) -> View:
+    """One estimator over several runs: by draws of the prior it shows how their number fails as units are added.
+
+    Args:
+        experiments: opened runs on the same data.
+        metric: one of :data:`CURVES`.
+        split: as for :func:`zatlas.measure.evaluate_run`, which keeps the figures in the runs.
+        options: how much is computed.
+        counting: as for :func:`zatlas.measure.evaluate_run`.
+
+    Returns:
+        samples ``[P]``, value ``[R, P]`` and error ``[R, P]`` in nats.
+
+    Raises:
+        UsageError: another metric, or a run that cannot have it.
+    """
+    if metric not in CURVES:
+        raise UsageError(f"there is no curve of {metric!r} over the number of samples; {nearest(metric, CURVES)}")
+    names = [experiment.run.folder.name for experiment in experiments]
+    lines = {}
+    for experiment, name in zip(experiments, names, strict=True):
+        record = evaluate_run(experiment, split, metrics=(metric,), options=options, counting=counting)
+        lines[f"{name} (z = {experiment.latent_dim})"] = curves(record["figures"])[metric]
+    points = np.array([[(p.value, p.standard_error) for p in line] for line in lines.values()])
+    gained = [
+        f"{name}: {line[0].value:.1f} nats at one sample, {line[-1].value:.1f} at {line[-1].samples:,}"
+        for name, line in lines.items()
+    ]
+    return View(
+        arrays(samples=[p.samples for p in next(iter(lines.values()))], value=points[..., 0], error=points[..., 1]),
+        convergence(lines, title=f"log p(x) by {CURVES[metric]}"),
+        f"log p(x) against the number of {CURVES[metric]}, a line for each run.",
+        tuple(f"{sentence}." for sentence in gained),
+        {"metric": metric, "curves": {name: [p._asdict() for p in line] for name, line in lines.items()}},
+    )
