@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         load,
     )
     from zatlas.opened import Experiment as open
+    from zatlas.start import train
 
 __version__ = version("zatlas")
 
@@ -39,11 +40,17 @@ __all__ = [
     "ZatlasError",
     "load",
     "open",
+    "train",
     "walks",
 ]
 
 
-_ELSEWHERE = {"UsageError": "zatlas.errors", "ZatlasError": "zatlas.errors", "open": "zatlas.opened:Experiment"}
+_ELSEWHERE = {
+    "UsageError": "zatlas.errors",
+    "ZatlasError": "zatlas.errors",
+    "open": "zatlas.opened:Experiment",
+    "train": "zatlas.start",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -38,16 +38,18 @@ class View:
         """The array of that name."""
         return self.arrays[name]
 
-    def _repr_png_(self) -> bytes | None:  # what a notebook shows
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:  # what a notebook shows, at twice the resolution
         import io
 
         from zatlas.figures.output import save_to
+        from zatlas.figures.style import PX
 
         if self.figure is None:
             return None
         buffer = io.BytesIO()
-        save_to(self.figure, buffer, "png", background="white", pixels_per_inch=96)
-        return buffer.getvalue()
+        save_to(self.figure, buffer, "png", background="white")
+        width, height = (int(side * PX) for side in self.figure.get_size_inches())
+        return buffer.getvalue(), {"width": width, "height": height}
 
 
 def arrays(**named: Any) -> dict[str, Array]:

@@ -1,0 +1,70 @@
+"""Training from Python in one line, with the words and the progress of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zatlas.cli.console import TrainingProgress, say
+from zatlas.config import known_keys, make_config
+from zatlas.config import preset as named_preset
+from zatlas.errors import UsageError, nearest
+from zatlas.experiment import train as train_config
+from zatlas.opened import Experiment
+
+
+def train(
+    data: str | Path,
+    *,
+    model: str = "vae",
+    objective: str | None = None,
+    preset: str | None = None,
+    out: str | Path | None = None,
+    verbose: bool = True,
+    **values: Any,
+) -> Experiment:
+    """Trains a model on named data, or data of a path, into a run folder, and opens it.
+
+    Args:
+        data: a name (``"digits"``, ``"mnist"``, ...) or a path, as on the command line.
+        model: ``"vae"``, ``"cvae"``, ``"ladder"``, ``"ae"``, ``"vqvae"``, ``"gan"``, ``"cgan"``, ``"ppca"``, ``"fa"``.
+        objective: ``"elbo"``, ``"iwae"``, ...; None: what suits the model.
+        preset: a named bundle of values, over which the others go.
+        out: the run folder; None: a new one under ``runs/``.
+        verbose: whether progress goes to stderr.
+        values: any key of the configuration, without its section: ``latent_dim=16, beta=4.0, epochs=10, resize=64``.
+
+    Raises:
+        UsageError: an unknown key (the nearest known one is named), or a combination that cannot be.
+        ZatlasError: data, disk or numbers that refuse.
+
+    >>> train("digits", latent_dims=2)
+    Traceback (most recent call last):
+      ...
+    zatlas.errors.UsageError: there is no key latent_dims; did you mean latent_dim?
+    """
+    words = _sections({"source": str(data), "model": model, "objective": objective, **values})
+    layers = [("the arguments", words)]
+    if preset is not None:
+        layers.insert(0, (f"preset {preset}", named_preset(preset)))
+    progress = TrainingProgress(quiet=not verbose)
+    try:
+        tell = say if verbose else lambda sentence: None
+        return train_config(make_config(*layers), out=None if out is None else Path(out), watchers=[progress], say=tell)
+    finally:
+        progress.close()
+
+
+def _sections(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Flat words in the sections of the configuration; ``model`` and ``objective`` are their kinds."""
+    home = {key.partition(".")[2]: key for key in known_keys() if not key.endswith(".kind")}
+    home |= {"model": "model.kind", "objective": "objective.kind"}
+    nested: dict[str, dict[str, Any]] = {}
+    for word, value in values.items():
+        if word not in home:
+            raise UsageError(f"there is no key {word}; {nearest(word, home)}")
+        if value is not None:
+            section, _, key = home[word].partition(".")
+            nested.setdefault(section, {})[key] = value
+    return nested
