@@ -75,6 +75,7 @@ def check(config: Any) -> None:
         raise ValueError(f"model.kind = '{m.kind}' is built of network {_words(kind.networks)}, not of '{m.network}'")
     _belongs("model", m, m.kind, MODEL_KEYS)
     _belongs("objective", o, o.kind, OBJECTIVE_KEYS)
+    _graphs(m)
     _densities(config)
     _objective(config)
 
@@ -84,6 +85,22 @@ def _belongs(section: str, values: Any, kind: str, table: dict[str, tuple[str, .
         kinds = table.get(key)
         if kinds and kind not in kinds and getattr(values, key) != type(values).model_fields[key].default:
             raise ValueError(f"{section}.{key} belongs to {section}.kind = {_words(kinds)}, not to {kind!r}")
+
+
+def _graphs(m: Any) -> None:
+    """The network that is written down in the configuration."""
+    graphs = (m.encoder_graph, m.decoder_graph)
+    if m.network != "exported":
+        if graphs != (None, None):
+            raise ValueError("model.encoder_graph and model.decoder_graph belong to model.network = 'exported'")
+        return
+    if m.kind not in ("ae", "vae"):
+        raise ValueError(f"model.network = 'exported' goes with model.kind = 'ae' or 'vae', not with '{m.kind}'")
+    if None in graphs:
+        raise ValueError(
+            "model.network = 'exported' is what zatlas.importers.from_modules makes of modules: bring some in with it, "
+            "or choose another network"
+        )
 
 
 def _densities(config: Any) -> None:

@@ -29,7 +29,9 @@ Likelihood = Literal[
     "logistic-mixture",
     "categorical",
 ]
-Network = Literal["mlp", "conv", "resnet", "burgess", "konny-h", "konny-b", "burda", "course-conv", "course-mlp"]
+Network = Literal[
+    "mlp", "conv", "resnet", "burgess", "konny-h", "konny-b", "burda", "course-conv", "course-mlp", "exported"
+]
 
 
 class Section(BaseModel):
@@ -65,6 +67,8 @@ class ModelConfig(Section):
         2, ge=1, description="units; ladder: units (mlp) or channels (resnet) a level; vqvae with mlp: codes"
     )
     network: Network = "mlp"
+    encoder_graph: tuple[str, ...] | None = Field(None, description="exported: its operations, one a line")
+    decoder_graph: tuple[str, ...] | None = Field(None, description="exported: its operations, one a line")
     size: Literal["xs", "s", "m", "l"] = "s"
     likelihood: Likelihood = "auto"
     sigma: float = Field(1.0, gt=0, description="standard deviation of the gaussian likelihood, in units of the data")

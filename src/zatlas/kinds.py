@@ -171,6 +171,7 @@ NETWORKS: dict[str, str] = {
     "konny-b": "64x64 images: BetaVAE_B of 1Konny/Beta-VAE",
     "burda": "two layers of 200 tanh units: the network of Burda et al. 2016, to compare with published likelihoods",
     "course-conv": "28x28 grey images: the course notebook's convolutional network",
+    "exported": "any pair of modules that were brought in with zatlas.importers.from_modules",
     "course-mlp": "the course's fully connected network; for a gan the course's generator and discriminator",
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,11 @@ from zatlas.latent import (
     encode,
     fit_ex_post,
 )
-from zatlas.run_data import batches, check_same_data, label_cycle, reopen
+from zatlas.run_data import EVALUATION_BATCH, batches, check_same_data, label_cycle, reopen
 from zatlas.runs import Run
 from zatlas.training import Precision, choose_device, load_module
 from zatlas.training.checkpoint import name_of as checkpoint_name
-from zatlas.types import DataSpec
+from zatlas.types import Batch, DataSpec
 
 Array = npt.NDArray[Any]
 
@@ -298,10 +299,22 @@ class Experiment:
         low, high = float(x.min()), float(x.max())
         return (x - low) / (high - low or 1.0)
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether :meth:`unit_rates` can be known: over data, as recorded, or over the model's own examples."""
+        kept = self.has_data or "unit_rates" in self.run.record
+        return self.kind.infers and self.kind.axes and (kept or not self.kind.point)
+
     def unit_rates(self, most: int = 2000) -> Array:
         """The mean rate of each unit ``[D]`` in nats, over at most so many test rows.
 
         Where the run was fitted on arrays that it does not hold: as recorded then, over validation or training rows.
+        Where nothing was recorded either, as of imported weights: over as many examples of the model's own, the means
+        of p(x|z) at codes from the prior. Units are ordered well by that; but where the codes of real data do not fill
+        the prior, such examples are not like them, and neither are the rates.
+
+        Raises:
+            UsageError: codes without axes, or an autoencoder without data, which has no prior to draw from.
         """
         if not self.kind.axes:
             raise UsageError(
@@ -309,5 +322,30 @@ class Experiment:
             )
         if not self.has_data and "unit_rates" in self.run.record:
             return np.asarray(self.run.record["unit_rates"])
+        if not self.has_data and not self.kind.point:
+            return self._own_rates(most)
         name = self.held_out()
         return self.elbo(self.spread(name, most)).unit_rates.numpy()
+
+    def _own_rates(self, n: int) -> Array:
+        """The mean rate of each unit over n examples of the model's own."""
+        self.need_inference("rates")
+        pictures, y = self.sample(n)
+        shown = _Shown(torch.from_numpy(pictures.mean), None if y is None else torch.from_numpy(y), self.device)
+        return estimate_elbo(self.model, shown, device=self.device, precision=self.precision).unit_rates.numpy()
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Examples that no source holds, x ``[N, *data]`` and y ``[N, Y]`` or None, in batches."""
+
+    x: torch.Tensor
+    y: torch.Tensor | None
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        for rows in torch.arange(len(self.x)).split(EVALUATION_BATCH)[start:]:
+            yield Batch(self.x[rows].to(self.device), None if self.y is None else self.y[rows].to(self.device))

@@ -43,6 +43,8 @@ def reopen(run: Run, config: Config, data: str | None, mend: str) -> tuple[Sourc
     config = config.model_copy(deep=True)
     config.data.source = data or config.data.source
     if not config.data.source:
+        if "imported" in run.record:
+            raise UsageError(f"{run.folder} was imported without data: import it again with --data, or {mend}.")
         raise UsageError(f"{run.folder} was trained on arrays that it does not hold: {mend}.")
     try:
         return open_data(config)

@@ -106,7 +106,27 @@ NAMED = {
         ),
     )
 }
-SMALL = FLAT | LINEAR | LADDERS | QUANTISED | GENERATORS | LIKELIHOODS | NETWORKS
+# A linear encoder of five columns to three units, and a decoder back, as from_modules would write them.
+EXPORTED = {
+    f"{kind}-exported": case(
+        "columns",
+        kind,
+        network="exported",
+        latent_dim=3,
+        **{
+            f"{part}_graph": [
+                '["x", "input"]',
+                f'["fc/weight", "parameter", [{n}, {out}]]',
+                f'["fc/bias", "parameter", [{out}]]',
+                '["addmm", "aten.addmm.default", ["$fc/bias", "$x", "$fc/weight"], {}]',
+                '["addmm", "output"]',
+            ]
+            for part, n, out in (("encoder", 5, 6 if kind == "vae" else 3), ("decoder", 3, 5))
+        },
+    )
+    for kind in ("ae", "vae")
+}
+SMALL = FLAT | LINEAR | LADDERS | QUANTISED | GENERATORS | LIKELIHOODS | NETWORKS | EXPORTED
 MODELS = SMALL | NAMED
 
 # Every objective, with each of its variants.

@@ -24,6 +24,7 @@ from zatlas.networks.conditional import (
 )
 from zatlas.networks.conv import ConvDecoder, ConvEncoder
 from zatlas.networks.course import CourseConvDecoder, CourseConvEncoder
+from zatlas.networks.exported import ExportedNetwork
 from zatlas.networks.konny import KonnyDecoder, KonnyEncoder
 from zatlas.networks.ladder import image_ladder, vector_ladder
 from zatlas.networks.likelihood import (
@@ -58,6 +59,7 @@ __all__ = [
     "CourseCritic",
     "CourseGenerator",
     "Decoder",
+    "ExportedNetwork",
     "FlatPrior",
     "FlowEncoder",
     "FlowPrior",

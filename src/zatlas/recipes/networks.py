@@ -15,6 +15,7 @@ from zatlas.networks import (
     ConvEncoder,
     CourseConvDecoder,
     CourseConvEncoder,
+    ExportedNetwork,
     KonnyDecoder,
     KonnyEncoder,
     MLPDecoder,
@@ -97,6 +98,10 @@ def build_networks(
                 KonnyEncoder(spec.shape, outputs, label_dim=label_dim),
                 KonnyDecoder(model.latent_dim, out_shape, label_dim=label_dim),
             )
+        case "exported":
+            # which combinations.py makes sure are there
+            encoder, decoder = model.encoder_graph or (), model.decoder_graph or ()
+            return ExportedNetwork(encoder, len(spec.shape)), ExportedNetwork(decoder, 1)
         case "course-conv":
             if spec.shape != (1, 28, 28):
                 found = "x".join(map(str, spec.shape))

@@ -61,7 +61,7 @@ def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Repor
         summary=(f"{_made(experiment)} Losses are nats per example on {DATA_KINDS[record['data_kind']]}."),
         headlines=_headlines(experiment, measured),
         sections=[section for section in shown if section is not None],
-        configuration=config.model_dump(exclude_none=True),
+        configuration=config.model_dump(exclude_none=True, exclude={"model": {"encoder_graph", "decoder_graph"}}),
         data={
             "name": experiment.source.name,
             "examples": len(experiment.source),
@@ -89,6 +89,8 @@ def _made(experiment: Experiment) -> str:
     record, count = experiment.run.record, f"{experiment.run.record.get('parameters', 0):,} parameters"
     if experiment.kind.closed:
         return f"{count}, fitted in closed form."
+    if record["status"] == "imported":
+        return f"{count}, imported from {record['imported'].get('file', 'modules')}."
     network = f"A {experiment.config.model.network} network of {count}"
     return f"{network}, trained for {record['train_seconds']:.1f} s ({record['steps']:,} steps)."
 

@@ -1,0 +1,9 @@
+"""Weights that others trained become runs: read from their files, put under the names that zatlas gives them.
+
+An imported run is a run folder like any other, so all that reads runs reads it. Only tensors are ever loaded.
+"""
+
+from zatlas.importers.bringing import FORMATS, import_weights
+from zatlas.importers.modules import from_modules
+
+__all__ = ["FORMATS", "from_modules", "import_weights"]

@@ -1,0 +1,100 @@
+"""A foreign model as a run folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zatlas import recipes
+from zatlas.config import Config, make_config
+from zatlas.data import Source, Splits, located
+from zatlas.errors import UsageError
+from zatlas.experiment import data_record
+from zatlas.importers.foreign import Foreign, fill, neutral_game
+from zatlas.opened import Experiment
+from zatlas.run_data import open_data
+from zatlas.runs import Run, check_free, new_folder, now, provenance
+from zatlas.training import State, checkpoint
+from zatlas.training.checkpoint import rng_state
+
+CPU = torch.device("cpu")
+
+
+def configured(found: Foreign, data: str | None = None) -> Config:
+    """The configuration of an imported model; images of any data that it is given are resized to its own."""
+    section: dict[str, Any] = {"source": located(data) if data else ""}
+    if found.spec.is_image:
+        channels, height, width = found.spec.shape
+        section |= {"resize": [height, width]} | ({"channels": channels} if channels in (1, 3) else {})
+    flat = {} if found.model.get("kind") == "ae" else {"start_log_variance": 0.0}
+    likelihood = "gaussian" if found.spec.values == "real" else "bernoulli"
+    model = {"kind": "vae", "likelihood": likelihood, **flat, **found.model}
+    aim = {} if found.model.get("kind") == "ae" else {"objective": {"kind": "elbo", "beta_warmup_steps": 0}}
+    return make_config(("the imported model", {"data": section, "model": model, **aim}))
+
+
+def write_run(
+    found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path | None, data: str | None
+) -> Experiment:
+    """Makes the run folder; nothing is written before all is known to fit.
+
+    Args:
+        found: the model.
+        origin: where it came from, for run.json.
+        name: the run's, where ``out`` does not say.
+        out: the run folder; None: a free name under ``runs/``.
+        data: the user's own data, by name or path; None: none, and what wants some says so.
+
+    Raises:
+        UsageError, ZatlasError: weights or data that do not fit, a folder in use, a disk that refuses.
+    """
+    config = configured(found, data)
+    game = neutral_game(config, found.spec)
+    fill(game, found)
+    spec, steps_per_epoch = found.spec, 1
+    known: dict[str, Any] = {
+        "name": f"data unknown ({origin['format']})",
+        "count": 0,
+        "splits": dict.fromkeys(Splits._fields, 0),
+        "spec": spec.to_json(),
+    }
+    if data:
+        source, splits = open_data(config)
+        known, steps_per_epoch = _checked(source, splits, found), -(-len(splits.train) // config.training.batch_size)
+    if out is None:
+        out = new_folder(Path("runs"), name)
+    else:
+        check_free(out, config.to_toml().encode())
+    record = {
+        **provenance(),
+        "device": "cpu",
+        "precision": "fp32",
+        "seed": config.training.seed,
+        "data": known,
+        "data_kind": recipes.data_kind(config, spec),
+        "parameters": sum(p.numel() for name, p in game.model.named_parameters() if name in found.tensors),
+        "steps_per_epoch": steps_per_epoch,
+        "imported": dict(origin),
+    }
+    run = Run.create(out, config, record)
+    # as a training stands before its first step, so that it can be gone on with
+    step = checkpoint.name_of(0)
+    state = {**asdict(State()), "sums": {}, "counts": {}}
+    tensors = {f"game.{name}": tensor for name, tensor in game.state_dict().items()} | rng_state(CPU)
+    lines = {"metrics_bytes": 0, "metrics_sha256": hashlib.sha256(b"").hexdigest()}
+    checkpoint.save(run.checkpoints_path / step, tensors, {"trainer": state, **lines})
+    run.update(checkpoints={"last": step}, status="imported", finished=now())
+    return Experiment(run, device=CPU)
+
+
+def _checked(source: Source, splits: Splits, found: Foreign) -> dict[str, Any]:
+    if source.spec.shape != found.spec.shape:
+        raise UsageError(f"{source.name} holds {source.spec.shape} and the model wants {found.spec.shape}.")
+    if source.spec.values == "real" and found.spec.values != "real":
+        raise UsageError(f"{source.name} holds values outside [0, 1], which the model was not made for: scale them.")
+    return data_record(source, splits)

@@ -1,0 +1,134 @@
+"""What is not weights, or not these weights, is refused in one sentence, and nothing is run or written."""
+
+import os
+import pickle
+import warnings
+import zipfile
+
+import pytest
+import torch
+from torch import nn
+
+from tests.importers.conftest import Konny
+from zatlas.errors import UsageError, ZatlasError
+from zatlas.importers import import_weights
+from zatlas.importers.reading import read_tensors
+
+
+class Evil:
+    def __init__(self, flag):
+        self.flag = flag
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.flag),)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_wants_code_is_refused_and_not_run(tmp_path, disvae, zipped):
+    flag, file = tmp_path / "ran", tmp_path / "evil.pt"
+    torch.save({**disvae[1], "more": Evil(flag)}, file, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ZatlasError, match=r"evil.pt wants to run code \(\w+\.mkdir\) and only tensors are ever loaded"):
+        import_weights(file, "disvae", out=tmp_path / "run")
+    assert not flag.exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plain_pickle_a_whole_module_and_torchscript_want_code(tmp_path):
+    flag = tmp_path / "ran"
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Evil(flag)))
+    torch.save(nn.Linear(2, 2), tmp_path / "module.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch would have one use torch.export
+        torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "script.pt")
+    for name in ("plain.pt", "module.pt", "script.pt"):
+        with pytest.raises(ZatlasError, match="wants to run code"):
+            read_tensors(tmp_path / name)
+    assert not flag.exists()
+
+
+def test_what_is_no_file_of_weights_is_said_to_be_none(tmp_path, disvae):
+    file, _ = disvae
+    content = file.read_bytes()
+    damaged = {
+        "cut.pt": content[: len(content) // 2],
+        "empty.pt": b"",
+        "text.pt": b"no weights at all\n",
+        "cut.safetensors": b"\xff" * 40,
+    }
+    for name, text in damaged.items():
+        (tmp_path / name).write_bytes(text)
+        with pytest.raises(ZatlasError, match="damaged, or no"):
+            read_tensors(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "other.pt", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(ZatlasError, match="damaged, or no"):
+        read_tensors(tmp_path / "other.pt")
+    with pytest.raises(UsageError, match="there is no file"):
+        read_tensors(tmp_path / "gone.pt")
+
+
+def test_a_file_without_a_state_dict_or_with_several(tmp_path):
+    for found in ([torch.ones(2)], {"iter": 3}, torch.ones(3), {}):
+        torch.save(found, tmp_path / "w.pt")
+        with pytest.raises(ZatlasError, match="holds no state_dict"):
+            read_tensors(tmp_path / "w.pt")
+    torch.save({"a": {"x": torch.ones(1)}, "b": {"x": torch.zeros(1)}}, tmp_path / "w.pt")
+    with pytest.raises(UsageError, match=r"holds 2 state_dicts \(a, b\)"):
+        read_tensors(tmp_path / "w.pt")
+    assert read_tensors(tmp_path / "w.pt", "b")["x"] == 0
+    with pytest.raises(UsageError, match="holds no state_dict 'c'"):
+        read_tensors(tmp_path / "w.pt", "c")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda t: t.pop("decoder.lin2.bias"), "decoder.lin2.bias is missing."),
+        (lambda t: t.pop("encoder.conv1.weight"), "encoder.conv1.weight is missing."),
+        (lambda t: t.update(extra=torch.ones(1)), "extra has no place in this architecture."),
+        (
+            lambda t: t.update({"encoder.lin1.weight": torch.ones(256, 800)}),
+            r"encoder.lin1.weight is \[256, 800\] where the burgess network for 1x32x32 with 4 latent units has "
+            r"\[256, 512\]",
+        ),
+        (lambda t: t.update({"decoder.lin1.weight": torch.ones(256)}), r"decoder.lin1.weight is \[256\] where 2 dim"),
+        (
+            lambda t: t.update({"encoder.mu_logvar_gen.bias": torch.ones(6)}),
+            r"encoder.mu_logvar_gen.bias is \[6\] where .* has \[8\]",
+        ),
+        (lambda t: t["decoder.lin3.bias"].fill_(torch.nan), "decoder.lin3.bias holds NaN or infinity."),
+        (lambda t: t.update({"decoder.lin3.bias": torch.ones(512).to_sparse()}), "is no plain tensor of numbers"),
+    ],
+)
+def test_weights_that_do_not_fit_name_the_tensor(tmp_path, disvae, change, sentence):
+    file, tensors = disvae
+    change(tensors)
+    torch.save(tensors, file)
+    with pytest.raises(ZatlasError, match=sentence):
+        import_weights(file, "disvae", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_other_format_is_named(tmp_path, disvae):
+    with pytest.raises(UsageError, match="these are weights of disvae and not of beta-vae-1konny: give --from disvae"):
+        import_weights(disvae[0], "beta-vae-1konny", out=tmp_path / "run")
+    torch.save(Konny("b", 1, 2).checkpoint(), tmp_path / "k.pt")
+    with pytest.raises(UsageError, match="give --from beta-vae-1konny"):
+        import_weights(tmp_path / "k.pt", "disvae", out=tmp_path / "run")
+
+
+def test_words_that_are_wrong(tmp_path, disvae):
+    file, _ = disvae
+    with pytest.raises(UsageError, match=r"did you mean disvae"):
+        import_weights(file, "disva", out=tmp_path / "run")
+    with pytest.raises(UsageError, match=r"give --map MAPPING.toml"):
+        import_weights(file, "torch", out=tmp_path / "run")
+    with pytest.raises(UsageError, match="leave --map out"):
+        import_weights(file, "disvae", mapping="m.toml", out=tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("keep")
+    with pytest.raises(UsageError, match="is not empty"):
+        import_weights(file, "disvae", out=tmp_path / "run")
+    with pytest.raises(UsageError, match="no data called"):
+        import_weights(file, "disvae", data="no-such-data", out=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
