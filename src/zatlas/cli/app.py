@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import bring, data, explain, measure, models, picture, train, walk
+from zatlas.cli import bring, data, describe, explain, measure, models, picture, train, walk
 from zatlas.errors import ZatlasError
 
 
@@ -69,6 +69,7 @@ app.command("encode")(picture.encode)
 app.command("decode")(picture.decode)
 app.command("manifold")(walk.manifold)
 app.command("traverse")(walk.traverse)
+app.command("describe")(describe.describe)
 app.command("import")(bring.import_)
 app.add_typer(explain.app, name="explain")
 app.add_typer(data.app, name="data")
