@@ -56,7 +56,7 @@ def test_other_rooms_read_it(digits, tmp_path):
     pictures, columns = opened.sample(12, seed=0)
     np.testing.assert_allclose(pictures.mean[:, 0] * 255, cvae.sample(12, random_state=0), rtol=1e-5)
     assert columns.argmax(1).tolist() == [*range(10), 0, 1]
-    assert manifold(opened, n=3)["mean"].shape == (3, 3, 1, 8, 8)
+    assert manifold(opened, n=3, label="3")["mean"].shape == (3, 3, 1, 8, 8)
     assert len(traverse(opened)["rates"]) == 3
     with pytest.raises(UsageError, match="give --data"):
         opened.elbo(np.arange(3))

@@ -7,7 +7,7 @@ import torch
 from zatlas.config import make_config
 from zatlas.data import ArraySource, Batches
 from zatlas.errors import UsageError
-from zatlas.latent import decode, draw_codes, encode, manifold, traverse
+from zatlas.latent import decode, draw_codes, encode, manifold, plane_of_units, ticks, traverse
 from zatlas.recipes import build_model
 
 CPU = torch.device("cpu")
@@ -65,12 +65,12 @@ def test_codes_are_drawn_from_the_prior_and_leave_chance_alone(data):
 
 def test_the_manifold_puts_each_code_where_its_axes_say():
     show = lambda z: z[:, None, None, :]  # an image of 1x1xD that shows its own code
-    even = manifold(show, latent_dim=4, units=(1, 3), n=5, span=2.0, centre=np.full(4, 9.0))
+    even = manifold(show, plane_of_units(4, (1, 3), np.full(4, 9.0)), ticks(5, 2.0))
     assert even.images.shape == (5, 5, 1, 1, 4)
-    np.testing.assert_allclose(even.ticks, [-2, -1, 0, 1, 2])
+    np.testing.assert_allclose(even.a, [-2, -1, 0, 1, 2])
     np.testing.assert_allclose(even.images[0, 4, 0, 0], [9, 2, 9, 2])  # top right: both largest
     np.testing.assert_allclose(even.images[4, 0, 0, 0], [9, -2, 9, -2])
-    quantiles = manifold(show, n=4, spacing="quantile").ticks
+    quantiles = ticks(4, spacing="quantile")
     expected = torch.special.ndtri(torch.tensor([0.125, 0.375, 0.625, 0.875], dtype=torch.float64))
     np.testing.assert_allclose(quantiles, expected, rtol=1e-9)
 

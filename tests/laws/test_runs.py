@@ -84,10 +84,12 @@ def test_a_kind_from_training_to_its_page(kind, run):
         if about.axes:
             assert call("prior", "--components", 2)["kind"] == "mixture"
             assert arrays(call("sample", "-n", 5, "--prior", "mixture"))["z"].shape == (5, units)
-            assert arrays(call("manifold", "-n", 3))["mean"].shape == (3, 3, 1, 8, 8)
+            plane = (10, 3, 3, 1, 8, 8) if about.conditional else (3, 3, 1, 8, 8)
+            assert arrays(call("manifold", "-n", 3))["mean"].shape == plane
             assert arrays(call("traverse", "--steps", 3))["mean"].shape == (units, 3, 1, 8, 8)
         else:
-            assert "they have no axes to walk along" in call("traverse", status=2)
+            for command in ("traverse", "manifold"):
+                assert "words of a codebook" in call(command, status=2)
             assert "have a prior of their own" in call("prior", status=2)
         if about.point:
             assert "New examples: a code from the prior" in page(call("report"))
@@ -96,7 +98,9 @@ def test_a_kind_from_training_to_its_page(kind, run):
             assert "Choose a model with an encoder, such as a vae" in call(command, status=2)
         assert arrays(call("traverse", "--steps", 3))["mean"].shape == (units, 3, 1, 8, 8)
         assert "Choose a model with an encoder" in call("sample", "--prior", "mixture", status=2)
-    assert arrays(call("manifold", "-n", 3, "--units", "1,2"))["mean"].shape == (3, 3, 1, 8, 8)
+    if about.axes:
+        label = ("--label", "3") if about.conditional else ()
+        assert arrays(call("manifold", "-n", 3, "--units", "1,2", *label))["mean"].shape == (3, 3, 1, 8, 8)
 
     labelled = arrays(call("sample", "-n", 5, "--label", "3")) if about.conditional else None
     if labelled:

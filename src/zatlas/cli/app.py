@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import bring, data, describe, explain, measure, models, picture, train, walk
+from zatlas.cli import bring, data, describe, explain, know, measure, models, picture, train, walk
 from zatlas.errors import ZatlasError
 
 
@@ -69,6 +69,11 @@ app.command("encode")(picture.encode)
 app.command("decode")(picture.decode)
 app.command("manifold")(walk.manifold)
 app.command("traverse")(walk.traverse)
+app.command("interpolate")(walk.interpolate)
+app.command("scatter")(walk.scatter)
+app.add_typer(know.app, name="direction")
+app.command("relabel")(know.relabel)
+app.command("transfer")(know.transfer)
 app.command("describe")(describe.describe)
 app.command("import")(bring.import_)
 app.add_typer(explain.app, name="explain")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from zatlas.cli.showing import Label, Out, Seed, opened, show_run
+from zatlas.cli.showing import Label, Out, Seed, opened, read_codes, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
-from zatlas.errors import UsageError, ZatlasError
+from zatlas.errors import ZatlasError
 
 
 def sample(
@@ -119,7 +119,7 @@ def decode(
     from zatlas.figures import View, arrays, grid
 
     experiment = opened(run, device)
-    z, y = _read_codes(codes, experiment.latent_dim)
+    z, y = read_codes(codes, experiment.latent_dim)
     wanted = experiment.spec.label_dim if experiment.kind.conditional else 0
     if y is None or label is not None or not wanted:
         y = experiment.labels_for(len(z), label)
@@ -129,42 +129,3 @@ def decode(
     shown = pictures.draw if draws else pictures.mean
     figure = grid(experiment.displayable(shown[:400])) if experiment.spec.is_image else None
     show_run(experiment, out, "decode", json, View(arrays(**pictures._asdict(), y=y), figure))
-
-
-def _read_codes(path: Path, latent_dim: int) -> tuple[Any, Any]:
-    """z ``[N, D]`` and y or None from a file.
-
-    Raises:
-        UsageError, ZatlasError: no such file, damage, no codes in it, or codes of another size.
-    """
-    import zlib
-    from zipfile import BadZipFile
-
-    import numpy as np
-
-    z: Any = None
-    y: Any = None
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                z = loaded
-            else:
-                names = loaded.files
-                key = next((k for k in ("z", "mean", "codes") if k in names), None)
-                z = loaded[key] if key else None
-                y = loaded["y"] if "y" in names else None
-    except FileNotFoundError:
-        raise UsageError(f"there is no file {path}.") from None
-    except (OSError, ValueError, EOFError, NotImplementedError, BadZipFile, zlib.error):
-        raise ZatlasError(f"{path} is no sound .npy or .npz of plain numbers.") from None
-    if z is None:
-        raise ZatlasError(f"{path} holds {', '.join(names)}, and codes are looked for under z, mean or codes.")
-    for array in (z, *([] if y is None else [y])):
-        if array.dtype.kind not in "fiub":
-            raise ZatlasError(f"{path} holds {array.dtype} where numbers are wanted.")
-    if z.ndim != 2 or z.shape[1] != latent_dim or not len(z):
-        raise ZatlasError(f"{path} holds codes of shape {list(z.shape)}, and this model wants [N, {latent_dim}].")
-    if not (np.isfinite(z).all() and (y is None or np.isfinite(y).all())):
-        raise ZatlasError(f"{path} holds NaN or infinity.")
-    return z, y

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zatlas.errors import UsageError
+from zatlas.errors import UsageError, ZatlasError
 
 if TYPE_CHECKING:
     from zatlas.figures import View
@@ -93,6 +93,11 @@ def show_run(experiment: Experiment, out: Path | None, name: str, json: bool, vi
     show(experiment.run.folder / "pictures", out, name, json, view)
 
 
+def moves(out: Path | None) -> bool:
+    """Whether an animation is asked for, which wants more steps than a page has room for."""
+    return out is not None and out.suffix.lower() in MOVING
+
+
 def whole_numbers(text: str | None, option: str, count: int | None = None) -> tuple[int, ...] | None:
     """``1,4,7`` as numbers; None where nothing is given.
 
@@ -120,3 +125,42 @@ def from_one(text: str | None, latent_dim: int, count: int | None = None) -> tup
         if not 1 <= unit <= latent_dim:
             raise UsageError(f"there is no unit {unit}: this model has units 1 to {latent_dim}.")
     return tuple(unit - 1 for unit in numbers)
+
+
+def read_codes(path: Path, latent_dim: int) -> tuple[Any, Any]:
+    """z ``[N, D]`` and y or None from a file.
+
+    Raises:
+        UsageError, ZatlasError: no such file, damage, no codes in it, or codes of another size.
+    """
+    import zlib
+    from zipfile import BadZipFile
+
+    import numpy as np
+
+    z: Any = None
+    y: Any = None
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                z = loaded
+            else:
+                names = loaded.files
+                key = next((k for k in ("z", "mean", "codes") if k in names), None)
+                z = loaded[key] if key else None
+                y = loaded["y"] if "y" in names else None
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {path}.") from None
+    except (OSError, ValueError, EOFError, NotImplementedError, BadZipFile, zlib.error):
+        raise ZatlasError(f"{path} is no sound .npy or .npz of plain numbers.") from None
+    if z is None:
+        raise ZatlasError(f"{path} holds {', '.join(names)}, and codes are looked for under z, mean or codes.")
+    for array in (z, *([] if y is None else [y])):
+        if array.dtype.kind not in "fiub":
+            raise ZatlasError(f"{path} holds {array.dtype} where numbers are wanted.")
+    if z.ndim != 2 or z.shape[1] != latent_dim or not len(z):
+        raise ZatlasError(f"{path} holds codes of shape {list(z.shape)}, and this model wants [N, {latent_dim}].")
+    if not (np.isfinite(z).all() and (y is None or np.isfinite(y).all())):
+        raise ZatlasError(f"{path} holds NaN or infinity.")
+    return z, y

@@ -1,55 +1,150 @@
-"""Commands through the latent space of a run: manifold, traverse."""
+"""Commands through the latent space of a run: manifold, traverse, interpolate, scatter."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from zatlas.cli.showing import Label, Out, from_one, opened, show_run
-from zatlas.cli.train import DataPath, Device, Json, RunPath
+from zatlas.cli.showing import Out, Seed, from_one, moves, opened, read_codes, show_run, whole_numbers
+from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 from zatlas.errors import UsageError
+
+FRAMES = 33  # steps of an animation where nothing else is said
 
 
 def manifold(
     run: RunPath,
-    n: Annotated[int, typer.Option("-n", "--number", min=2, help="Points a side.")] = 20,
-    span: Annotated[float, typer.Option(min=0.0, help="The grid covers [-span, span].")] = 2.0,
+    n: Annotated[
+        int | None, typer.Option("-n", "--number", min=2, help="Points a side. (default: 20, or fewer)")
+    ] = None,
+    span: Annotated[float | None, typer.Option(min=0.0, help="The grid covers [-span, span]. (default: 2)")] = None,
     spacing: Annotated[str, typer.Option(help="even, or quantile: the standard normal's quantiles.")] = "even",
     units: Annotated[str | None, typer.Option(help="Two units, as 1,2. (default: the two of highest rate)")] = None,
-    label: Label = None,
+    through: Annotated[
+        str | None, typer.Option(help="Three rows of the data, as 12,40,77: the plane through them.")
+    ] = None,
+    principal: Annotated[
+        bool, typer.Option("--principal", help="The two directions in which codes vary most.")
+    ] = False,
+    label: Annotated[str | None, typer.Option(help="Class of a conditional model. (default: a plane for each)")] = None,
     data: DataPath = None,
     out: Out = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """The plane of two latent units, decoded on a grid."""
+    """A plane through the latent space, decoded on a grid: of two units, through three images, or the widest."""
     from zatlas import walks
 
     experiment = opened(run, device, data)
     if spacing not in ("even", "quantile"):
         raise UsageError(f"--spacing is even or quantile, not {spacing!r}.")
-    pair = from_one(units, experiment.latent_dim, 2)
-    view = walks.manifold(experiment, n=n, span=span, spacing=spacing, units=pair, label=label)  # type: ignore[arg-type]
+    view = walks.manifold(
+        experiment,
+        n=n,
+        span=span,
+        spacing=spacing,  # type: ignore[arg-type]
+        units=from_one(units, experiment.latent_dim, 2),  # type: ignore[arg-type]
+        through=whole_numbers(through, "--through", 3),  # type: ignore[arg-type]
+        principal=principal,
+        label=label,
+    )
     show_run(experiment, out, "manifold", json, view)
 
 
 def traverse(
     run: RunPath,
-    steps: Annotated[int, typer.Option(min=2, help="Images a row.")] = 11,
+    steps: Annotated[int | None, typer.Option(min=2, help="Images a row. (default: 11, or 33 that move)")] = None,
     span: Annotated[float, typer.Option(min=0.0, help="Each unit moves over [-span, span].")] = 2.5,
     units: Annotated[str | None, typer.Option(help="Units, as 1,4,7. (default: the ten of highest rate)")] = None,
     row: Annotated[int | None, typer.Option(help="Around this row of the data instead of the prior's mean.")] = None,
-    label: Label = None,
+    label: Annotated[
+        str | None, typer.Option(help="Class of a conditional model. (default: the row's, or the first)")
+    ] = None,
     data: DataPath = None,
     out: Out = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Each latent unit moved by itself, units ordered by their rate."""
+    """Each latent unit moved by itself, units ordered by their rate; as .gif or .webp all of them move at once."""
     from zatlas import walks
 
     experiment = opened(run, device, data)
     chosen = from_one(units, experiment.latent_dim)
+    steps = steps or (FRAMES if moves(out) else 11)
     view = walks.traverse(experiment, units=chosen, steps=steps, span=span, row=row, label=label)
     show_run(experiment, out, "traverse", json, view)
+
+
+def interpolate(
+    run: RunPath,
+    rows: Annotated[str | None, typer.Option(help="Rows of the data, as 3,17,40. (default: two draws)")] = None,
+    codes: Annotated[
+        Path | None, typer.Option(help="In their place .npy [N, D], or .npz with z or mean (and y).")
+    ] = None,
+    path: Annotated[
+        str, typer.Option(help="linear, spherical, density (where codes of the data are dense), or all.")
+    ] = "linear",
+    n: Annotated[
+        int | None,
+        typer.Option("-n", "--number", min=2, help="Images from one to the next. (default: 9, or 33 that move)"),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Class of a conditional model. (default: that of the first)")
+    ] = None,
+    seed: Seed = 0,
+    data: DataPath = None,
+    out: Out = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """From image to image, from code to code, or between two draws; as .gif or .webp it moves."""
+    from zatlas import walks
+
+    experiment = opened(run, device, data)
+    z, y = (None, None) if codes is None else read_codes(codes, experiment.latent_dim)
+    view = walks.interpolate(
+        experiment,
+        rows=whole_numbers(rows, "--rows"),
+        codes=z,
+        y=y,
+        path=path,  # type: ignore[arg-type]
+        n=n or (FRAMES if moves(out) else 9),
+        label=label,
+        seed=seed,
+    )
+    show_run(experiment, out, "interpolate", json, view)
+
+
+def scatter(
+    run: RunPath,
+    by: Annotated[str | None, typer.Option(help="label, a known factor, or none. (default: the label, if any)")] = None,
+    projection: Annotated[str, typer.Option(help="auto (two units as they are, more by pca), pca or umap.")] = "auto",
+    units: Annotated[str | None, typer.Option(help="Two units as they are, as 1,2.")] = None,
+    ellipses: Annotated[
+        bool, typer.Option("--ellipses", help="Posteriors as ellipses of one standard deviation.")
+    ] = False,
+    split: Split = None,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="At most so many codes.")] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="Of UMAP.")] = 0,
+    data: DataPath = None,
+    out: Out = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Where the examples lie in the latent space, coloured by label or by a factor."""
+    from zatlas import walks
+
+    experiment = opened(run, device, data)
+    view = walks.scatter(
+        experiment,
+        by=by,
+        projection=projection,  # type: ignore[arg-type]
+        units=from_one(units, experiment.latent_dim, 2),  # type: ignore[arg-type]
+        ellipses=ellipses,
+        split=split,
+        n=n,
+        seed=seed,
+    )
+    show_run(experiment, out, "scatter", json, view)

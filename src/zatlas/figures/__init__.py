@@ -1,10 +1,13 @@
 """Arrays in, a matplotlib Figure out, and never a model: every picture that zatlas draws."""
 
-from zatlas.figures.animation import save_animation
+from zatlas.figures.animation import moving, save_animation
 from zatlas.figures.convergence import Estimate, convergence
+from zatlas.figures.directions import archetype, archetypes, moved
+from zatlas.figures.editing import relabelled, transfers
 from zatlas.figures.heat import heat
-from zatlas.figures.latents import manifold, traversals
+from zatlas.figures.latents import DEAD_NATS, manifold, manifolds, number, plane_through, traversals
 from zatlas.figures.output import save, themed_svg
+from zatlas.figures.paths import paths
 from zatlas.figures.pictures import beside, grid, pairs, progress
 from zatlas.figures.plane import Place, rate_distortion
 from zatlas.figures.plots import curves, rates
@@ -14,9 +17,12 @@ from zatlas.figures.tiles import png_uri, save_png, tile
 from zatlas.figures.view import View, arrays
 
 __all__ = [
+    "DEAD_NATS",
     "Estimate",
     "Place",
     "View",
+    "archetype",
+    "archetypes",
     "arrays",
     "beside",
     "convergence",
@@ -24,11 +30,18 @@ __all__ = [
     "grid",
     "heat",
     "manifold",
+    "manifolds",
+    "moved",
+    "moving",
+    "number",
     "pairs",
+    "paths",
+    "plane_through",
     "png_uri",
     "progress",
     "rate_distortion",
     "rates",
+    "relabelled",
     "reliability",
     "save",
     "save_animation",
@@ -36,5 +49,6 @@ __all__ = [
     "scatter",
     "themed_svg",
     "tile",
+    "transfers",
     "traversals",
 ]

@@ -1,7 +1,9 @@
-"""Frames of one picture that moves, written as GIF or WebP."""
+"""Frames of one picture that moves: composed under names, and written as GIF or WebP."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,54 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zatlas.errors import UsageError
-from zatlas.figures.tiles import upscaled
+from zatlas.figures.pictures import fit_scale
+from zatlas.figures.style import NORMAL, canvas, styled, text_width
+from zatlas.figures.tiles import Pixels, as_pixels, default_columns, upscaled
+
+_NAME = 18  # pixels of height for a name
+
+
+@styled
+def moving(images: ArrayLike, names: Sequence[str], *, columns: int | None = None, scale: int | None = None) -> Pixels:
+    """Frames ``[T, H, W, 3]`` of several pictures that move at once, each under its name, on white.
+
+    Args:
+        images: ``[T, N, C, H, W]`` or ``[T, N, H, W]``, floats in [0, 1] or uint8.
+        names: of the N pictures.
+        columns: pictures in a row; chosen from N when None.
+        scale: frame pixels per image pixel; chosen for frames of about 640 pixels when None.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    array = np.asarray(images)
+    times, count = array.shape[:2]
+    if array.ndim not in (4, 5) or count != len(names):
+        raise UsageError(f"pictures of shape {array.shape} do not fit {len(names)} names: give [T, N, C, H, W].")
+    pixels = as_pixels(array.reshape(times * count, *array.shape[2:]))
+    pixels = pixels[..., :3] if pixels.ndim == 4 else pixels[..., None].repeat(3, -1)
+    height, width = pixels.shape[1:3]
+    columns = min(default_columns(count) if columns is None else columns, count)
+    scale = fit_scale(columns * width + columns - 1, 640 if count > 1 else 320) if scale is None else scale
+    cell = max(width * scale, *(ceil(text_width(name)) for name in names))
+    across, down = cell + 6, height * scale + _NAME + 4
+    rows = -(-count // columns)
+    figure = canvas(columns * across, rows * down)
+    figure.set_facecolor("white")
+    corners = [
+        (i // columns * down + _NAME, i % columns * across + (across - width * scale) // 2) for i in range(count)
+    ]
+    for (top, left), name in zip(corners, names, strict=True):
+        figure.text(
+            (left + width * scale / 2) / (columns * across), 1 - (top - 4) / (rows * down), name,
+            ha="center", va="bottom", size=NORMAL, color="black", parse_math=False,
+        )  # fmt: skip
+    drawn = FigureCanvasAgg(figure)
+    drawn.draw()
+    frames = np.repeat(np.asarray(drawn.buffer_rgba())[None, ..., :3], times, 0)
+    large = pixels.repeat(scale, 1).repeat(scale, 2).reshape(times, count, height * scale, width * scale, 3)
+    for i, (top, left) in enumerate(corners):
+        frames[:, top : top + height * scale, left : left + width * scale] = large[:, i]
+    return frames
 
 
 def save_animation(
@@ -40,6 +89,8 @@ def save_animation(
         raise UsageError(f"an animation cannot be saved as {path.name!r}: its name must end in .gif or .webp.")
     if len(array) < 2:
         raise UsageError(f"{len(array)} frame(s) do not move: give at least two.")
+    if array.ndim == 4 and (array == array[..., :1]).all():
+        array = array[..., 0]  # grey: a GIF has a colour for each of its 256 values, and need not dither
     if there_and_back:
         array = np.concatenate([array, array[-2:0:-1]])
     pictures = [Image.fromarray(upscaled(frame, upscale)) for frame in array]

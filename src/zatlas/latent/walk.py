@@ -1,4 +1,4 @@
-"""Grids and lines through the latent space."""
+"""Grids of a plane and lines along the units, decoded."""
 
 from __future__ import annotations
 
@@ -9,47 +9,39 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zatlas.latent.planes import Plane
+
 Array = npt.NDArray[Any]
 Decode = Callable[[Array], Array]  # codes [N, D] to means [N, *data]
 
 
 class Manifold(NamedTuple):
-    """Images ``[n, n, *data]`` over two units; row 0 has the largest second coordinate. Ticks ascend, ``[n]``."""
+    """Images ``[rows, columns, *data]`` over a plane, row 0 at the largest b; and the coordinates, ascending."""
 
     images: Array
-    ticks: Array
+    a: Array
+    b: Array
 
 
-def manifold(
-    decode: Decode,
-    *,
-    latent_dim: int = 2,
-    units: tuple[int, int] = (0, 1),
-    n: int = 20,
-    span: float = 2.0,
-    spacing: Literal["even", "quantile"] = "even",
-    centre: Array | None = None,
-) -> Manifold:
-    """Decodes an n x n grid in the plane of two units.
+def ticks(n: int, span: float = 2.0, spacing: Literal["even", "quantile"] = "even") -> Array:
+    """n coordinates, ascending.
 
     Args:
-        decode: codes to images.
-        latent_dim: D.
-        units: the two units that span the plane.
-        n: points a side.
-        span: ``"even"``: the grid covers [-span, span].
-        spacing: ``"quantile"``: at the standard normal's quantiles (i + 1/2)/n instead, so that each tile stands for
-            the same share of the prior (Kingma & Welling 2014, figure 4).
-        centre: the code ``[D]`` that the other units keep; None: zero.
+        n: how many.
+        span: ``"even"``: they cover [-span, span].
+        spacing: ``"quantile"``: at the standard normal's quantiles (i + 1/2)/n instead, so that each stands for the
+            same share of the prior (Kingma & Welling 2014, figure 4).
     """
     quantile = NormalDist().inv_cdf  # scipy's takes over a second to import
-    ticks = np.linspace(-span, span, n) if spacing == "even" else np.array([quantile((i + 0.5) / n) for i in range(n)])
-    codes = np.zeros((n, n, latent_dim), np.float32)
-    codes[...] = 0 if centre is None else centre
-    codes[:, :, units[0]] = ticks[None, :]
-    codes[:, :, units[1]] = ticks[::-1, None]
-    images = decode(codes.reshape(n * n, latent_dim))
-    return Manifold(images.reshape(n, n, *images.shape[1:]), ticks)
+    return np.linspace(-span, span, n) if spacing == "even" else np.array([quantile((i + 0.5) / n) for i in range(n)])
+
+
+def manifold(decode: Decode, plane: Plane, a: Array, b: Array | None = None) -> Manifold:
+    """Decodes a grid of a plane at coordinates a ``[columns]`` and b ``[rows]`` (None: the same), ascending."""
+    b = a if b is None else b
+    codes = plane.codes(a, b[::-1])
+    images = decode(codes.reshape(-1, codes.shape[-1]))
+    return Manifold(images.reshape(*codes.shape[:2], *images.shape[1:]), a, b)
 
 
 class Traversal(NamedTuple):

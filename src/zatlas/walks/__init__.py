@@ -1,6 +1,23 @@
 """Through the latent space of a run: each walk gives a View, with its arrays, its figure and what it says."""
 
+from zatlas.walks.centroids import centroid
+from zatlas.walks.describe import describe
+from zatlas.walks.directions import apply, attribute
+from zatlas.walks.interpolate import interpolate
 from zatlas.walks.manifold import manifold
+from zatlas.walks.relabel import relabel, transfer
+from zatlas.walks.scatter import scatter
 from zatlas.walks.traverse import traverse
 
-__all__ = ["manifold", "traverse"]
+__all__ = [
+    "apply",
+    "attribute",
+    "centroid",
+    "describe",
+    "interpolate",
+    "manifold",
+    "relabel",
+    "scatter",
+    "transfer",
+    "traverse",
+]

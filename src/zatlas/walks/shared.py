@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zatlas.errors import UsageError
+from zatlas.latent import Codes
 from zatlas.opened import Experiment
 
 Array = npt.NDArray[Any]
 
+CODES = 2000  # of training rows, where the spread of the codes is asked for
 
-def means(experiment: Experiment, label: str | None = None) -> Callable[[Array], Array]:
-    """Codes ``[N, D]`` to the means of p(x|z) ``[N, *data]``; of a conditional model with a class, by default the first.
+
+def means(experiment: Experiment, label: str | None = None, of: Array | None = None) -> Callable[[Array], Array]:
+    """Codes ``[N, D]`` to the means of p(x|z) ``[N, *data]``.
+
+    Args:
+        experiment: an opened run.
+        label: class of a conditional model.
+        of: the labels ``[1, Y]`` that a conditional model is given where no class is named; None: the first class.
 
     Raises:
-        UsageError: when called with a class that is not there, or for a model that takes none.
+        UsageError: a class that is not there, or for a model that takes none.
     """
-    if experiment.kind.conditional and label is None and experiment.spec.label_kind == "class":
-        label = experiment.spec.labels[0]
-    return lambda z: experiment.decode(z, experiment.labels_for(len(z), label)).mean
+    y = experiment.labels_for(1, label)
+    if y is not None and label is None and of is not None:
+        y = of
+    return lambda z: experiment.decode(z, None if y is None else y.repeat(len(z), 0)).mean
 
 
 def displayed(experiment: Experiment, images: Array) -> Array:
@@ -53,6 +62,22 @@ def need_axes(experiment: Experiment, what: str) -> None:
         raise UsageError(f"the codes of {experiment.run.folder} are words of a codebook: they have no {what}.")
 
 
-def code_of(experiment: Experiment, row: int) -> Array:
-    """The code ``[D]`` of one row of the data."""
-    return np.asarray(experiment.encode(experiment.numbered([row])).mean[0])
+def codes_of(experiment: Experiment, rows: Sequence[int]) -> Codes:
+    """The codes of some rows of the data, in the order in which they are named."""
+    return experiment.encode(experiment.numbered(rows))
+
+
+def training_codes(experiment: Experiment, most: int = CODES) -> Array:
+    """Posterior means ``[N, D]`` of training rows, spread evenly."""
+    return experiment.encode(experiment.spread("train", most)).mean.astype(np.float64)
+
+
+def rates(experiment: Experiment) -> Array | None:
+    """Nats of each unit ``[D]``; None for a model that has none, or whose data are gone and left none."""
+    return experiment.unit_rates() if experiment.has_rates and not experiment.kind.point else None
+
+
+def busiest(nats: Array | None, latent_dim: int, most: int) -> tuple[int, ...]:
+    """The units of highest rate, from 0, highest first; the first ones where there are no rates."""
+    order = np.arange(latent_dim) if nats is None else np.argsort(-nats, kind="stable")
+    return tuple(int(unit) for unit in order[:most])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from zatlas import figures
 from zatlas.figures import View, arrays
 from zatlas.latent import traverse as walk_units
 from zatlas.latent import unit_names
 from zatlas.opened import Experiment
-from zatlas.walks.shared import check_units, code_of, displayed, means, need_axes
+from zatlas.walks.shared import busiest, check_units, codes_of, displayed, means, need_axes, rates
 
 MOST_UNITS = 10
 
@@ -27,38 +25,47 @@ def traverse(
 
     Args:
         experiment: an opened run.
-        units: from 0; None: the ten of highest rate (of a model that only generates and has no rates, the first ten).
+        units: from 0; None: the ten of highest rate (of a model that has no rates, the first ten).
         steps: images a row.
         span: in units of the code.
         row: the others stay at the code of this row of the data; None: at zero, the prior's mean.
-        label: class of a conditional model; None: the first.
+        label: class of a conditional model; None: that of the row, or the first.
 
     Returns:
-        mean ``[units, steps, *data]``, units (from 0), values ``[steps]``, rates ``[units]`` in nats.
+        mean ``[units, steps, *data]``, units (from 0), values ``[steps]``, rates ``[units]`` in nats; frames in which
+        all units move at once.
 
     Raises:
         UsageError: a unit, a row or a class that is not there, or codes without axes.
     """
     need_axes(experiment, "units to move")
-    rates = experiment.unit_rates() if experiment.kind.infers else None
-    if units is None:
-        order = np.arange(experiment.latent_dim) if rates is None else np.argsort(-rates, kind="stable")
-        units = tuple(int(u) for u in order[:MOST_UNITS])
+    nats, dims = rates(experiment), experiment.latent_dim
+    units = busiest(nats, dims, MOST_UNITS) if units is None else check_units(experiment, units)
+    codes = None if row is None else codes_of(experiment, [row])
     walk = walk_units(
-        means(experiment, label),
-        latent_dim=experiment.latent_dim,
-        units=check_units(experiment, units),
+        means(experiment, label, None if codes is None else codes.y),
+        latent_dim=dims,
+        units=units,
         steps=steps,
         span=span,
-        centre=None if row is None else code_of(experiment, row),
+        centre=None if codes is None else codes.mean[0],
     )
-    moved = None if rates is None else rates[list(units)]
+    moved = None if nats is None else nats[list(units)]
     names = [unit_names(experiment.model.latent_dims)[unit] for unit in walk.units]
-    figure = None
+    figure = frames = None
     if experiment.spec.is_image:
-        figure = figures.traversals(displayed(experiment, walk.images), names, walk.values, moved)
+        pictures = displayed(experiment, walk.images)
+        figure = figures.traversals(pictures, names, walk.values, moved)
+        frames = figures.moving(pictures.swapaxes(0, 1), names)
+    dead = 0 if moved is None else int((moved < figures.DEAD_NATS).sum())
+    at = "the mean of the prior" if row is None else f"the code of row {row}"
     return View(
         arrays(mean=walk.images, units=walk.units, values=walk.values, rates=moved),
         figure,
-        "Traversals: a row for each latent unit, moved from low to high while the others stay.",
+        f"Traversals: a row for each latent unit, moved from {-span:g} to {span:g} while the others stay at {at}.",
+        (f"{dead} of the {len(units)} units carry nothing: their rate is below {figures.DEAD_NATS} nats.",)
+        if dead
+        else (),
+        {"units": [unit + 1 for unit in units], "rates_nats": None if moved is None else moved.tolist()},
+        frames,
     )

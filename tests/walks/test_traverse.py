@@ -1,0 +1,35 @@
+"""Units moved by themselves, and all at once."""
+
+import numpy as np
+import pytest
+
+from zatlas.errors import UsageError
+from zatlas.walks import traverse
+
+
+def test_units_come_in_order_of_their_rate(run):
+    view = traverse(run("vae"), steps=3)
+    assert (np.diff(view["rates"]) <= 0).all()
+    assert view["mean"].shape == (3, 3, 1, 8, 8)
+    assert view.frames.shape[0] == 3
+    assert view.frames.dtype == np.uint8
+    assert not (view.frames[0] == view.frames[2]).all()
+
+
+def test_the_middle_is_the_row_it_goes_around(run):
+    for kind in ("vae", "cvae"):
+        codes = run(kind).encode(np.array([5]))
+        view = traverse(run(kind), row=5, units=(1,), steps=3, span=0.0)
+        z = codes.mean.copy()
+        z[0, 1] = 0
+        y = codes.y if kind == "cvae" else None
+        np.testing.assert_allclose(view["mean"][0, 0], run(kind).decode(z, y).mean[0], atol=1e-6)
+
+
+def test_dead_units_are_named_and_an_autoencoder_has_none(run):
+    view = traverse(run("vae"), steps=2)
+    dead = int((view["rates"] < 0.01).sum())
+    assert (f"{dead} of the 3 units carry nothing" in " ".join(view.sentences)) == (dead > 0)
+    assert "rates" not in traverse(run("ae"), steps=2).arrays
+    with pytest.raises(UsageError, match="no unit 4"):
+        traverse(run("vae"), units=(3,))
