@@ -1,5 +1,6 @@
 """What the README and the examples promise runs as it stands."""
 
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,21 @@ def run(code, folder):
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_examples_run(example, tmp_path):
     done = run(example.read_text(encoding="utf-8"), tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+SHARED = Path(os.environ.get("ZATLAS_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "data" / "mnist").is_dir(), reason=f"no MNIST under {SHARED}; set ZATLAS_SHARED")
+@pytest.mark.parametrize(
+    "chapter", sorted((ROOT / "examples" / "course").glob("[0-9]_*.py")), ids=lambda path: path.stem
+)
+def test_the_chapters_of_the_course_book_run_at_their_quick_setting(chapter, tmp_path):
+    environment = {**os.environ, "ZATLAS_DATA": str(SHARED / "data"), "ZATLAS_BOOK_RUNS": str(tmp_path / "runs")}
+    words = [sys.executable, str(chapter), "--quick"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

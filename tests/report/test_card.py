@@ -9,10 +9,10 @@ import torch
 
 from zatlas.evaluation.likelihood.shared import Curve
 from zatlas.measure import Options, evaluate_run
+from zatlas.measure.curves import curves
 from zatlas.opened import Experiment
 from zatlas.report import card
 from zatlas.report.build import describe
-from zatlas.measure.curves import curves
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from typing import Any
 from zatlas.files import write_bytes
 from zatlas.measure import evaluate_run
 from zatlas.opened import Experiment
-from zatlas.report import sections
+from zatlas.report import sections, space
 from zatlas.report.card import card
 from zatlas.report.page import File, Headline, Report, render
 from zatlas.report.words import DATA_KINDS, of_game
@@ -51,7 +51,8 @@ def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Repor
         sections.training(experiment),
         sections.reconstructions(experiment, split) if experiment.kind.infers else None,
         sections.samples(experiment),
-        sections.latent_space(experiment, split, measured) if experiment.kind.infers else None,
+        space.latent_space(experiment, split, measured) if experiment.kind.infers else None,
+        space.units(experiment),
         sections.comparison([experiment, *beside], split) if beside else None,
         sections.data(experiment),
     )

@@ -1,4 +1,4 @@
-"""The sections of a report that show what a run learned: pictures of training, images, codes and the space between."""
+"""The sections of a report about training, images and other runs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from zatlas import figures, walks
+from zatlas import figures
 from zatlas.figures import View
 from zatlas.kinds import ADVERSARIAL, OBJECTIVES
-from zatlas.latent import unit_names
 from zatlas.measure import compare_runs
 from zatlas.opened import Experiment
 from zatlas.report.page import Picture, Section, Table
-
-Array = npt.NDArray[Any]
 
 # What an objective is watched by beside loss, distortion and rate.
 WATCHED = {
@@ -28,8 +24,6 @@ WATCHED = {
     "infovae": ("mmd",),
     "constrained": ("multiplier",),
 }
-SCATTER_ROWS = 10_000
-FEW = 1000  # a scatter of fewer test examples says little, so all splits are shown
 GAME = (
     "V(D,G) is the mean of log D(x) + log(1 - D(G(z))): −log 4 where the critic cannot tell draws from data, "
     "0 where it always can."
@@ -118,38 +112,6 @@ def samples(experiment: Experiment) -> Section | None:
     return Section("Samples", "New examples: a code from the prior, and what the decoder makes of it.", pictures)
 
 
-def latent_space(experiment: Experiment, split: str, measured: dict[str, Any]) -> Section:
-    latent_dim, spec = experiment.latent_dim, experiment.spec
-    shown = split if len(experiment.rows(split)) >= FEW else "all"
-    codes = experiment.encode(experiment.spread(shown, SCATTER_ROWS))
-    numbers = experiment.label_numbers(codes.y)
-    pictures = []
-    if latent_dim >= 2:
-        points, axes, how = _plane(codes.mean)
-        figure = figures.scatter(
-            points,
-            numbers,
-            spec.labels if spec.label_kind == "class" else None,
-            axis_labels=axes,
-            prior=latent_dim == 2 and not experiment.kind.point,
-        )
-        alt = "Scatter of the codes of examples" + (", coloured by label." if numbers is not None else ".")
-        of = f"{shown} examples" if shown != "all" else "examples of all splits"
-        pictures.append(svg(figure, alt, f"Posterior means of {len(points):,} {of}{how}."))
-    text = "Where the examples lie, what each unit carries, and what lies between them."
-    if not experiment.kind.axes:
-        return Section("Latent space", "Where the examples lie.", pictures)
-    rates, names = np.asarray(measured["unit_rates"]), unit_names(experiment.model.latent_dims)
-    if not experiment.kind.point:
-        alt = "Bars of the rate of every latent unit in nats."
-        bars = figures.rates(rates, unit_names=[name.removeprefix("z") for name in names])
-        pictures.append(svg(bars, alt, "Nats that each unit carries; dead units are marked."))
-    pictures += _walks(experiment)
-    table = Table(["unit", "rate (nats)"], [[n, round(float(r), 3)] for n, r in zip(names, rates, strict=True)][:50])
-    paragraphs = [text, measured["verdict"]] if "verdict" in measured else [text]
-    return Section("Latent space", paragraphs, pictures, [table] if latent_dim > 2 else [])
-
-
 def comparison(experiments: Sequence[Experiment], split: str) -> Section:
     rows = compare_runs(experiments, split)
     places, table = [], []
@@ -169,54 +131,6 @@ def comparison(experiments: Sequence[Experiment], split: str) -> Section:
     pictures = [svg(figures.rate_distortion(places, highlight=0), alt)] if places else []
     columns = ["run", "beta", "negative ELBO (nats)", "distortion (nats)", "rate (nats)"]
     return Section("Beside other runs", text, pictures, [Table(columns, table)])
-
-
-def _plane(means: Array) -> tuple[Array, tuple[str, str], str]:
-    """Codes in two dimensions: themselves, or their two principal components."""
-    if means.shape[1] == 2:
-        return means, ("z₁", "z₂"), ""
-    centred = means - means.mean(0)
-    _, values, directions = np.linalg.svd(centred, full_matrices=False)
-    share = values[:2] ** 2 / max(float((values**2).sum()), 1e-12)
-    names = (f"component 1 ({share[0]:.0%})", f"component 2 ({share[1]:.0%})")
-    return centred @ directions[:2].T, names, ", projected on the two principal components of the codes"
-
-
-def _walks(experiment: Experiment) -> list[Picture]:
-    spec = experiment.spec
-    if not spec.is_image:
-        return []
-    classes = spec.labels[:10] if experiment.kind.conditional and spec.label_kind == "class" else ()
-    pictures = [_styles(experiment, classes)] if classes else []
-    if experiment.latent_dim != 2:
-        return [*pictures, _traversals(experiment, classes[0] if classes else None)]
-    return pictures + [_manifold(experiment, label) for label in classes or (None,)]
-
-
-def _styles(experiment: Experiment, classes: tuple[str, ...]) -> Picture:
-    """A row for each class, the same codes in every row: what the label changes and what the code keeps."""
-    n = 12
-    z = experiment.sample(n, label=classes[0], seed=2)[0].z
-    rows = np.concatenate([experiment.decode(z, experiment.labels_for(n, label)).mean for label in classes])
-    figure = figures.grid(experiment.displayable(rows), columns=n, row_labels=list(classes))
-    alt = "A row of decoded images for each class; every column keeps one code."
-    return svg(figure, alt, "Each column is one code, decoded with every label: the label says what, the code how.")
-
-
-def _manifold(experiment: Experiment, label: str | None) -> Picture:
-    # tiles of a size at which an image can be recognised: one of 8 pixels wants as much room as one of 64
-    width = experiment.spec.shape[-1]
-    n = (10 if width <= 32 else 6) if label is not None else (24 if 16 < width <= 32 else 12)
-    # one a class: small, so that several stand side by side
-    scale = max(1, 280 // (n * width)) if label is not None else None
-    of = f" with label {label}" if label is not None else ""
-    return shown(walks.manifold(experiment, n=n, label=label, scale=scale), f"The latent plane decoded{of}.")
-
-
-def _traversals(experiment: Experiment, label: str | None) -> Picture:
-    view = walks.traverse(experiment, label=label)
-    count = len(view["units"])
-    return shown(view, f"The {count} units of highest rate, each moved by itself; values above, nats at the left.")
 
 
 def data(experiment: Experiment) -> Section | None:
