@@ -117,7 +117,8 @@ class Experiment:
         if self.data is None:
             check_same_data(self.run, source)
         elif source.spec.shape != self.spec.shape:
-            raise UsageError(f"{source.name} holds {source.spec.shape} and the model wants {self.spec.shape}.")
+            found, wanted = ("x".join(map(str, spec.shape)) for spec in (source.spec, self.spec))
+            raise UsageError(f"{source.name} holds {found} and the model wants {wanted}: give data of that size.")
         return source, splits
 
     @property

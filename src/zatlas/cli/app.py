@@ -55,30 +55,52 @@ def _options(
         os.environ["ZATLAS_DEBUG"] = "1"
 
 
-app.command("train")(train.train)
-app.command("models")(models.models)
-app.command("evaluate")(measure.evaluate)
-app.command("compare")(measure.compare)
-app.command("agree")(measure.agree)
-app.command("classifier")(measure.classifier)
-app.command("report")(measure.report)
-app.command("sample")(picture.sample)
-app.command("prior")(picture.prior)
-app.command("reconstruct")(picture.reconstruct)
-app.command("encode")(picture.encode)
-app.command("decode")(picture.decode)
-app.command("manifold")(walk.manifold)
-app.command("traverse")(walk.traverse)
-app.command("interpolate")(walk.interpolate)
-app.command("scatter")(walk.scatter)
-app.add_typer(know.app, name="direction")
-app.command("relabel")(know.relabel)
-app.command("transfer")(know.transfer)
-app.command("describe")(describe.describe)
-app.command("import")(bring.import_)
-app.add_typer(explain.app, name="explain")
-app.add_typer(data.app, name="data")
-app.command("doctor")(train.doctor)
+# The order in which people meet them, and under which heading.
+COMMANDS: dict[str, dict[str, Any]] = {
+    "Make": {
+        "train": train.train,
+        "models": models.models,
+        "import": bring.import_,
+        "prior": picture.prior,
+    },
+    "Measure": {
+        "evaluate": measure.evaluate,
+        "compare": measure.compare,
+        "agree": measure.agree,
+        "classifier": measure.classifier,
+        "report": measure.report,
+    },
+    "Codes and images": {
+        "sample": picture.sample,
+        "reconstruct": picture.reconstruct,
+        "encode": picture.encode,
+        "decode": picture.decode,
+    },
+    "Walk the latent space": {
+        "manifold": walk.manifold,
+        "traverse": walk.traverse,
+        "interpolate": walk.interpolate,
+        "scatter": walk.scatter,
+    },
+    "Know and edit": {
+        "describe": describe.describe,
+        "direction": know.app,
+        "relabel": know.relabel,
+        "transfer": know.transfer,
+    },
+    "Data, machine, lessons": {
+        "data": data.app,
+        "explain": explain.app,
+        "doctor": train.doctor,
+    },
+}
+
+for panel, commands in COMMANDS.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
 
 
 def main() -> None:

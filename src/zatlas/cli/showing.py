@@ -13,18 +13,31 @@ if TYPE_CHECKING:
     from zatlas.figures import View
     from zatlas.opened import Experiment
 
+STILL, MOVING = (".png", ".svg", ".pdf"), (".gif", ".webp")
+NEITHER = (".jpg", ".jpeg", ".eps", ".tif", ".tiff", ".bmp", ".mp4", ".mov", ".webm", ".avi")
+
+
+def _writable(out: Path | None) -> Path | None:
+    """Refuses a kind of file that nothing here writes before anything is computed; other dots are part of a name."""
+    if out is not None and out.suffix.lower() in NEITHER:
+        raise UsageError(
+            f"{out} cannot be written: give a name in .png, .svg or .pdf, or .gif or .webp where it moves."
+        )
+    return out
+
+
 Out = Annotated[
     Path | None,
     typer.Option(
         "--out",
         "-o",
+        callback=_writable,
         help="Where to: NAME.png, .svg or .pdf for the figure, .gif or .webp where it moves; NAME.npz is written "
         "beside it. (default: in RUN/pictures)",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
 Label = Annotated[str | None, typer.Option(help="Class of a conditional model. (default: every class in turn)")]
-STILL, MOVING = (".png", ".svg", ".pdf"), (".gif", ".webp")
 
 
 def opened(run: Path, device: str | None, data: str | None = None) -> Experiment:

@@ -94,7 +94,8 @@ def write_run(
 
 def _checked(source: Source, splits: Splits, found: Foreign) -> dict[str, Any]:
     if source.spec.shape != found.spec.shape:
-        raise UsageError(f"{source.name} holds {source.spec.shape} and the model wants {found.spec.shape}.")
+        held, wanted = ("x".join(map(str, spec.shape)) for spec in (source.spec, found.spec))
+        raise UsageError(f"{source.name} holds {held} and the model wants {wanted}: give data of that size.")
     if source.spec.values == "real" and found.spec.values != "real":
         raise UsageError(f"{source.name} holds values outside [0, 1], which the model was not made for: scale them.")
     return data_record(source, splits)
