@@ -1,10 +1,11 @@
 # make demo: train on the embedded digits and write a report.   make test: all that CI runs.   make check: the quick part.
+# make book: the course book as HTML, at its quick setting; make book BOOK= at its full one.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint unit slow clean
+.PHONY: demo test check lint unit slow book clean
 
 demo: $(STAMP)
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && $(BIN)/zatlas train digits --out $$run && $(BIN)/zatlas report $$run
@@ -30,6 +31,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	touch $@
+
+BOOK ?= --quick
+
+book: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[book]"
+	$(BIN)/python examples/course/book.py $(BOOK)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

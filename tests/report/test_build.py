@@ -27,7 +27,15 @@ def titles(experiment):
     return [section.title for section in describe(experiment).sections]
 
 
-ALL = ["Model card", "Training", "Reconstructions", "Samples", "Latent space", "What the units mean", "Training examples"]
+ALL = [
+    "Model card",
+    "Training",
+    "Reconstructions",
+    "Samples",
+    "Latent space",
+    "What the units mean",
+    "Training examples",
+]
 
 
 def test_a_conditional_model_shows_every_class(digits_run):

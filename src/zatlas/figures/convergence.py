@@ -44,7 +44,8 @@ def convergence(
     points = [one for line in lines.values() for one in line]
     if not points or not all(np.isfinite(p.value) and p.samples > 0 for p in points):
         raise UsageError("a curve over the number of samples wants finite estimates, of one sample or more each.")
-    top = 72.0 if title else 44.0
+    rows = _rows(list(lines))
+    top = (72.0 if title else 44.0) + 16.0 * (max(rows) if rows else 0)
     figure = canvas(64 + 400 + 60, top + 240 + 46)
     if title:
         heading(figure, title, 64)
@@ -85,12 +86,26 @@ def convergence(
     return figure
 
 
+def _rows(names: Sequence[str], width: float = 500.0) -> list[int]:
+    """The line that each name stands on, from the top."""
+    rows, row, across = [], 0, 0.0
+    for name in names:
+        needed = 1.15 * text_width(name) + 16
+        if across and across + needed > width:
+            row, across = row + 1, 0.0
+        rows.append(row)
+        across += needed
+    return rows
+
+
 def _names(axes: Axes, names: Sequence[str]) -> None:
     """The names of the lines in their colours, above the axes."""
-    across = 0.0
-    for name, colour in zip(names, class_colours(len(names)), strict=True):
+    rows = _rows(names)
+    across = dict.fromkeys(rows, 0.0)
+    for name, row, colour in zip(names, rows, class_colours(len(names)), strict=True):
+        above = 12 + 12 * (rows[-1] - row)
         axes.annotate(
-            name, (0, 1), (across * 0.75, 12), xycoords="axes fraction", textcoords="offset points", color=colour,
-            size=NORMAL, weight="bold", annotation_clip=False, parse_math=False,
+            name, (0, 1), (across[row] * 0.75, above), xycoords="axes fraction", textcoords="offset points",
+            color=colour, size=NORMAL, weight="bold", annotation_clip=False, parse_math=False,
         )  # fmt: skip
-        across += 1.15 * text_width(name) + 16
+        across[row] += 1.15 * text_width(name) + 16

@@ -35,6 +35,7 @@ Series = NDArray[np.float64]
 _SPLITS = {"train": ("train", SECOND), "validation": ("validation", ACCENT), "test": ("test", INK)}
 _ALIASES = {"training": "train", "valid": "validation", "val": "validation"}
 _TITLES = {"model_loss": "generator loss", "value": "V(D,G)", "d_real": "D(x)", "d_fake": "D(G(z))"}
+LEFT, RIGHT = 56.0, 62.0  # pixels for the names and the numbers beside the panels
 
 
 def series(history: Sequence[Mapping[str, Any]], split: str, x: str, key: str) -> tuple[Series, Series]:
@@ -106,11 +107,11 @@ def curves(
     if not shown:
         raise UsageError(f"no curve to draw: no line of the history holds a finite {' or '.join(keys)} at a {x}.")
     top, width, height, between = (80.0 if title else 56.0), 168.0, 168.0, 94.0
-    figure = canvas(46 + len(shown) * (width + between) - between + 52, top + height + 44)
+    figure = canvas(LEFT + len(shown) * (width + between) - between + RIGHT, top + height + 44)
     if title:
-        heading(figure, title, 46)
+        heading(figure, title, LEFT)
     for i, key in enumerate(shown):
-        axes = place(figure, 46 + i * (width + between), top, width, height)
+        axes = place(figure, LEFT + i * (width + between), top, width, height)
         _panel(axes, lines[key], (marks or {}).get(key))
         axes.set_title(_TITLES.get(key, key), loc="left", pad=10, weight="bold")
         axes.set_xlabel({"step": "step", "epoch": "epoch", "seconds": "seconds"}.get(x, x))
@@ -123,7 +124,7 @@ def curves(
 def _legend(figure: Figure, splits: Sequence[str], top: float) -> None:
     """The names of the lines in their colours, at the top right."""
     across, down = figure.get_size_inches() * figure.dpi
-    right = across - 52
+    right = across - RIGHT
     for split in reversed(splits):
         name, colour = _SPLITS[split]
         y = 1 - (top - 40) / down

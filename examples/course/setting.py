@@ -1,0 +1,50 @@
+"""What the chapters share: quick or full, where their runs are kept, and which data they want."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+from matplotlib.figure import Figure
+
+import zatlas
+from zatlas.figures import View
+
+T = TypeVar("T")
+
+QUICK = "--quick" in sys.argv or os.environ.get("ZATLAS_BOOK") == "quick"
+RUNS = Path(os.environ.get("ZATLAS_BOOK_RUNS", "runs/course")) / ("quick" if QUICK else "full")
+
+
+def setting(quick: T, full: T) -> T:
+    """The one for a look in minutes, or the one that reproduces the published outcome."""
+    return quick if QUICK else full
+
+
+def trained(name: str, data: str = "mnist", **words: Any) -> zatlas.open:
+    """The run of that name, trained on the first call and opened again on later ones."""
+    folder = RUNS / name
+    if (folder / "run.json").is_file():
+        run = zatlas.open(folder)
+        if run.run.record["status"] == "finished":
+            return run
+        from zatlas.experiment import resume
+
+        return resume(folder)
+    return zatlas.train(data, out=folder, verbose="--verbose" in sys.argv, **words)
+
+
+def picture(figure: Figure) -> View:
+    """A figure that a notebook shows crisply."""
+    return View({}, figure)
+
+
+def table(rows: list[dict[str, Any]], digits: int = 2) -> None:
+    """Rows as aligned text."""
+    shown = [[f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
+    names = list(rows[0])
+    widths = [max(len(name), *(len(line[i]) for line in shown)) for i, name in enumerate(names)]
+    for line in (names, ["-" * width for width in widths], *shown):
+        print("  ".join(word.rjust(width) for word, width in zip(line, widths, strict=True)))
