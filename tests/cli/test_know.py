@@ -15,6 +15,7 @@ def run(plain_runs, tmp_path):
     return shutil.copytree(plain_runs / "vae", tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_direction_is_found_listed_and_applied(zatlas, run):
     listed = zatlas("direction", "list", run)
     assert (listed.status, listed.out) == (0, "")
@@ -42,6 +43,7 @@ def test_a_direction_is_found_listed_and_applied(zatlas, run):
     assert np.load("moved.npz")["mean"].shape == (2, 3, 1, 8, 8)
 
 
+@pytest.mark.slow
 def test_centroids_relabelling_and_transfer_write_pictures(zatlas, run):
     for words, name in (
         (("direction", "centroid", run, "--label", "7"), "centroid"),

@@ -13,6 +13,8 @@ from zatlas.importers import from_modules
 from zatlas.networks import ExportedNetwork
 from zatlas.opened import Experiment
 
+pytestmark = pytest.mark.slow  # trains several runs
+
 D = 3
 
 

@@ -78,6 +78,7 @@ def test_safetensors_and_wrapped_names_are_read_too(tmp_path, disvae):
     assert np.array_equal(one.decode(z).mean, two.decode(z).mean)
 
 
+@pytest.mark.slow
 def test_a_run_without_data_draws_and_walks_and_says_what_it_lacks(tmp_path, disvae):
     from zatlas import walks
 

@@ -13,6 +13,8 @@ from zatlas.experiment import train
 from zatlas.measure import Options, agree, compare_curves
 from zatlas.opened import Experiment
 
+pytestmark = pytest.mark.slow  # trains several runs
+
 
 def trained(folder, kind="vae", source="digits", seed=0, **model):
     training = {"steps": 60, "precision": "fp32", "threads": 1, "seed": seed, "validations": 1}

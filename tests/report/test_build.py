@@ -59,11 +59,13 @@ def test_the_page_is_whole_and_loads_nothing(digits_run, tmp_path):
     assert default == digits_run / "report" / "index.html"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latent_dim", [1, 2, 3])
 def test_units_of_any_number(tmp_path, latent_dim):
     assert titles(run(tmp_path, "digits", model={"latent_dim": latent_dim})) == ALL
 
 
+@pytest.mark.slow
 def test_an_autoencoder_has_no_samples(tmp_path):
     found = titles(run(tmp_path, "digits", model={"kind": "ae"}))
     assert found == [title for title in ALL if title != "Samples"]
@@ -75,6 +77,7 @@ def test_vectors_have_no_pictures_of_examples(tmp_path):
     assert titles(run(tmp_path, tmp_path / "x.npy")) == ["Model card", "Training", "Latent space"]
 
 
+@pytest.mark.slow
 def test_colour_images_that_are_not_square(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (100, 12, 10, 3), dtype=np.uint8)
@@ -84,6 +87,7 @@ def test_colour_images_that_are_not_square(tmp_path):
     assert experiment.run.record["data_kind"] == "real"
 
 
+@pytest.mark.slow
 def test_without_validation_or_test_rows(tmp_path):
     experiment = run(tmp_path, "digits", data={"validation": 0, "test": 0})
     report = describe(experiment)

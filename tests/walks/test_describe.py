@@ -73,6 +73,7 @@ def moved(tmp_path_factory):
     return experiment
 
 
+@pytest.mark.slow
 def test_units_that_are_known_are_found_by_their_properties_and_factors(moved):
     view = describe(moved, bases=20, steps=5)
     units = {unit["name"]: unit for unit in view.facts["units"]}
@@ -129,6 +130,7 @@ def test_a_conditional_model_is_described_with_the_rows_own_labels_or_with_one(d
         describe(experiment, label="eleven")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gan", "cgan", "ae", "ladder", "ppca"])
 def test_every_kind_with_axes_is_described(kind, tmp_path):
     experiment = trained(tmp_path / kind, kind=kind, latent_dim=3)
