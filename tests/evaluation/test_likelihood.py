@@ -130,10 +130,25 @@ def test_draws_of_the_prior_find_what_the_encoder_missed():
     assert defended.estimator.endswith("50% of the draws from the prior")
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_a_defended_bound_is_as_good_a_bound_whatever_the_share(share):
+    model = linear(LinearGaussian)
+    x = draws(model, 20)
+    curve = importance_weighted(model, Held(x, batch_size=20), samples=5000, device=CPU, prior_share=share)
+    close(curve.log_likelihood, model.log_marginal(x), 0.06)
+    assert curve.effective_sample_size.mean() > 0.95 * (1 - share) * 5000
+
+
 @pytest.mark.parametrize("share", [1.0, -0.1, math.nan])
 def test_a_share_outside_its_range_is_refused(share):
     with pytest.raises(UsageError, match="prior_share"):
         importance_weighted(linear(), Held(draws(linear())), device=CPU, prior_share=share)
+
+
+def test_draws_of_the_exact_posterior_leave_no_sampling_error():
+    model = linear(LinearGaussian)
+    curve = importance_weighted(model, Held(draws(model)), samples=50, device=CPU)
+    assert curve.figures()["sampling_error"].value < 1e-3
 
 
 def test_the_sampling_error_is_that_of_repeated_estimates():

@@ -37,7 +37,9 @@ def test_a_run_agrees_with_itself_entirely_and_with_another_seed_in_part(runs):
     assert "z1, z2, z3" in itself.sentences[0]
     other = agree(runs, rows=150)
     assert 0.001 < other.facts["figures"]["procrustes_residual"]["value"] < 1
-    assert other.figure is not None
+    across = [text.get_text() for text in other.figure.axes[0].texts if text.get_text().startswith("z")][3:]
+    assert across == [f"z{unit + 1}" for unit in other["matches"]]  # matched units stand on the diagonal
+    assert sorted(across) == ["z1", "z2", "z3"]
     json.dumps(other.facts)
 
 
@@ -59,8 +61,8 @@ def test_one_estimator_over_several_runs_rises_with_its_draws(runs):
     assert view["samples"].tolist() == [1, 10, 100, 1000]
     assert view["value"].shape == (2, 4)
     assert (np.diff(view["value"], axis=1) > 0).all()
-    with pytest.raises(UsageError, match="did you mean prior"):
-        compare_curves(runs, "priors")
+    with pytest.raises(UsageError, match="no curve of 'bound' over the number of samples"):
+        compare_curves(runs, "bound")
 
 
 def test_the_classifier_is_trained_by_a_command_and_found_by_the_metric(tmp_path, monkeypatch, capsys, runs):
@@ -78,6 +80,7 @@ def test_the_classifier_is_trained_by_a_command_and_found_by_the_metric(tmp_path
     said = json.loads(capsys.readouterr().out)
     path = classifier_path(runs[0].source, "none")
     assert said["file"] == str(path)
+    assert runs[0].source.fingerprint()[:16] in path.name
     assert said["sha256"] == load_classifier(path).sha256
     assert said["test"]["value"] > 0.8
     record = evaluate_run(runs[0], metrics=["samples"])

@@ -88,6 +88,13 @@ def test_colour_images_that_are_not_square(tmp_path):
 
 
 @pytest.mark.slow
+def test_too_few_rows_to_say_what_units_mean(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "x.npz", images=rng.integers(0, 256, (60, 8, 8), dtype=np.uint8))
+    assert titles(run(tmp_path, tmp_path / "x.npz")) == [title for title in ALL if title != "What the units mean"]
+
+
+@pytest.mark.slow
 def test_without_validation_or_test_rows(tmp_path):
     experiment = run(tmp_path, "digits", data={"validation": 0, "test": 0})
     report = describe(experiment)
