@@ -17,6 +17,11 @@ def test_flat_words_are_those_of_the_configuration(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_preset_names_the_model_too(tmp_path):
+    size = {"size": "xs", "steps": 1, "precision": "fp32", "threads": 1, "verbose": False, "network": "mlp"}
+    assert zatlas.train("digits", preset="course-cvae", out=tmp_path / "run", **size).config.model.kind == "cvae"
+
+
 def test_words_go_over_a_preset(tmp_path):
     run = zatlas.train("digits", preset="mnist-plane", network="mlp", out=tmp_path / "run", **QUICK)
     assert run.config.data.binarise == "dynamic"

@@ -17,7 +17,7 @@ from zatlas.opened import Experiment
 def train(
     data: str | Path,
     *,
-    model: str = "vae",
+    model: str | None = None,
     objective: str | None = None,
     preset: str | None = None,
     out: str | Path | None = None,
@@ -28,7 +28,8 @@ def train(
 
     Args:
         data: a name (``"digits"``, ``"mnist"``, ...) or a path, as on the command line.
-        model: ``"vae"``, ``"cvae"``, ``"ladder"``, ``"ae"``, ``"vqvae"``, ``"gan"``, ``"cgan"``, ``"ppca"``, ``"fa"``.
+        model: ``"vae"``, ``"cvae"``, ``"ladder"``, ``"ae"``, ``"vqvae"``, ``"gan"``, ``"cgan"``, ``"ppca"`` or ``"fa"``;
+            None: that of the preset, else a VAE.
         objective: ``"elbo"``, ``"iwae"``, ...; None: what suits the model.
         preset: a named bundle of values, over which the others go.
         out: the run folder; None: a new one under ``runs/``.

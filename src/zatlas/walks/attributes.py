@@ -131,7 +131,8 @@ class Attribute:
     @property
     def names(self) -> tuple[str, str]:
         """Of the groups without and with."""
-        return self.without.words, self.with_.words
+        first, second = self.without.words, self.with_.words
+        return (first, second) if first != second else (f"{first} without", f"{second} with")  # as many by hand
 
     @property
     def by_hand(self) -> bool:
