@@ -28,7 +28,7 @@ def train(
 
     Args:
         data: a name (``"digits"``, ``"mnist"``, ...) or a path, as on the command line.
-        model: ``"vae"``, ``"cvae"``, ``"ladder"``, ``"ae"``, ``"vqvae"``, ``"gan"``, ``"cgan"``, ``"ppca"`` or ``"fa"``;
+        model: ``"vae"``, ``"cvae"``, ``"ladder"``, ``"ae"``, ``"vqvae"``, ``"gan"``, ``"cgan"``, ``"ppca"``, ``"fa"``;
             None: that of the preset, else a VAE.
         objective: ``"elbo"``, ``"iwae"``, ...; None: what suits the model.
         preset: a named bundle of values, over which the others go.

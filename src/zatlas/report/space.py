@@ -78,8 +78,10 @@ def units(experiment: Experiment) -> Section | None:
     if experiment.kind.infers and len(experiment.rows(experiment.held_out())) < LEAST_BASES:
         return None
     view = walks.describe(experiment)
-    *each, answer = view.sentences
+    names = unit_names(experiment.model.latent_dims)
+    each = [sentence for sentence in view.sentences if sentence.split()[0].rstrip(":") in names]
+    answers = [sentence for sentence in view.sentences if sentence not in each]
     directions = [[one.name, one.method, one.describe()] for one in saved(experiment.run.folder)]
     tables = [Table(["each unit"], [[sentence] for sentence in each])] if each else []
     tables += [Table(["direction", "method", "what was found"], directions)] if directions else []
-    return Section("What the units mean", answer, [shown(view)], tables)
+    return Section("What the units mean", answers, [shown(view)], tables)
