@@ -185,6 +185,7 @@ COMMANDS = {
         "relabel",
         "transfer",
         "agree",
+        "neighbours",
         "classifier",
         "import",
         "explain",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from zatlas.config import make_config
 from zatlas.errors import UsageError
 from zatlas.experiment import train
-from zatlas.measure import METRICS, Options, chosen, compare_runs, evaluate_run
+from zatlas.measure import METRICS, Options, chosen, compare_runs, evaluate_run, neighbours
+from zatlas.measure.factors import known_factors
+from zatlas.measure.judge import examples
 from zatlas.opened import Experiment
 
 FEW = Options(rows=60, samples=20)
@@ -59,13 +62,44 @@ def test_estimators_of_the_likelihood_agree_and_are_kept_beside_one_another(vae)
 
 
 def test_what_a_model_cannot_have_is_left_out_with_its_reason(tmp_path):
-    ae = trained(tmp_path / "ae", model={"kind": "ae"})
+    images = np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "plain.npz", images=images)
+    ae = trained(tmp_path / "ae", str(tmp_path / "plain.npz"), model={"kind": "ae"})
     record = evaluate_run(ae, metrics=["bound", "importance", "exact", "disentanglement"], options=FEW)
     assert set(record["left_out"]) == {"importance", "exact", "disentanglement"}
     assert "no distribution" in record["left_out"]["importance"]
-    assert "factors behind digits are not known" in record["left_out"]["disentanglement"]
+    assert "neither factors nor labels of" in record["left_out"]["disentanglement"]
     with pytest.raises(UsageError, match="cannot be measured by exact: only ppca and fa"):
         evaluate_run(ae, metrics=["exact"])
+
+
+def test_labels_stand_for_factors_that_are_not_known(vae, tmp_path):
+    record = evaluate_run(vae, "all", metrics=["disentanglement"], options=Options(rows=600))
+    assert record["factors"] == ["class"]
+    assert 0 < record["figures"]["disentanglement.mig"]["value"] < 1
+    rng = np.random.default_rng(0)
+    labels = rng.normal(size=(300, 2)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", images=rng.integers(0, 256, (300, 8, 8), dtype=np.uint8), labels=labels)
+    table, names = known_factors(trained(tmp_path / "real", str(tmp_path / "x.npz")), np.arange(300))
+    assert len(names) == 2
+    assert [np.bincount(column).tolist() for column in table.T] == [[30] * 10] * 2
+    assert (np.diff(table[np.argsort(labels[:, 1]), 1]) >= 0).all()
+
+
+def test_a_model_that_repeats_its_data_is_seen_to(vae, monkeypatch):
+    rows = vae.rows("train")[:200]
+    copies = examples(vae.source, rows, "none")[0]
+    fresh = neighbours(vae, n=5)
+    assert fresh.figure is not None
+    assert (np.diff(fresh["distance"]) >= 0).all()
+    monkeypatch.setattr("zatlas.measure.copies.shown_as_data", lambda experiment, count, seed: copies)
+    found = neighbours(vae, n=5)
+    np.testing.assert_allclose(found["distance"], 0, atol=1e-5)
+    np.testing.assert_allclose(found["sample"], found["nearest"])
+    assert set(found["rows"]) <= set(rows)
+    assert found.facts["copying"]["value"] > 0.95
+    assert "copies" in found.sentences[-1]
+    assert fresh.facts["copying"]["value"] < found.facts["copying"]["value"]
 
 
 def test_the_linear_models_know_their_likelihood(tmp_path):

@@ -67,6 +67,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "evaluate": measure.evaluate,
         "compare": measure.compare,
         "agree": measure.agree,
+        "neighbours": measure.neighbours,
         "classifier": measure.classifier,
         "report": measure.report,
     },

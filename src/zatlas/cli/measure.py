@@ -1,4 +1,4 @@
-"""Commands that tell about runs: evaluate, compare, agree, classifier, report."""
+"""Commands that tell about runs: evaluate, compare, agree, neighbours, classifier, report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zatlas.cli.showing import Out, opened, show
+from zatlas.cli.showing import Out, opened, show, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 
 
@@ -130,6 +130,22 @@ def agree(
         title = f"{len(runs)} trainings  ·  {view.facts['count']:,} {view.facts['split']} rows"
         console.print(figures_table(title, view.facts["figures"]))
     show(Path(), out, "agree", json, view)
+
+
+def neighbours(
+    run: RunPath,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many samples to show.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    data: DataPath = None,
+    out: Out = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Samples above the training images nearest to them: has the model learned, or does it repeat?"""
+    from zatlas.measure import neighbours as beside
+
+    experiment = opened(run, device, data)
+    show_run(experiment, out, "neighbours", json, beside(experiment, n=n, seed=seed))
 
 
 def classifier(

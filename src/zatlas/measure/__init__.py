@@ -3,6 +3,7 @@
 from zatlas.measure.agreeing import agree
 from zatlas.measure.catalog import METRICS, chosen
 from zatlas.measure.comparing import compare_runs
+from zatlas.measure.copies import neighbours
 from zatlas.measure.curves import compare_curves
 from zatlas.measure.metric import Found, Metric, Options
 from zatlas.measure.running import evaluate_run
@@ -18,5 +19,6 @@ __all__ = [
     "compare_curves",
     "compare_runs",
     "evaluate_run",
+    "neighbours",
     "verdict",
 ]

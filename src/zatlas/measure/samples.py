@@ -31,7 +31,7 @@ def samples(experiment: Experiment, rows: npt.NDArray[np.int64], options: Option
     known = judge(source, experiment.rows("train"), binarise, experiment.device, experiment.say)
     train, _ = examples(source, experiment.spread("train", MOST_TRAINING), binarise, seed)
     test, _ = examples(source, rows, binarise, seed)
-    made = _shown(experiment, max(SMALLEST, len(rows)), options.seed)
+    made = shown_as_data(experiment, max(SMALLEST, len(rows)), options.seed)
     found = quality(
         made,
         train,
@@ -44,8 +44,8 @@ def samples(experiment: Experiment, rows: npt.NDArray[np.int64], options: Option
     return Found(found.figures, {"warnings": list(found.warnings)})
 
 
-def _shown(experiment: Experiment, count: int, seed: int) -> Array:
-    """Samples as the data are: bits where the data are bits, else means, in the data's own steps."""
+def shown_as_data(experiment: Experiment, count: int, seed: int) -> Array:
+    """New samples ``[N, *data]`` as the data are: bits where the data are bits, else means, in the data's own steps."""
     pictures, _ = experiment.sample(count, seed=seed)
     if experiment.config.data.binarise != "none":
         return np.asarray(pictures.draw, np.float32)

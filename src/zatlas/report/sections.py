@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from zatlas import figures
+from zatlas.evaluation.disentanglement.points import LEAST_POINTS
 from zatlas.figures import View
 from zatlas.kinds import ADVERSARIAL, OBJECTIVES
-from zatlas.measure import compare_runs
+from zatlas.measure import compare_runs, neighbours
 from zatlas.opened import Experiment
 from zatlas.report.page import Picture, Section, Table
 
@@ -99,16 +100,19 @@ def samples(experiment: Experiment) -> Section | None:
     new, _ = experiment.sample(count, seed=1)
     drawn = "a mixture fitted to the codes" if experiment.kind.point else "the prior"
     alt = f"New images: the decoder's mean at codes drawn from {drawn}."
-    shown = "Means of p(x|z)" if experiment.kind.infers else "Images G(z)"
-    pictures.append(svg(figures.grid(experiment.displayable(new.mean)), alt, f"{shown}, z drawn from {drawn}."))
+    what = "Means of p(x|z)" if experiment.kind.infers else "Images G(z)"
+    pictures.append(svg(figures.grid(experiment.displayable(new.mean)), alt, f"{what}, z drawn from {drawn}."))
     if experiment.has_prior() and not experiment.kind.point:
         other, _ = experiment.sample(count, seed=1, prior="mixture")
         alt = "New images: the decoder's mean at codes drawn from a mixture fitted to the codes."
-        caption = f"{shown}, z drawn from the ex-post prior: {experiment.ex_post_prior('mixture').describe()}."
+        caption = f"{what}, z drawn from the ex-post prior: {experiment.ex_post_prior('mixture').describe()}."
         pictures.append(svg(figures.grid(experiment.displayable(other.mean)), alt, caption))
     if experiment.run.record["data_kind"] in ("grey", "static", "dynamic"):
         alt = "Bernoulli draws at the same codes: every pixel black or white."
         pictures.append(svg(figures.grid(new.draw), alt, "Bernoulli draws from p(x|z) at the same codes."))
+    if min(len(experiment.rows(split)) for split in ("train", experiment.held_out())) >= LEAST_POINTS:
+        near = neighbours(experiment, n=10)
+        pictures.append(shown(near, f"Samples above their nearest training images. {near.sentences[0]}"))
     return Section("Samples", "New examples: a code from the prior, and what the decoder makes of it.", pictures)
 
 

@@ -1,0 +1,62 @@
+"""Samples beside the training examples that they are nearest to: what a model that only repeats its data would show."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zatlas import figures
+from zatlas.errors import UsageError
+from zatlas.evaluation.classifier import load_classifier
+from zatlas.evaluation.quality import copying, nearest, raw_values
+from zatlas.figures import View, arrays
+from zatlas.measure.judge import classifier_path, examples
+from zatlas.measure.samples import MOST_TRAINING, SMALLEST, lacks_images, shown_as_data
+from zatlas.opened import Experiment
+
+MOST_VALUES = 20_000_000
+
+
+def neighbours(experiment: Experiment, *, n: int = 20, seed: int = 0, most: int | None = None) -> View:
+    """New samples, nearest to the training data first, each with its nearest training example.
+
+    Distances are in the features of the data's classifier where ``zatlas classifier`` has trained one, else between
+    raw values. Whether the samples lie nearer than test examples do is the test of Meehan et al. 2020.
+
+    Args:
+        experiment: an opened run with its data.
+        n: samples shown, of at least 200 drawn.
+        seed: of the samples.
+        most: training examples that are searched, spread evenly; None: 20,000, or as many as fit some 160 MB.
+
+    Returns:
+        sample ``[n, *data]``, nearest ``[n, *data]``, rows ``[n]`` of the latter in the data, distance ``[n]``.
+
+    Raises:
+        UsageError: data that are no images, or a model that cannot sample.
+    """
+    if reason := lacks_images(experiment):
+        raise UsageError(f"{experiment.run.folder} has no samples to compare: {reason}.")
+    source, binarise, seen = experiment.source, experiment.config.data.binarise, experiment.config.training.seed
+    path = classifier_path(source, binarise)
+    extractor = load_classifier(path, experiment.device).extractor if path.is_file() else raw_values()
+    most = most or min(MOST_TRAINING, max(SMALLEST, MOST_VALUES // experiment.spec.size))
+    rows, held = experiment.spread("train", most), experiment.spread(experiment.held_out(), max(SMALLEST, n))
+    train, made = examples(source, rows, binarise, seen)[0], shown_as_data(experiment, max(SMALLEST, n), seed)
+    features, of_samples = extractor(train), extractor(made)
+    index, distance = nearest(of_samples, features)
+    order = np.argsort(distance, kind="stable")[:n]
+    found = copying(of_samples, features, extractor(examples(source, held, binarise, seen)[0]))
+    pair = (experiment.displayable(made[order]), experiment.displayable(train[index[order]]))
+    share, error = found.figure.value, found.figure.standard_error
+    return View(
+        arrays(sample=made[order], nearest=train[index[order]], rows=rows[index[order]], distance=distance[order]),
+        figures.pairs(*pair, labels=("sample", "nearest training image")),
+        f"The {len(order)} of {len(made)} samples that lie nearest to training images, each above that image.",
+        (
+            f"By {extractor.name} a sample lies nearer to the training images than a held-out image does in "
+            f"{share:.0%} ± {error:.0%} of pairs: a half is what fresh images would give, well above it they are "
+            "copies.",
+            *found.warnings,
+        ),
+        {"copying": found.figure.to_json(), "extractor": extractor.name, "rows": rows[index[order]].tolist()},
+    )
