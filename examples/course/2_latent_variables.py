@@ -461,7 +461,8 @@ def knowledge(run, record):
     """Units in use against factors."""
     matrices = record["scores"]["mig_sampled"]["matrices"]
     share = np.array(matrices["information"]) / np.array(matrices["entropy"])
-    names, used = unit_names(run.model.latent_dims), np.flatnonzero(run.unit_rates() > 0.1)
+    names, rates = unit_names(run.model.latent_dims), run.unit_rates()
+    used = np.flatnonzero(rates >= min(0.1, rates.max()))
     return picture(figures.heat(share[used], [names[u] for u in used], record["factors"]))
 
 

@@ -14,7 +14,8 @@ from zatlas.figures import View
 
 T = TypeVar("T")
 
-QUICK = "--quick" in sys.argv or os.environ.get("ZATLAS_BOOK") == "quick"
+BRIEF = os.environ.get("ZATLAS_BOOK") == "brief"  # a few steps of everything, to see that a chapter runs at all
+QUICK = BRIEF or "--quick" in sys.argv or os.environ.get("ZATLAS_BOOK") == "quick"
 RUNS = Path(os.environ.get("ZATLAS_BOOK_RUNS", "runs/course")) / ("quick" if QUICK else "full")
 
 
@@ -26,6 +27,8 @@ def setting(quick: T, full: T) -> T:
 def trained(name: str, data: str = "mnist", **words: Any) -> zatlas.open:
     """The run of that name, trained on the first call and opened again on later ones."""
     folder = RUNS / name
+    if BRIEF:
+        words["steps"] = 30
     if (folder / "run.json").is_file():
         run = zatlas.open(folder)
         if run.run.record["status"] == "finished":

@@ -49,7 +49,8 @@ def test_a_run_of_which_only_the_bound_is_known(run):
     ]
     assert "Not measured yet: " in section.paragraphs[1]
     assert "importance" in section.paragraphs[1]
-    assert "disentanglement" not in section.paragraphs[1]  # digits have no factors
+    assert "disentanglement" in section.paragraphs[1]  # digits have no factors, but classes stand for them
+    assert "exact" not in section.paragraphs[1]  # only linear models know log p(x)
 
 
 def test_figures_stand_by_metric_with_their_floors(run):
