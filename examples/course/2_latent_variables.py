@@ -482,5 +482,5 @@ knowledge(sprites[4], measured[4])
 
 # %%
 rates = sprites[4].unit_rates()
-used = [int(unit) for unit in np.argsort(-rates) if rates[unit] > 0.1]
+used = [int(unit) for unit in np.argsort(-rates) if rates[unit] >= min(0.1, rates.max())]
 walks.traverse(sprites[4], units=tuple(used), steps=9)

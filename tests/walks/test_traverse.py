@@ -26,6 +26,11 @@ def test_the_middle_is_the_row_it_goes_around(run):
         np.testing.assert_allclose(view["mean"][0, 0], run(kind).decode(z, y).mean[0], atol=1e-6)
 
 
+def test_no_units_at_all_are_refused(run):
+    with pytest.raises(UsageError, match="no units are given"):
+        traverse(run("vae"), units=())
+
+
 def test_dead_units_are_named_and_an_autoencoder_has_none(run):
     view = traverse(run("vae"), steps=2)
     dead = int((view["rates"] < 0.01).sum())

@@ -44,8 +44,10 @@ def check_units(experiment: Experiment, units: tuple[int, ...]) -> tuple[int, ..
     """The units, counted from 0.
 
     Raises:
-        UsageError: one is out of range.
+        UsageError: one is out of range, or there are none.
     """
+    if not units:
+        raise UsageError("no units are given: name at least one.")
     for unit in units:
         if not 0 <= unit < experiment.latent_dim:
             raise UsageError(f"there is no unit {unit + 1}: this model has units 1 to {experiment.latent_dim}.")
