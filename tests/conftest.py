@@ -12,6 +12,22 @@ torch.set_num_threads(1)  # the cores of a shared machine are never all free, an
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 
 
+SHARED = Path(os.environ.get("ZATLAS_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def shared_folder(name: str) -> Path:
+    """A folder of what the project does not carry: data, weights, reference scores; where it is not, tests skip."""
+    if not (SHARED / name).is_dir():
+        pytest.skip(f"no {name} under {SHARED}: set ZATLAS_SHARED")
+    return SHARED / name
+
+
+@pytest.fixture(scope="session")
+def pretrained() -> Path:
+    """Weights that other programs trained, with what those programs make of them."""
+    return shared_folder("pretrained")
+
+
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A conditional VAE on the digits, trained for 200 steps."""

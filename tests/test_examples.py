@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import SHARED
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -20,9 +22,6 @@ def run(code, folder):
 def test_examples_run(example, tmp_path):
     done = run(example.read_text(encoding="utf-8"), tmp_path)
     assert done.returncode == 0, done.stderr
-
-
-SHARED = Path(os.environ.get("ZATLAS_SHARED", ROOT.parent / "shared"))
 
 
 @pytest.mark.slow

@@ -1,20 +1,18 @@
 """The scores that the original library gives on the codes in shared/reference."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from zatlas.evaluation.disentanglement import dci, irs, mig_histogram, modularity, sap, sap_correlation
 
+from ..conftest import shared_folder
+
 
 @pytest.fixture(params=["aligned", "mixed"])
 def reference(request):
-    folder = Path(os.environ.get("ZATLAS_SHARED", Path(__file__).parents[3] / "shared")) / "reference"
-    if not folder.is_dir():
-        pytest.skip(f"no reference scores at {folder}: set ZATLAS_SHARED")
+    folder = shared_folder("reference")
     scores = json.loads((folder / "disentanglement_scores.json").read_text(encoding="utf-8"))["scores"]
     with np.load(folder / f"codes_{request.param}.npz") as held:
         split = [held[key] for key in ("codes_train", "factors_train", "codes_test", "factors_test")]

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-
-
-@pytest.fixture(scope="session")
-def pretrained() -> Path:
-    """The folder of weights that the project does not carry."""
-    folder = Path(os.environ.get("ZATLAS_SHARED", Path(__file__).parents[3] / "shared")) / "pretrained"
-    if not folder.is_dir():
-        pytest.skip(f"no pretrained weights at {folder}: set ZATLAS_SHARED")
-    return folder
 
 
 def expected(folder, name):

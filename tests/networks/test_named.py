@@ -1,8 +1,5 @@
 """Named architectures: weights that others trained fit them one for one, and give the numbers that others got."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,15 +8,6 @@ from torch import nn
 from zatlas.errors import UsageError
 from zatlas.networks.burgess import BurgessDecoder, BurgessEncoder
 from zatlas.networks.konny import KonnyDecoder, KonnyEncoder
-
-
-@pytest.fixture(scope="module")
-def pretrained() -> Path:
-    """The folder of weights that the project does not carry."""
-    folder = Path(os.environ.get("ZATLAS_SHARED", Path(__file__).parents[3] / "shared")) / "pretrained"
-    if not folder.is_dir():
-        pytest.skip(f"no pretrained weights at {folder}: set ZATLAS_SHARED")
-    return folder
 
 
 def load(folder, name):

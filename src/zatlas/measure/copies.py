@@ -54,8 +54,8 @@ def neighbours(experiment: Experiment, *, n: int = 20, seed: int = 0, most: int 
         f"The {len(order)} of {len(made)} samples that lie nearest to training images, each above that image.",
         (
             f"By {extractor.name} a sample lies nearer to the training images than a held-out image does in "
-            f"{share:.0%} ± {error:.0%} of pairs: a half is what fresh images would give, well above it they are "
-            "copies.",
+            f"{share:.0%} ± {error:.0%} of pairs: a half is what fresh images would give; well above it they may be "
+            "copies, though means of p(x|z), being smooth, lie a little nearer too.",
             *found.warnings,
         ),
         {"copying": found.figure.to_json(), "extractor": extractor.name, "rows": rows[index[order]].tolist()},
