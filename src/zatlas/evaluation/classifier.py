@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation.disentanglement.score import Array, binomial_error
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import BATCH, Extractor, unit_values
 from zatlas.evaluation.quality.modes import check_classes
 from zatlas.files import write_bytes

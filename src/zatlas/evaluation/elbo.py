@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zatlas.distributions import closed_kl, rate_per_unit
+from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.objectives import distortion, rate
 from zatlas.training import Precision, autocast
 from zatlas.types import Batch, Level
@@ -21,32 +22,6 @@ ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 3.3
 class Batches(Protocol):
     def __len__(self) -> int: ...
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]: ...
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number one can trust: its standard error, how many examples it is a mean of, and how it was estimated."""
-
-    value: float
-    standard_error: float
-    count: int
-    estimator: str
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "value": self.value,
-            "standard_error": None if math.isnan(self.standard_error) else self.standard_error,
-            "count": self.count,
-            "estimator": self.estimator,
-        }
-
-
-def mean_figure(values: Tensor, estimator: str) -> Figure:
-    """Mean and standard error of independent values ``[N]``."""
-    values = values.double()
-    count = len(values)
-    error = values.std().item() / math.sqrt(count) if count > 1 else math.nan
-    return Figure(values.mean().item(), error, count, estimator)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from zatlas.evaluation.elbo import Batches, Figure, mean_figure
+from zatlas.evaluation.elbo import Batches
+from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.training import Game, Precision, autocast
 
 LAST_STEP = 2**31 - 1  # schedules of the objective are over

@@ -13,7 +13,7 @@ import numpy as np
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.points import check_codes, listed
 from zatlas.evaluation.disentanglement.score import Array, bootstrap_error
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 SAME, SHARED = 0.9, 0.9  # correlations from which a unit, or a direction, is called the same
 ADVISED_PER_UNIT = 20

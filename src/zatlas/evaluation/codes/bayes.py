@@ -8,7 +8,7 @@ import numpy as np
 
 from zatlas.evaluation.codes.calibration import BINS, calibration_error, check_table
 from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 
 def log_posterior(log_joint: Array, temperature: float = 1.0) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.score import Array, Score, bootstrap_error
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.modes import check_classes
 
 BINS = 15  # Guo et al. 2017

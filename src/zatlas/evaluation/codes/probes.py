@@ -12,7 +12,7 @@ from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.points import check_codes
 from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.modes import check_classes
 from zatlas.models import LinearGaussian
 

@@ -8,7 +8,7 @@ from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.points import listed
 from zatlas.evaluation.disentanglement.sampling import FactorTable, Represent, represent_batches
 from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 
 def beta_vae(

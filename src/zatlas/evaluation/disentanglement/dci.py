@@ -13,7 +13,7 @@ import numpy as np
 from zatlas.evaluation.disentanglement.information import entropy
 from zatlas.evaluation.disentanglement.points import Points, check_split
 from zatlas.evaluation.disentanglement.score import Array, Score
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 FOREST_TREES = 50
 FOREST_LEAF = 20  # grown to the last row, trees split on noise, and units of noise become important

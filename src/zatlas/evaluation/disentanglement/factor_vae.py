@@ -7,7 +7,7 @@ import numpy as np
 from zatlas.evaluation.disentanglement.points import listed
 from zatlas.evaluation.disentanglement.sampling import FactorTable, Represent, represent_batches
 from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 PRUNED_STDDEV = 0.05  # Locatello et al. 2019
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from zatlas.evaluation.disentanglement.points import check_points
 from zatlas.evaluation.disentanglement.score import Array, Score
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 
 def irs(codes: Array, factors: Array, *, quantile: float = 0.99) -> Score:

@@ -10,7 +10,7 @@ from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.information import BINS, Information, entropy
 from zatlas.evaluation.disentanglement.points import Points, check_codes, check_points
 from zatlas.evaluation.disentanglement.score import Array, Score, bootstrap_error, top_gap
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 _ROWS_AT_ONCE = 64  # a block of densities stays in the cache
 

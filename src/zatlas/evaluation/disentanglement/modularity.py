@@ -10,7 +10,7 @@ from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.information import BINS, Information
 from zatlas.evaluation.disentanglement.points import check_points, check_split, listed
 from zatlas.evaluation.disentanglement.score import Array, Score, bootstrap_error
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 
 def unit_modularities(information: Array, varied: tuple[int, ...]) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.points import Points, check_points, check_split, listed
 from zatlas.evaluation.disentanglement.score import Array, Score, bootstrap_error, top_gap
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 
 def _mean_gap(matrix: Array, points: Points) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 Array = npt.NDArray[Any]
 

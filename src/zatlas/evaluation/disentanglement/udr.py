@@ -11,7 +11,7 @@ import numpy as np
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.points import check_codes, listed
 from zatlas.evaluation.disentanglement.score import Array, Score
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 Similarity = Literal["lasso", "spearman"]
 

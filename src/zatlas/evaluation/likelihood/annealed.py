@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from zatlas.evaluation.elbo import Batches, Figure, mean_figure
+from zatlas.evaluation.elbo import Batches
+from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.evaluation.likelihood.shared import Progress, only_level, sampling_error, seeded, split
 from zatlas.training import Precision, autocast
 from zatlas.types import Batch

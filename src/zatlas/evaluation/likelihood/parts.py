@@ -14,7 +14,8 @@ from torch.distributions import Distribution
 
 from zatlas.distributions import DiagonalGaussian
 from zatlas.errors import UsageError
-from zatlas.evaluation.elbo import ACTIVE_VARIANCE, Batches, Figure, mean_figure
+from zatlas.evaluation.elbo import ACTIVE_VARIANCE, Batches
+from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.evaluation.likelihood.shared import Progress, chunks, only_level, seeded, split
 from zatlas.objectives.bounds import negative_elbo
 from zatlas.training import Precision, autocast

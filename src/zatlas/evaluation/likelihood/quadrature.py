@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from zatlas.errors import UsageError
-from zatlas.evaluation.elbo import Batches, Figure, mean_figure
+from zatlas.evaluation.elbo import Batches
+from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.evaluation.likelihood.shared import Progress, alike, only_level, seeded
 from zatlas.training import Precision, autocast
 from zatlas.types import Batch

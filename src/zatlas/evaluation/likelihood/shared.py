@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zatlas.errors import UsageError
-from zatlas.evaluation.elbo import Figure, mean_figure
+from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.types import Batch, Level
 
 Progress = Callable[[int], None]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from zatlas.evaluation.disentanglement.score import Array, Score
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import check_pair
 
 ADVISED_PER_FEATURE = 10  # there the floor is about a twentieth of the features' variance

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from zatlas.evaluation.disentanglement.score import Array
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import check_pair
 
 ROWS = 1000

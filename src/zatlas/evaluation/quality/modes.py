@@ -9,7 +9,7 @@ import numpy as np
 
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.score import Array, Score
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 
 
 def check_classes(labels: Array, what: str) -> Array:

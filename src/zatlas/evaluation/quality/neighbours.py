@@ -9,7 +9,7 @@ import numpy as np
 
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import check_pair
 
 PAIRS = 10_000_000  # compared at once, which bounds the memory

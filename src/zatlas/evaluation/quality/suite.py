@@ -10,7 +10,7 @@ import numpy as np
 
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.score import Array
-from zatlas.evaluation.elbo import Figure
+from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import Extractor, check_pair
 from zatlas.evaluation.quality.frechet import frechet_distance
 from zatlas.evaluation.quality.kernel import kernel_distance
