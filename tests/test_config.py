@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zatlas import experiment
-from zatlas.cli.train import _limits, _limits_replace, size
+from zatlas.cli.train import size
 from zatlas.config import Config, known_keys, make_config, parse_set, preset, presets, read_toml
 from zatlas.errors import UsageError
 from zatlas.runs import Run
@@ -112,32 +112,6 @@ def test_set_reads_toml_and_else_plain_words(text, value):
 def test_set_wants_section_key_and_value(text):
     with pytest.raises(UsageError, match=r"--set wants section\.key=value"):
         parse_set([text])
-
-
-def test_a_limit_given_later_replaces_those_of_earlier_layers():
-    def limits(*layers):
-        training = make_config(*_limits_replace(list(layers))).training
-        return training.epochs, training.steps, training.seconds
-
-    course = ("preset course-vae", preset("course-vae"))
-    assert limits(course) == (10, None, None)
-    assert limits(course, ("the options", {"training": {"epochs": 1}})) == (1, None, None)
-    assert limits(course, ("the options", {"training": {"seconds": 5.0}})) == (None, None, 5.0)
-    assert limits(course, ("c.toml", {"training": {"steps": 7}}), ("the options", {})) == (None, 7, None)
-    assert limits(course, ("the options", {}), ("--set training.steps=9", {"training": {"steps": 9}})) == (
-        None,
-        9,
-        None,
-    )
-    both = ("the options", {"training": {"epochs": 2}}), ("--set training.seconds=5", {"training": {"seconds": 5}})
-    assert limits(course, *both) == (2, None, 5.0)  # whoever says both means the first that is met
-    assert course[1]["training"]["epochs"] == 10
-
-
-def test_a_limit_given_with_resume_replaces_the_run_s():
-    assert _limits({"training": {"steps": 5}}, None, None, None, None) == {"epochs": None, "steps": 5, "seconds": None}
-    assert _limits({"training": {"patience": 5}}, None, None, None, None) == {"patience": 5}
-    assert _limits({"data": {"source": "moved"}}, None, None, None, None) == {}
 
 
 def test_sizes():

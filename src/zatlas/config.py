@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -278,11 +279,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"the configuration {path} is not valid TOML: {error}.") from None
 
 
+def _preset_files() -> dict[str, Traversable]:
+    files = resources.files("zatlas").joinpath("presets").iterdir()
+    return {f.name.removesuffix(".toml"): f for f in sorted(files, key=lambda f: f.name) if f.name.endswith(".toml")}
+
+
 def presets() -> dict[str, dict[str, Any]]:
     """The named bundles of values that come with zatlas."""
-    folder = resources.files("zatlas").joinpath("presets")
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
-    return {f.name.removesuffix(".toml"): tomllib.loads(f.read_text(encoding="utf-8")) for f in files}
+    return {name: tomllib.loads(file.read_text(encoding="utf-8")) for name, file in _preset_files().items()}
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -291,7 +295,7 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no preset of that name.
     """
-    known = presets()
-    if name not in known:
-        raise UsageError(f"there is no preset {name!r}; {nearest(name, known)}")
-    return known[name]
+    files = _preset_files()
+    if name not in files:
+        raise UsageError(f"there is no preset {name!r}; {nearest(name, files)}")
+    return tomllib.loads(files[name].read_text(encoding="utf-8"))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zatlas.cli.console import TrainingProgress, say
-from zatlas.config import known_keys, make_config
-from zatlas.config import preset as named_preset
-from zatlas.errors import UsageError, nearest
 from zatlas.experiment import train as train_config
 from zatlas.opened import Experiment
+from zatlas.words import configuration
 
 
 def train(
@@ -45,27 +42,11 @@ def train(
       ...
     zatlas.errors.UsageError: there is no key latent_dims; did you mean latent_dim?
     """
-    words = _sections({"source": str(data), "model": model, "objective": objective, **values})
-    layers = [("the arguments", words)]
-    if preset is not None:
-        layers.insert(0, (f"preset {preset}", named_preset(preset)))
+    words = {"source": str(data), "model": model, "objective": objective, **values}
+    config = configuration(words, who="the arguments", preset_name=preset)
     progress = TrainingProgress(quiet=not verbose)
     try:
         tell = say if verbose else lambda sentence: None
-        return train_config(make_config(*layers), out=None if out is None else Path(out), watchers=[progress], say=tell)
+        return train_config(config, out=None if out is None else Path(out), watchers=[progress], say=tell)
     finally:
         progress.close()
-
-
-def _sections(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Flat words in the sections of the configuration; ``model`` and ``objective`` are their kinds."""
-    home = {key.partition(".")[2]: key for key in known_keys() if not key.endswith(".kind")}
-    home |= {"model": "model.kind", "objective": "objective.kind"}
-    nested: dict[str, dict[str, Any]] = {}
-    for word, value in values.items():
-        if word not in home:
-            raise UsageError(f"there is no key {word}; {nearest(word, home)}")
-        if value is not None:
-            section, _, key = home[word].partition(".")
-            nested.setdefault(section, {})[key] = value
-    return nested

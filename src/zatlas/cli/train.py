@@ -82,42 +82,35 @@ def train(
     """
     from zatlas import experiment
     from zatlas.cli.console import TrainingProgress, say
-    from zatlas.config import make_config, parse_set, read_toml
-    from zatlas.config import preset as named_preset
+    from zatlas.words import configuration
 
-    sections = {
-        "data": {
-            "source": source,
-            "binarise": binarise,
-            "labels": labels,
-            "resize": size("--resize", resize),
-            "crop": size("--crop", crop),
-            "channels": channels,
-        },
-        "model": {
-            "kind": model,
-            "latent_dim": latent_dim,
-            "prior": prior,
-            "network": network,
-            "size": scale,
-            "likelihood": likelihood,
-        },
-        "objective": {"kind": objective, "beta": beta},
-        "training": {
-            "epochs": epochs,
-            "steps": steps,
-            "seconds": seconds,
-            "target_loss": target_loss,
-            "patience": patience,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "seed": seed,
-            "device": device,
-            "precision": precision,
-        },
+    words = {
+        "source": source,
+        "binarise": binarise,
+        "labels": labels,
+        "resize": size("--resize", resize),
+        "crop": size("--crop", crop),
+        "channels": channels,
+        "model": model,
+        "latent_dim": latent_dim,
+        "prior": prior,
+        "network": network,
+        "size": scale,
+        "likelihood": likelihood,
+        "objective": objective,
+        "beta": beta,
+        "epochs": epochs,
+        "steps": steps,
+        "seconds": seconds,
+        "target_loss": target_loss,
+        "patience": patience,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
     }
-    given = {s: {k: v for k, v in values.items() if v is not None} for s, values in sections.items()}
-    given = {s: values for s, values in given.items() if values}
+    given = {word: value for word, value in words.items() if value is not None}
     progress = TrainingProgress(quiet)
     tell = (lambda sentence: None) if quiet else say
     try:
@@ -125,15 +118,7 @@ def train(
             changes = _limits(given, preset, config, out, set_)
             done = experiment.resume(resume, changes=changes, data=source, watchers=[progress], say=tell)
         else:
-            layers: list[tuple[str, Any]] = []
-            if preset is not None:
-                layers.append((f"preset {preset}", named_preset(preset)))
-            if config is not None:
-                layers.append((str(config), read_toml(config)))
-            layers.append(("the options", given))
-            for assignment in set_ or []:
-                layers.append((f"--set {assignment}", parse_set([assignment])))
-            merged = make_config(*_limits_replace(layers))
+            merged = configuration(given, preset_name=preset, file=config, assignments=set_ or ())
             if not merged.data.source:
                 raise UsageError("say what to train on: zatlas train digits, or a folder of images, an .npz, ….")
             done = experiment.train(merged, out=out, watchers=[progress], say=tell)
@@ -142,54 +127,24 @@ def train(
     _conclude(done, json, quiet)
 
 
-LIMITS = ("epochs", "steps", "seconds")
-
-
-def _limits_replace(layers: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """A limit given later replaces the limits of earlier layers: `--preset course-vae --epochs 1` means one epoch,
-    and `--seconds 5` over a preset of ten epochs means five seconds."""
-    cleaned: list[tuple[str, Any]] = []
-    for where, values in layers:
-        training = values.get("training")
-        if isinstance(training, dict) and any(limit in training for limit in LIMITS):
-            cleaned = [
-                (
-                    w,
-                    {**v, "training": {k: x for k, x in v["training"].items() if k not in LIMITS}}
-                    if isinstance(v.get("training"), dict)
-                    else v,
-                )
-                if w != "the options" and not w.startswith("--set")
-                else (w, v)
-                for w, v in cleaned
-            ]
-        cleaned.append((where, values))
-    return cleaned
-
-
 def _limits(
-    given: dict[str, dict[str, Any]], preset: str | None, config: Path | None, out: Path | None, set_: list[str] | None
+    given: dict[str, Any], preset: str | None, config: Path | None, out: Path | None, set_: list[str] | None
 ) -> dict[str, Any]:
     """What may be given with --resume."""
-    allowed = {"epochs", "steps", "seconds", "target_loss", "patience"}
-    training = given.get("training", {})
+    from zatlas.words import LIMITS
+
+    allowed = {*LIMITS, "target_loss", "patience"}
     others = [
         name for name, value in (("--preset", preset), ("--config", config), ("--out", out), ("--set", set_)) if value
     ]
-    others += [
-        "--" + (s if k == "kind" else k.replace("_", "-"))
-        for s, values in given.items()
-        for k in values
-        if not (s == "training" and k in allowed) and (s, k) != ("data", "source")
-    ]
+    others += ["--" + word.replace("_", "-") for word in given if word not in allowed | {"source"}]
     if others:
         raise UsageError(
             f"--resume goes on with the run as it was made, so {others[0]} cannot be given; "
             "only limits can (--epochs, --steps, --seconds, --target-loss, --patience), and DATA where it was moved."
         )
-    if any(limit in training for limit in LIMITS):
-        return dict.fromkeys(LIMITS) | training
-    return training
+    limits = {word: value for word, value in given.items() if word in allowed}
+    return dict.fromkeys(LIMITS) | limits if limits.keys() & set(LIMITS) else limits
 
 
 def size(option: str, text: str | None) -> Any:

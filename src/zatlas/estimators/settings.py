@@ -11,17 +11,8 @@ from sklearn.utils import check_random_state
 from zatlas.config import Config, known_keys, make_config
 from zatlas.errors import UsageError, nearest
 from zatlas.kinds import MODELS, OBJECTIVE_DEFAULTS
+from zatlas.words import places
 
-# Parameters that are configuration, and where it has them.
-PLACES = {
-    **{name: f"model.{name}" for name in ("latent_dim", "network", "size", "likelihood", "prior")},
-    **{name: f"model.{name}" for name in ("levels", "codebook_size", "code_dim")},
-    "objective": "objective.kind",
-    "beta": "objective.beta",
-    **{name: f"data.{name}" for name in ("binarise", "validation")},
-    **{f"{name}": f"training.{name}" for name in ("epochs", "steps", "seconds", "batch_size", "learning_rate")},
-    **{name: f"training.{name}" for name in ("patience", "device", "precision")},
-}
 AUTOMATIC = {"batch_size", "learning_rate"}  # None: what suits the kind of model
 # What arrays in memory, the class or random_state decide.
 DECIDED = {
@@ -53,15 +44,15 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
         UsageError: an unknown setting or a value that cannot be.
     """
     values: dict[str, dict[str, Any]] = {"data": {"test": 0}, "model": {"kind": kind}, "objective": {}, "training": {}}
-    for name, place in PLACES.items():
-        if name in params and (params[name] is not None or name not in AUTOMATIC):
-            section, key = place.split(".")
+    own = {".".join(place): name for name, place in places().items() if name in params}
+    for name in own.values():
+        if params[name] is not None or name not in AUTOMATIC:
+            section, key = places()[name]
             values[section][key] = params[name]
     if params.get("validation") is None:
         values["data"]["validation"] = 0 if params.get("patience") is None else AUTO_VALIDATION
     values["training"]["seed"] = seed_of(params["random_state"])
     others: dict[str, dict[str, Any]] = {}
-    own = {PLACES[name] for name in params if name in PLACES}
     if not isinstance(params["settings"] or {}, Mapping):
         raise UsageError(f"{who}: settings wants {{'section.key': value}}, not {params['settings']!r}.")
     for key, value in (params["settings"] or {}).items():
@@ -80,9 +71,8 @@ def parameters(config: Config, names: set[str]) -> dict[str, Any]:
     for wanted in (MODELS[config.model.kind].defaults, OBJECTIVE_DEFAULTS.get(config.objective.kind, {})):
         for section, keys in wanted.items():
             default[section] |= keys
-    places = {name: place.split(".") for name, place in PLACES.items() if name in names}
-    known = {name: values[section][key] for name, (section, key) in places.items()}
-    own = {PLACES[name] for name in known} | {"objective.kind"}
+    known = {name: values[section][key] for name, (section, key) in places().items() if name in names}
+    own = {".".join(places()[name]) for name in known} | {"objective.kind"}
     others = {
         f"{section}.{key}": value
         for section, keys in values.items()
