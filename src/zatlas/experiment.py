@@ -20,6 +20,7 @@ from zatlas.data import Source, Splits, located
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import mean_terms
 from zatlas.kinds import MODELS
+from zatlas.logs import tracker
 from zatlas.opened import Experiment
 from zatlas.recording import Recorder
 from zatlas.run_data import batches, check_same_data, label_cycle, open_data, reopen
@@ -142,6 +143,7 @@ def train(
     *,
     out: Path | None = None,
     watchers: Sequence[Watcher] = (),
+    log: Sequence[str] = (),
     say: Callable[[str], None] = lambda sentence: None,
 ) -> Experiment:
     """Trains what a configuration says into a new run folder.
@@ -150,11 +152,13 @@ def train(
         config: the configuration.
         out: the folder; None: a free name under ``runs/``.
         watchers: are told how it goes, beside the recorder.
+        log: trackers that get its figures, as :func:`zatlas.logs.tracker` knows them.
         say: is given sentences for people.
 
     Raises:
         UsageError, ZatlasError: bad words, bad data, a folder in use, a disk that refuses, a loss that diverges.
     """
+    trackers = [tracker(name) for name in log]
     config = config.model_copy(deep=True)
     config.data.source, labels = located(config.data.source), config.data.labels
     config.data.labels = labels and located(labels)
@@ -178,7 +182,7 @@ def train(
             "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
         }
         run = Run.create(out, setup.config, record)
-        return _train(run, setup, watchers, say, resume=False)
+        return _train(run, setup, [*watchers, *(of(run) for of in trackers)], say, resume=False)
 
 
 def resume(
@@ -187,6 +191,7 @@ def resume(
     changes: dict[str, Any] | None = None,
     data: str | None = None,
     watchers: Sequence[Watcher] = (),
+    log: Sequence[str] = (),
     say: Callable[[str], None] = lambda sentence: None,
 ) -> Experiment:
     """Goes on with a run from its newest sound checkpoint.
@@ -198,12 +203,13 @@ def resume(
         changes: other limits (epochs, steps, seconds, target_loss, patience), kept for the next time as well;
             None: those it had.
         data: where the same data lie now, by name or path; None: where they lay.
-        watchers: as in :func:`train`.
+        watchers, log: as in :func:`train`.
         say: as in :func:`train`.
 
     Raises:
         UsageError, ZatlasError: no run, a damaged one, changed data, or one being trained right now.
     """
+    trackers = [tracker(name) for name in log]
     with Run(folder).locked():
         run = Run(folder)  # read anew: another training may have ended between the first look and the lock
         limits = {**run.record.get("limits", {}), **(changes or {})}
@@ -215,7 +221,7 @@ def resume(
         setup = set_up(config, source, splits)
         if limits:
             run.update(limits=limits)
-        return _train(run, setup, watchers, say, resume=True)
+        return _train(run, setup, [*watchers, *(of(run) for of in trackers)], say, resume=True)
 
 
 def _train(
@@ -251,6 +257,9 @@ def _train(
     except Exception as error:
         _mark_failed(run, f"{type(error).__name__}: {error}")
         raise
+    finally:
+        for watcher in trainer.watchers:
+            watcher.close()
     return experiment
 
 

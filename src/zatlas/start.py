@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from zatlas.cli.console import TrainingProgress, say
 from zatlas.experiment import train as train_config
 from zatlas.opened import Experiment
+from zatlas.training import Watcher
 from zatlas.words import configuration
 
 
@@ -18,6 +20,8 @@ def train(
     objective: str | None = None,
     preset: str | None = None,
     out: str | Path | None = None,
+    log: str | Sequence[str] = (),
+    watchers: Sequence[Watcher] = (),
     verbose: bool = True,
     **values: Any,
 ) -> Experiment:
@@ -30,6 +34,8 @@ def train(
         objective: ``"elbo"``, ``"iwae"``, ...; None: what suits the model.
         preset: a named bundle of values, over which the others go.
         out: the run folder; None: a new one under ``runs/``.
+        log: trackers that get its figures: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``, ``"package.module:Class"``.
+        watchers: of your own, told of every step, record and validation (:class:`zatlas.training.Watcher`).
         verbose: whether progress goes to stderr.
         values: any key of the configuration, without its section: ``latent_dim=16, beta=4.0, epochs=10, resize=64``.
 
@@ -47,6 +53,8 @@ def train(
     progress = TrainingProgress(quiet=not verbose)
     try:
         tell = say if verbose else lambda sentence: None
-        return train_config(config, out=None if out is None else Path(out), watchers=[progress], say=tell)
+        names = [log] if isinstance(log, str) else log
+        folder = None if out is None else Path(out)
+        return train_config(config, out=folder, watchers=[progress, *watchers], log=names, say=tell)
     finally:
         progress.close()

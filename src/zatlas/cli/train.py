@@ -70,6 +70,9 @@ def train(
     out: Annotated[Path | None, _option(HOW, "Run folder. (default: a new one under runs/)", "--out", "-o")] = None,
     config: Annotated[Path | None, _option(HOW, "A config.toml, such as a run's own: repeats that run.")] = None,
     set_: Annotated[list[str] | None, _option(HOW, "Any value: --set section.key=value; repeat it.", "--set")] = None,
+    log: Annotated[
+        list[str] | None, _option(HOW, "Track it elsewhere too: tensorboard, mlflow, wandb or package.module:Class.")
+    ] = None,
     resume: Annotated[Path | None, _option(HOW, "Go on with this run; limits may be given anew.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=HOW)] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=HOW)] = False,
@@ -116,12 +119,12 @@ def train(
     try:
         if resume is not None:
             changes = _limits(given, preset, config, out, set_)
-            done = experiment.resume(resume, changes=changes, data=source, watchers=[progress], say=tell)
+            done = experiment.resume(resume, changes=changes, data=source, watchers=[progress], log=log or (), say=tell)
         else:
             merged = configuration(given, preset_name=preset, file=config, assignments=set_ or ())
             if not merged.data.source:
                 raise UsageError("say what to train on: zatlas train digits, or a folder of images, an .npz, ….")
-            done = experiment.train(merged, out=out, watchers=[progress], say=tell)
+            done = experiment.train(merged, out=out, watchers=[progress], log=log or (), say=tell)
     finally:
         progress.close()
     _conclude(done, json, quiet)
