@@ -1,5 +1,6 @@
 """What is not weights, or not these weights, is refused in one sentence, and nothing is run or written."""
 
+import json
 import os
 import pickle
 import warnings
@@ -132,3 +133,68 @@ def test_words_that_are_wrong(tmp_path, disvae):
     with pytest.raises(UsageError, match="no data called"):
         import_weights(file, "disvae", data="no-such-data", out=tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def flipped(content, bit):
+    altered = bytearray(content)
+    altered[bit // 8] ^= 1 << bit % 8
+    return bytes(altered)
+
+
+def test_no_flipped_bit_of_a_tensor_or_of_the_pickle_is_accepted(tmp_path, disvae):
+    """torch.load compares no checksum: 29 of 30 flipped bits were taken for weights."""
+    file, _ = disvae
+    content = file.read_bytes()
+    with zipfile.ZipFile(file) as archive:
+        places = [(member.header_offset + 300, member.file_size) for member in archive.infolist()]
+    for start, size in places:
+        if size > 1000:
+            file.write_bytes(flipped(content, 8 * (start + size // 2)))
+            with pytest.raises(ZatlasError, match=r"is damaged: the checksum of \S+ is not the one recorded"):
+                read_tensors(file)
+
+
+def test_weights_that_were_saved_without_checksums_are_taken(tmp_path):
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.arange(9.0)}, tmp_path / "w.pt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_tensors(tmp_path / "w.pt")["a"].sum() == 36
+
+
+@pytest.mark.parametrize("format", ["disvae", "beta-vae-1konny"])
+def test_a_tensor_that_claims_terabytes_is_refused_by_its_size(tmp_path, disvae, format):
+    file, tensors = disvae
+    tensors["decoder.lin1.weight"] = torch.ones(1).expand(10**6, 10**6)
+    torch.save(tensors, file)
+    with pytest.raises(ZatlasError, match=r"decoder.lin1.weight claims to be \[1000000, 1000000\], 4,000,000,000,000"):
+        import_weights(file, format, out=tmp_path / "run")
+
+
+def test_a_repeated_number_is_a_weight_like_any_other(tmp_path):
+    torch.save({"a": torch.ones(1).expand(5)}, tmp_path / "w.pt")
+    assert read_tensors(tmp_path / "w.pt")["a"].tolist() == [1] * 5
+
+
+def test_dictionaries_that_hold_themselves_or_go_deep(tmp_path):
+    around = {"net": {"x": torch.ones(1)}}
+    around["self"] = around
+    around["again"] = {"self": around}
+    torch.save(around, tmp_path / "w.pt")
+    assert read_tensors(tmp_path / "w.pt")["x"] == 1
+    deep = {"x": torch.ones(1)}
+    for _ in range(100):  # torch.save itself ends at the recursion limit
+        deep = {"in": deep}
+    torch.save(deep, tmp_path / "w.pt")
+    with pytest.raises(ZatlasError, match="holds no state_dict"):
+        read_tensors(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("F4", 2), ("F6_E2M3", 3), ("X7", 4), ("C64", 32)])
+def test_numbers_of_a_type_that_torch_cannot_read(tmp_path, dtype, size):
+    header = json.dumps({"a": {"dtype": dtype, "shape": [4], "data_offsets": [0, size]}}).encode()
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    with pytest.raises(ZatlasError, match="save the weights as float32|no safetensors|no plain tensor"):
+        read_tensors(file)
