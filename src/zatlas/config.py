@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -33,6 +34,10 @@ Likelihood = Literal[
 Network = Literal[
     "mlp", "conv", "resnet", "burgess", "konny-h", "konny-b", "burda", "course-conv", "course-mlp", "exported"
 ]
+# Upper bounds, so that a slip of the keyboard is refused by name: of seeds, as torch takes 64 bits; of steps, as float64
+# counts them; of what is laid out in memory, where more of it is nobody's; threads that cannot be made end the process.
+SEED, STEPS, MOST = 2**63 - 1, 10**15, 10**6
+Pixels = Annotated[int, Field(ge=1, le=2**16)]
 
 
 class Section(BaseModel):
@@ -46,14 +51,14 @@ class DataConfig(Section):
     binarise: Literal["none", "static", "dynamic"] = "none"
     validation: float = Field(0.05, ge=0, description="fraction of the training rows, or a count from 1 on")
     test: float = Field(0.1, ge=0, description="fraction or count, where the data sets no test rows aside itself")
-    split_seed: int = Field(0, ge=0)
+    split_seed: int = Field(0, ge=0, le=SEED)
     labels: str | None = Field(
         None, description="key of the labels in an .npz, column of a hub data set, or a label file"
     )
-    resize: int | tuple[int, int] | None = Field(
+    resize: Pixels | tuple[Pixels, Pixels] | None = Field(
         None, description="height and width in pixels; one number: the shorter side"
     )
-    crop: int | tuple[int, int] | None = Field(None, description="height and width in pixels, cut from the centre")
+    crop: Pixels | tuple[Pixels, Pixels] | None = Field(None, description="height and width in pixels, cut from the centre")
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; None: what the images are")
     resident: bool | None = Field(
         None, description="keep all data in memory; None: when it fits a quarter of what is free"
@@ -65,7 +70,7 @@ class ModelConfig(Section):
 
     kind: ModelKind = "vae"
     latent_dim: int = Field(
-        2, ge=1, description="units; ladder: units (mlp) or channels (resnet) a level; vqvae with mlp: codes"
+        2, ge=1, le=MOST, description="units; ladder: units (mlp) or channels (resnet) a level; vqvae with mlp: codes"
     )
     network: Network = "mlp"
     encoder_graph: tuple[str, ...] | None = Field(None, description="exported: its operations, one a line")
@@ -79,15 +84,15 @@ class ModelConfig(Section):
     prior: Literal["normal", "mixture", "vamp", "flow", "conditional"] = Field(
         "normal", description="vae, cvae: of z; conditional: p(z|y), cvae only"
     )
-    prior_components: int = Field(100, ge=1, description="mixture, vamp: how many Gaussians or pseudo-inputs")
+    prior_components: int = Field(100, ge=1, le=MOST, description="mixture, vamp: how many Gaussians or pseudo-inputs")
     posterior: Literal["diagonal", "full", "flow"] = Field("diagonal", description="vae, cvae: family of q(z|x)")
-    flow_layers: int = Field(8, ge=1, description="of a flow prior or posterior")
-    flow_depth: int = Field(2, ge=1, description="hidden layers of a flow prior's networks; a posterior's have 1")
-    flow_width: int = Field(256, ge=1, description="of the layers of a flow's networks")
-    levels: int = Field(3, ge=1, description="ladder: layers of z")
+    flow_layers: int = Field(8, ge=1, le=1000, description="of a flow prior or posterior")
+    flow_depth: int = Field(2, ge=1, le=1000, description="hidden layers of a flow prior's networks; a posterior's have 1")
+    flow_width: int = Field(256, ge=1, le=MOST, description="of the layers of a flow's networks")
+    levels: int = Field(3, ge=1, le=100, description="ladder: layers of z")
     codebook: Literal["ema", "gradient"] = Field("ema", description="vqvae: how codewords follow the codes")
-    codebook_size: int = Field(256, ge=2, description="vqvae: number of codewords")
-    code_dim: int = Field(16, ge=1, description="vqvae: length of a codeword")
+    codebook_size: int = Field(256, ge=2, le=MOST, description="vqvae: number of codewords")
+    code_dim: int = Field(16, ge=1, le=MOST, description="vqvae: length of a codeword")
 
 
 class ObjectiveConfig(Section):
@@ -98,16 +103,17 @@ class ObjectiveConfig(Section):
     beta_warmup_steps: int | None = Field(
         None,
         ge=0,
+        le=STEPS,
         description="beta rises linearly from 0 over so many steps; None: 300, or 0 for an mlp of one or two units",
     )
     capacity_nats: float | None = Field(
         None, ge=0, description="final rate C of the capacity schedule; None: no capacity"
     )
-    capacity_steps: int = Field(10_000, ge=1, description="steps over which C rises from 0")
+    capacity_steps: int = Field(10_000, ge=1, le=STEPS, description="steps over which C rises from 0")
     gamma: float = Field(30.0, gt=0, description="weight of |rate - C|")
     free_bits_nats: float = Field(0.0, ge=0, description="elbo: nats of each unit that are not charged")
     sticking_the_landing: bool = Field(False, description="elbo: gradient of the rate through z alone")
-    samples: int = Field(5, ge=1, description="iwae: draws of z for each example")
+    samples: int = Field(5, ge=1, le=MOST, description="iwae: draws of z for each example")
     doubly_reparameterised: bool = Field(False, description="iwae: the encoder's gradient of Tucker et al. 2019")
     estimator: Literal["stratified", "weighted"] = Field("stratified", description="tcvae: of q(z) from a batch")
     factor_gamma: float = Field(35.0, gt=0, description="factor: weight of the total correlation")
@@ -119,15 +125,15 @@ class ObjectiveConfig(Section):
     target_nats: float | None = Field(None, gt=0, description="constrained: what the constrained part may be at most")
     constrain: Literal["distortion", "rate"] = Field("distortion", description="constrained: which part")
 
-    groups: int = Field(1, ge=1, description="iwae: mean of so many bounds of that many samples each (MIWAE)")
+    groups: int = Field(1, ge=1, le=MOST, description="iwae: mean of so many bounds of that many samples each (MIWAE)")
     rate: Literal["auto", "closed"] = Field("auto", description="closed: refuse where the rate has no formula")
     commitment: float = Field(0.25, gt=0, description="vq: weight of the codes' distance from their codewords")
     penalty: float = Field(1.0, ge=0, description="relativistic, wasserstein: weight of the gradient penalty")
     penalty_final: float | None = Field(
         None, gt=0, description="relativistic: what the penalty falls to, geometrically"
     )
-    penalty_steps: int = Field(0, ge=0, description="relativistic: over so many steps")
-    critic_steps: int = Field(5, ge=1, description="wasserstein: steps of the critic for one of the generator")
+    penalty_steps: int = Field(0, ge=0, le=STEPS, description="relativistic: over so many steps")
+    critic_steps: int = Field(5, ge=1, le=MOST, description="wasserstein: steps of the critic for one of the generator")
     spectral_norm: bool = Field(False, description="gan, relativistic, wasserstein: in the critic")
 
     @property
@@ -139,12 +145,12 @@ class ObjectiveConfig(Section):
 class TrainingConfig(Section):
     """How it is minimised, and when to stop: at the first of epochs, steps, seconds, target loss, patience."""
 
-    epochs: int | None = Field(None, ge=1)
-    steps: int | None = Field(None, ge=1)
+    epochs: int | None = Field(None, ge=1, le=STEPS)
+    steps: int | None = Field(None, ge=1, le=STEPS)
     seconds: float | None = Field(None, gt=0)
     target_loss: float | None = None
-    patience: int | None = Field(None, ge=1, description="stop after so many validations without a better loss")
-    batch_size: int = Field(128, ge=1)
+    patience: int | None = Field(None, ge=1, le=STEPS, description="stop after so many validations without a better loss")
+    batch_size: int = Field(128, ge=1, le=10**9)
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     learning_rate: float = Field(4e-3, gt=0)
     beta1: float = Field(0.9, ge=0, lt=1)
@@ -156,13 +162,13 @@ class TrainingConfig(Section):
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the average of the weights; 0: none")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int | None = Field(
-        None, ge=1, description="of torch's operators on the CPU; None: one or all, as measured"
+        None, ge=1, le=1024, description="of torch's operators on the CPU; None: one or all, as measured"
     )
     device: str = "auto"
-    seed: int = Field(0, ge=0)
-    validations: int = Field(20, ge=1, description="how often over the whole training")
+    seed: int = Field(0, ge=0, le=SEED)
+    validations: int = Field(20, ge=1, le=STEPS, description="how often over the whole training")
     checkpoint_every_seconds: float = Field(60.0, gt=0)
-    checkpoint_every_steps: int | None = Field(None, ge=1)
+    checkpoint_every_steps: int | None = Field(None, ge=1, le=STEPS)
 
 
 class Config(Section):
@@ -209,9 +215,19 @@ def known_keys() -> list[str]:
     return [f"{s}.{k}" for s, f in Config.model_fields.items() for k in f.annotation.model_fields]  # type: ignore[union-attr]
 
 
+def _shown(value: Any) -> str:
+    """A value as Python writes it, cut where it is long or deep."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 80
+    try:
+        return short.repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
+
+
 def _sentence(error: ValidationError, where: str) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part) for part in first["loc"][:2])  # what follows is pydantic's, such as which of two types
     if first["type"] == "extra_forbidden":
         known = list(Config.model_fields) if "." not in key else known_keys()
         return f"{where}: there is no {key}; {nearest(key, known)}"
@@ -219,7 +235,7 @@ def _sentence(error: ValidationError, where: str) -> str:
         known = [word.strip("' ") for word in first["ctx"]["expected"].replace(" or ", ", ").split(",")]
         return f"{where}: {key} cannot be {first['input']!r}; {nearest(first['input'], known)}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {key}: {message} (given: {first['input']!r})." if key else f"{where}: {message}."
+    return f"{where}: {key}: {message} (given: {_shown(first['input'])})." if key else f"{where}: {message}."
 
 
 def make_config(*layers: tuple[str, Mapping[str, Any]]) -> Config:
@@ -261,6 +277,8 @@ def parse_set(assignments: Sequence[str]) -> dict[str, Any]:
             value = tomllib.loads(f"v = {text}")["v"]
         except tomllib.TOMLDecodeError:
             value = None if text.strip() == "none" and name != "binarise" else text.strip()
+        except (ValueError, RecursionError):  # thousands of digits, or of brackets
+            raise UsageError(f"--set {key.strip()}: its value is too long or too deep to be one.") from None
         nested.setdefault(section, {})[name] = value
     return nested
 
@@ -275,8 +293,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"the configuration {path} is not valid TOML: {error}.") from None
+    except RecursionError:
+        raise UsageError(f"the configuration {path} is not valid TOML: its values lie too deep in one another.") from None
 
 
 def _preset_files() -> dict[str, Traversable]:

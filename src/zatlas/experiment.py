@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from zatlas.logs import tracker
 from zatlas.opened import Experiment
 from zatlas.recording import Recorder
 from zatlas.run_data import batches, check_same_data, label_cycle, open_data, reopen
-from zatlas.runs import Run, check_free, locked, new_folder, now, provenance
+from zatlas.runs import Run, RunGone, check_free, locked, new_folder, now, provenance
 from zatlas.training import Game, Trainer, Watcher, choose_device, measure
 from zatlas.types import DataSpec
 
@@ -244,15 +243,20 @@ def _train(
         experiment = Experiment(run, device=setup.device, source=setup.source, splits=setup.splits)
         if trainer.state.stopped != "interrupted":
             experiment.test()
+    except RunGone as error:
+        last = run.record.get("checkpoints", {}).get("last", "none")
+        raise RunGone(f"{error} Training was at step {trainer.state.step}; its last checkpoint: {last}.") from error
     except ZatlasError as error:
-        _mark_failed(run, str(error))
-        last = run.record.get("checkpoints", {}).get("last")
-        kept = f" The last good state is {last} in {run.folder}." if last else ""
-        raise type(error)(f"{error}{kept}") from error
+        raise type(error)(f"{error}{_mark_failed(run, str(error))}") from error
     except KeyboardInterrupt:
-        with suppress(ZatlasError):
+        said = f"Stopped at once; step {run.record['steps']} is saved. Go on with: zatlas train --resume {run.folder}"
+        try:
             run.update(status="interrupted", stopped="interrupted", finished=now())
-        say(f"Stopped at once; step {run.record['steps']} is saved. Go on with: zatlas train --resume {run.folder}")
+        except RunGone as gone:
+            said = str(gone)
+        except ZatlasError:  # a disk that refuses: the checkpoint is there all the same
+            pass
+        say(said)
         raise
     except Exception as error:
         _mark_failed(run, f"{type(error).__name__}: {error}")
@@ -279,7 +283,13 @@ def _opening(run: Run, setup: Setup) -> list[str]:
     ]
 
 
-def _mark_failed(run: Run, reason: str) -> None:
-    # the disk that refused the checkpoint may refuse this as well; the reason is on the screen
-    with suppress(ZatlasError):
+def _mark_failed(run: Run, reason: str) -> str:
+    """Writes the reason into run.json where that can be, and says where the last good state is."""
+    try:
         run.update(status="failed", stopped=reason, finished=now())
+    except RunGone as gone:
+        return f" {gone}"
+    except ZatlasError:  # the disk that refused the checkpoint may refuse this as well; the reason is on the screen
+        pass
+    last = run.record.get("checkpoints", {}).get("last")
+    return f" The last good state is {last} in {run.folder}." if last else ""

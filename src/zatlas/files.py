@@ -97,7 +97,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
-    write_bytes(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    # a path that is not UTF-8 holds surrogates: written as \\udcff, which JSON reads back as what it was
+    write_bytes(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
@@ -114,6 +115,8 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         raise ZatlasError(f"{what} {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
         raise ZatlasError(f"{what} {path} is damaged ({error}).") from None
+    except RecursionError:
+        raise ZatlasError(f"{what} {path} is damaged (its values lie too deep in one another).") from None
     if not isinstance(record, dict):
         raise ZatlasError(f"{what} {path} is damaged (it holds no JSON object).")
     return record

@@ -102,6 +102,7 @@ class Recorder(Watcher):
                 f"the {record['split']} {broken[0]} is no longer finite at step {record['step']}, most likely because "
                 "the learning rate is too high; lower training.learning_rate or set training.clip_norm."
             )
+        self.run.check_place()
         line = (json.dumps(record) + "\n").encode()
         with writing(self.run.metrics_path), self.run.metrics_path.open("ab") as handle:
             handle.write(line)
@@ -142,6 +143,7 @@ class Recorder(Watcher):
                 f"{broken[0]} is no longer finite at step {state.step}, most likely because the learning rate is too "
                 "high; lower training.learning_rate or set training.clip_norm."
             )
+        self.run.check_place()
         name = checkpoint.name_of(state.step)
         if self.run.metrics_path.is_file():
             with writing(self.run.metrics_path), self.run.metrics_path.open("ab") as handle:  # Windows syncs no "rb"
@@ -171,6 +173,7 @@ class Recorder(Watcher):
         path = self.run.folder / "snapshots" / f"{checkpoint.name_of(trainer.state.step)}.npz"
         if self.sample is None or path.exists():
             return
+        self.run.check_place()
         buffer = io.BytesIO()
         np.savez_compressed(buffer, mean=self.sample(trainer.best_game))
         write_bytes(path, buffer.getvalue())

@@ -106,6 +106,10 @@ def _says(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
+class RunGone(ZatlasError):
+    """The run folder is no longer where it was opened."""
+
+
 class Run:
     """A run folder on disk.
 
@@ -186,8 +190,32 @@ class Run:
             )
         return make_config((str(path), read_toml(path)))
 
+    def check_place(self) -> None:
+        """Refuses to write where another folder, or none, has come to stand: a write would make half a run there.
+
+        What run.json says is compared, and not the folder's inode, which some network file systems change.
+
+        Raises:
+            RunGone: the folder was moved, removed or replaced.
+        """
+        try:
+            found = read_json(self.folder / "run.json", "the run's record")
+        except ZatlasError:
+            found = {}
+        if any(found.get(key) != self.record.get(key) for key in ("created", "config_sha256")):
+            raise RunGone(
+                f"{self.folder} no longer holds this run, which was moved, removed or replaced while in use, so nothing "
+                "more was written there: where it was moved, its checkpoints are with it and `zatlas train --resume` "
+                "on its new place goes on; where it was removed, they are gone."
+            )
+
     def update(self, **values: Any) -> None:
-        """Changes entries of run.json; None takes an entry out."""
+        """Changes entries of run.json; None takes an entry out.
+
+        Raises:
+            ZatlasError: the folder is gone, or the disk refuses.
+        """
+        self.check_place()
         self.record = {k: v for k, v in {**self.record, **values}.items() if k not in values or v is not None}
         write_json(self.folder / "run.json", self.record)
 

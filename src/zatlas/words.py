@@ -79,7 +79,7 @@ def configuration(
     if file is not None:
         base.append((str(file), read_toml(file)))
     said: list[tuple[str, Nested]] = [(who, in_sections(words))]
-    said += [(f"--set {assignment}", parse_set([assignment])) for assignment in assignments]
+    said += [(f"--set {assignment[:80]}", parse_set([assignment])) for assignment in assignments]
     kept: list[tuple[str, Nested]] = []
     for where, values in base:
         kept = [*(_unlimited(kept) if _limited(values) else kept), (where, values)]

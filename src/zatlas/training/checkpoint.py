@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 from torch import Tensor
 
 from zatlas.errors import ZatlasError
-from zatlas.files import read_json, sha256, sync_folder, write_bytes, write_json, writing
+from zatlas.files import read_json, sync_folder, write_bytes, write_json, writing
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 NAME = re.compile(r"step-(\d{8,})")
@@ -75,9 +75,10 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ZatlasError(f"the checkpoint's record {folder / STATE} is damaged: its checksum is not the one recorded.")
     path = folder / TENSORS
     try:
-        if sha256(path) != record.get("sha256"):
+        content = path.read_bytes()  # and not load_file, which takes no name that is not UTF-8
+        if hashlib.sha256(content).hexdigest() != record.get("sha256"):
             raise ZatlasError(f"the checkpoint {path} is damaged: its checksum is not the one recorded.")
-        return load_file(path), record
+        return deserialise(content), record
     except OSError as error:
         raise ZatlasError(f"the checkpoint {path} cannot be read: {error.strerror or error}.") from None
     except SafetensorError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -60,6 +61,14 @@ def _seconds(game: Game, batch: Batch, device: torch.device, precision: Precisio
     return best
 
 
+def runnable(threads: int) -> int:
+    """So many threads, or as many as can be had: a runtime that cannot start one ends the process without a word.
+
+    64 are started anywhere, so that a run made on a larger machine is repeated bit for bit on a smaller one.
+    """
+    return min(threads, max(64, os.cpu_count() or 1))
+
+
 @contextmanager
 def using_threads(threads: int | None) -> Iterator[None]:
     """Runs torch's operators on so many threads; None leaves them as they are."""
@@ -84,13 +93,13 @@ def measure(
         batch: one of its batches.
         device: where both live.
         precision: fixes the precision; None: bf16 where it saves at least a tenth.
-        threads: fixes the threads; None: one or all.
+        threads: fixes the threads, see :func:`runnable`; None: one or all.
 
     Returns:
         Precision and threads.
     """
     most = torch.get_num_threads()
-    counts = [threads] if threads else [most, *([1] if most > 1 and device.type == "cpu" else [])]
+    counts = [runnable(threads)] if threads else [most, *([1] if most > 1 and device.type == "cpu" else [])]
     kinds: list[Precision] = [precision] if precision else ["fp32", "bf16"]
     if len(counts) == len(kinds) == 1:
         return kinds[0], counts[0]
