@@ -58,7 +58,9 @@ class DataConfig(Section):
     resize: Pixels | tuple[Pixels, Pixels] | None = Field(
         None, description="height and width in pixels; one number: the shorter side"
     )
-    crop: Pixels | tuple[Pixels, Pixels] | None = Field(None, description="height and width in pixels, cut from the centre")
+    crop: Pixels | tuple[Pixels, Pixels] | None = Field(
+        None, description="height and width in pixels, cut from the centre"
+    )
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; None: what the images are")
     resident: bool | None = Field(
         None, description="keep all data in memory; None: when it fits a quarter of what is free"
@@ -87,7 +89,9 @@ class ModelConfig(Section):
     prior_components: int = Field(100, ge=1, le=MOST, description="mixture, vamp: how many Gaussians or pseudo-inputs")
     posterior: Literal["diagonal", "full", "flow"] = Field("diagonal", description="vae, cvae: family of q(z|x)")
     flow_layers: int = Field(8, ge=1, le=1000, description="of a flow prior or posterior")
-    flow_depth: int = Field(2, ge=1, le=1000, description="hidden layers of a flow prior's networks; a posterior's have 1")
+    flow_depth: int = Field(
+        2, ge=1, le=1000, description="hidden layers of a flow prior's networks; a posterior's have 1"
+    )
     flow_width: int = Field(256, ge=1, le=MOST, description="of the layers of a flow's networks")
     levels: int = Field(3, ge=1, le=100, description="ladder: layers of z")
     codebook: Literal["ema", "gradient"] = Field("ema", description="vqvae: how codewords follow the codes")
@@ -149,7 +153,9 @@ class TrainingConfig(Section):
     steps: int | None = Field(None, ge=1, le=STEPS)
     seconds: float | None = Field(None, gt=0)
     target_loss: float | None = None
-    patience: int | None = Field(None, ge=1, le=STEPS, description="stop after so many validations without a better loss")
+    patience: int | None = Field(
+        None, ge=1, le=STEPS, description="stop after so many validations without a better loss"
+    )
     batch_size: int = Field(128, ge=1, le=10**9)
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     learning_rate: float = Field(4e-3, gt=0)
@@ -296,7 +302,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"the configuration {path} is not valid TOML: {error}.") from None
     except RecursionError:
-        raise UsageError(f"the configuration {path} is not valid TOML: its values lie too deep in one another.") from None
+        raise UsageError(
+            f"the configuration {path} is not valid TOML: its values lie too deep in one another."
+        ) from None
 
 
 def _preset_files() -> dict[str, Traversable]:

@@ -239,9 +239,16 @@ class Experiment:
         return self._prior_path(kind).is_file()
 
     def ex_post_prior(self, kind: str) -> ExPostPrior:
-        """The ex-post prior of that kind; fitted to the training rows, and kept, where there is none yet."""
+        """The ex-post prior of that kind; where there is none yet, fitted to the training rows, and kept if it can be."""
         path = self._prior_path(kind)
-        return ExPostPrior.load(path) if path.is_file() else self.fit_prior(kind)
+        if path.is_file():
+            return ExPostPrior.load(path)
+        fitted = self._fitted_prior(kind)
+        try:
+            fitted.save(path)
+        except ZatlasError as error:
+            self.say(f"The {kind} is used here and not kept: {error}")
+        return fitted
 
     def fit_prior(
         self, kind: str = "mixture", *, components: int | None = None, seed: int = 0, rows: int = 20_000
@@ -256,17 +263,27 @@ class Experiment:
 
         Raises:
             UsageError: another kind, or a model without codes.
+            ZatlasError: it cannot be written; what was found has been said.
         """
+        fitted = self._fitted_prior(kind, components=components, seed=seed, rows=rows)
+        try:
+            fitted.save(self._prior_path(kind))
+        except ZatlasError:
+            self.say(f"Found {fitted.describe()}.")
+            raise
+        return fitted
+
+    def _fitted_prior(
+        self, kind: str, *, components: int | None = None, seed: int = 0, rows: int = 20_000
+    ) -> ExPostPrior:
         self.need_inference("codes that a prior could be fitted to")
         if kind not in EX_POST:
             raise UsageError(f"there is no ex-post prior {kind!r}; {nearest(kind, EX_POST)}")
         if not self.kind.axes:
             raise UsageError(f"the codes of {self.run.folder} are words of a codebook and have a prior of their own.")
         codes = self.encode(self.spread("train", rows))
-        self.say(f"Fitting a {kind} to {len(codes.mean):,} codes; it is kept in {self._prior_path(kind).parent}.")
-        fitted = fit_ex_post(kind, codes, components=components, seed=seed)
-        fitted.save(self._prior_path(kind))
-        return fitted
+        self.say(f"Fitting a {kind} to {len(codes.mean):,} codes, for {self._prior_path(kind).parent}.")
+        return fit_ex_post(kind, codes, components=components, seed=seed)
 
     def spread(self, split: str, n: int) -> Rows:
         """n rows spread evenly over a split."""

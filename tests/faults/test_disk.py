@@ -1,6 +1,7 @@
 """A disk that refuses: one sentence, what was written before is intact, and after the mend it goes on."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -96,10 +97,15 @@ def test_full_while_evaluating_and_reporting(tmp_path, whole):
     opened = Experiment(run)
     measure.evaluate_run(opened)
     before = (run / "evaluation.json").read_bytes()
-    with largest_file(100), pytest.raises(ZatlasError, match=r"evaluation\.json could not be written"):
-        measure.evaluate_run(opened)
+    with largest_file(100):
+        found = measure.evaluate_run(opened)
+    assert "evaluation.json could not be written" in found["not_kept"]
+    assert found["figures"]["elbo"]["value"] == json.loads(before)["figures"]["elbo"]["value"]
+    heard = []
+    opened.say = heard.append
     with largest_file(20_000), pytest.raises(ZatlasError, match=r"index\.html could not be written"):
         write_report(opened)
+    assert any(sentence.startswith("test loss: ") for sentence in heard)
     assert set(before.decode().split('"seconds"')[0]) <= set((run / "evaluation.json").read_text())
     assert not (run / "report" / "index.html").exists()
     assert not list(run.rglob("*.part"))

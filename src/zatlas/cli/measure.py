@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from zatlas.cli.showing import Out, opened, show, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
+from zatlas.errors import ZatlasError
 
 
 def evaluate(
@@ -45,6 +46,7 @@ def evaluate(
     record = evaluate_run(experiment, split, metrics=metric, options=options, counting=counting)
     if json:
         print_json(record)
+        _raise_if_not_kept(record)
         return
     title = (
         f"{run}  ·  step {record['step']:,}  ·  {record['split']} rows  ·  nats per example, {record['data_kind']} data"
@@ -59,6 +61,17 @@ def evaluate(
         say(f"rate per unit: {rates}")
     if "verdict" in record:
         say(record["verdict"])
+    _raise_if_not_kept(record)
+
+
+def _raise_if_not_kept(record: dict[str, Any]) -> None:
+    """After the figures were shown.
+
+    Raises:
+        ZatlasError: they could not be written to evaluation.json.
+    """
+    if sentence := record.get("not_kept"):
+        raise ZatlasError(f"the figures are shown and not kept: {sentence}")
 
 
 def compare(
@@ -98,17 +111,22 @@ def compare(
         for row in rows
         if "rate" in row["figures"]
     ]
-    picture = None
+    picture, refused = None, None
     if places:
         picture = (out or Path("compare.png")).with_suffix(".png")
-        with replacing(picture) as beside:
-            save(rate_distortion(places), beside, background="white")
+        try:
+            with replacing(picture) as beside:
+                save(rate_distortion(places), beside, background="white")
+        except ZatlasError as error:  # raised when the figures have been shown
+            picture, refused = None, error
     if json:
         print_json({"rows": rows, "picture": None if picture is None else str(picture)})
-        return
-    console.print(comparison_table(rows))
-    if picture is not None:
-        say(str(picture))
+    else:
+        console.print(comparison_table(rows))
+        if picture is not None:
+            say(str(picture))
+    if refused is not None:
+        raise refused
 
 
 def agree(

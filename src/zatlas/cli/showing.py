@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,6 +61,7 @@ def show(folder: Path, out: Path | None, name: str, json: bool, view: View) -> N
 
     Raises:
         UsageError: an animation of what does not move.
+        ZatlasError: a file that cannot be written, after all has been said.
     """
     import io
 
@@ -74,28 +76,41 @@ def show(folder: Path, out: Path | None, name: str, json: bool, view: View) -> N
     if suffix in (*STILL, *MOVING, ".npz"):
         stem = stem.with_suffix("")
     beside = lambda ending: stem.with_name(stem.name + ending)
-    written = []
-    if suffix in MOVING:
-        if view.frames is None:
-            raise UsageError(f"{name} does not move: give --out a name that ends in .png, .svg or .pdf.")
-        with replacing(beside(suffix)) as part:
-            save_animation(view.frames, part)
-        written.append(beside(suffix))
-    elif view.figure is not None:
-        picture = beside(suffix if suffix in STILL else ".png")
-        with replacing(picture) as part:
-            save(view.figure, part, background="white")
-        written.append(picture)
-    if view.arrays:
+    if suffix in MOVING and view.frames is None:
+        raise UsageError(f"{name} does not move: give --out a name that ends in .png, .svg or .pdf.")
+
+    def picture(path: Path) -> None:
+        with replacing(path) as part:
+            if suffix in MOVING:
+                save_animation(view.frames, part)  # type: ignore[arg-type]
+            else:
+                save(view.figure, part, background="white")  # type: ignore[arg-type]
+
+    def arrays(path: Path) -> None:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **view.arrays)  # type: ignore[arg-type]
-        write_bytes(beside(".npz"), buffer.getvalue())
-        written.append(beside(".npz"))
+        write_bytes(path, buffer.getvalue())
+
+    wanted: list[tuple[Path, Callable[[Path], None]]] = []
+    if suffix in MOVING or view.figure is not None:
+        wanted.append((beside(suffix if suffix in (*STILL, *MOVING) else ".png"), picture))
+    if view.arrays:
+        wanted.append((beside(".npz"), arrays))
+    written = []
+    refused = ZatlasError(view.facts["not_kept"]) if "not_kept" in view.facts else None
+    for path, write in wanted:
+        try:
+            write(path)
+            written.append(path)
+        except ZatlasError as error:  # raised when what was found has been said
+            refused = refused or error
     if json:
         print_json({**view.facts, "files": [str(path) for path in written]})
-        return
-    for sentence in (*view.sentences, *map(str, written)):
-        say(sentence)
+    else:
+        for sentence in (*view.sentences, *map(str, written)):
+            say(sentence)
+    if refused is not None:
+        raise refused
 
 
 def show_run(experiment: Experiment, out: Path | None, name: str, json: bool, view: View) -> None:

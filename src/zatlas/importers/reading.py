@@ -174,7 +174,9 @@ def _weight(path: Path, name: str, tensor: Tensor) -> Tensor:
     try:
         tensor = tensor.float()
     except NotImplementedError:
-        raise ZatlasError(f"{path}: {name} is of {tensor.dtype}, which torch does not turn into float32: {AS}.") from None
+        raise ZatlasError(
+            f"{path}: {name} is of {tensor.dtype}, which torch does not turn into float32: {AS}."
+        ) from None
     if not tensor.isfinite().all():
         raise ZatlasError(f"{path}: {name} holds NaN or infinity.")
     return tensor

@@ -6,7 +6,7 @@ from zatlas.measure.comparing import compare_runs
 from zatlas.measure.copies import neighbours
 from zatlas.measure.curves import compare_curves
 from zatlas.measure.metric import Found, Metric, Options
-from zatlas.measure.running import evaluate_run
+from zatlas.measure.running import evaluate_run, tell_if_not_kept
 from zatlas.measure.verdict import verdict
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "compare_runs",
     "evaluate_run",
     "neighbours",
+    "tell_if_not_kept",
     "verdict",
 ]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from zatlas.errors import UsageError
-from zatlas.measure.running import evaluate_run
+from zatlas.measure.running import evaluate_run, tell_if_not_kept
 from zatlas.opened import Experiment
 
 SHOWN = ("elbo", "distortion", "rate", "active_units")
@@ -27,6 +27,7 @@ def compare_runs(experiments: Sequence[Experiment], split: str | None = None) ->
     rows = []
     for experiment in experiments:
         record = _known(experiment, split) or evaluate_run(experiment, split, metrics=("bound", "game"))
+        tell_if_not_kept(experiment, record)
         rows.append(
             {
                 "run": str(experiment.run.folder),
@@ -53,7 +54,7 @@ def compare_runs(experiments: Sequence[Experiment], split: str | None = None) ->
 def _known(experiment: Experiment, split: str | None) -> dict[str, Any] | None:
     """What was measured of these weights before."""
     record: Any = None
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         record = json.loads((experiment.run.folder / "evaluation.json").read_text(encoding="utf-8"))
     if not isinstance(record, dict) or record.get("step") != experiment.step:
         return None

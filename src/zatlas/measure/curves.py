@@ -11,7 +11,7 @@ import numpy as np
 from zatlas.errors import UsageError, nearest
 from zatlas.figures import Estimate, View, arrays, convergence
 from zatlas.measure.metric import Options
-from zatlas.measure.running import evaluate_run
+from zatlas.measure.running import evaluate_run, tell_if_not_kept
 from zatlas.opened import Experiment
 
 CURVES = {
@@ -63,6 +63,7 @@ def compare_curves(
     lines = {}
     for experiment, name in zip(experiments, names, strict=True):
         record = evaluate_run(experiment, split, metrics=(metric,), options=options, counting=counting)
+        tell_if_not_kept(experiment, record)
         lines[f"{name} (z = {experiment.latent_dim})"] = curves(record["figures"])[metric]
     points = np.array([[(p.value, p.standard_error) for p in line] for line in lines.values()])
     gained = [

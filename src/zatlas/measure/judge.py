@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch
 
 from zatlas.data import Batches, Rows, Source
 from zatlas.data.catalog import data_folder
-from zatlas.errors import UsageError
+from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation.classifier import Classifier, load_classifier, train_classifier
 from zatlas.types import Binarise
 
@@ -72,14 +73,17 @@ def train_judge(
     Raises:
         UsageError: no images, or no classes.
     """
+    trained = _trained(source, rows, binarise, epochs=epochs, seed=seed, device=device, progress=progress)
+    trained.save(out or classifier_path(source, binarise))
+    return trained
+
+
+def _trained(source: Source, rows: Rows, binarise: Binarise, **words: Any) -> Classifier:
     if reason := lacks_judge(source):
         raise UsageError(f"no classifier of {source.name} can be trained: {reason}.")
     x, y = examples(source, rows, binarise)
     about = {"data": source.name, "fingerprint": source.fingerprint(), "binarise": binarise}
-    words = {"epochs": epochs, "seed": seed, "device": device, "about": about, "progress": progress}
-    trained = train_classifier(x, y, classes=source.spec.label_dim, **words)  # type: ignore[arg-type]
-    trained.save(out or classifier_path(source, binarise))
-    return trained
+    return train_classifier(x, y, classes=source.spec.label_dim, about=about, **words)
 
 
 def judge(
@@ -96,4 +100,9 @@ def judge(
     if path.is_file():
         return load_classifier(path, device)
     say(f"Training a classifier of {source.name} as feature extractor; it is kept in {path}.")
-    return train_judge(source, rows, binarise, device=device)
+    trained = _trained(source, rows, binarise, epochs=2, device=device)
+    try:
+        trained.save(path)
+    except ZatlasError as error:
+        say(f"The classifier is used here and not kept: {error}")
+    return trained

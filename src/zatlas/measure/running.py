@@ -34,7 +34,8 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Measures some rows and writes the figures to evaluation.json, beside those measured before of the same weights.
 
-    A metric that the model cannot have is left out, with its reason.
+    A metric that the model cannot have is left out, with its reason. The file is written after every metric, so that one
+    that fails, or a Ctrl-C, takes no other with it; where it cannot be written, the record says so as ``not_kept``.
 
     Args:
         experiment: an opened run.
@@ -61,7 +62,8 @@ def evaluate_run(
         "figures": {},
         "left_out": {},
     }
-    _keep(record, experiment.run.folder / "evaluation.json")
+    path = experiment.run.folder / "evaluation.json"
+    _keep(record, path)
     for name in names:
         metric = METRICS[name]
         if reason := metric.lacks(experiment):
@@ -80,12 +82,27 @@ def evaluate_run(
         for figure, value in found.figures.items():
             record["figures"][prefix + figure] = {**value.to_json(), "seconds": seconds}
         record |= found.more
+        _write(record, path, start)
     if sentence := verdict_of(experiment, record):
         record["verdict"] = sentence
-    record["seconds"] = round(time.perf_counter() - start, 3)
-    record["when"] = now()
-    write_json(experiment.run.folder / "evaluation.json", record)
+    _write(record, path, start)
     return record
+
+
+def _write(record: dict[str, Any], path: Path, start: float) -> None:
+    """Keeps the figures; a disk that refuses does not take away what was computed."""
+    record.pop("not_kept", None)
+    record |= {"seconds": round(time.perf_counter() - start, 3), "when": now()}
+    try:
+        write_json(path, record)
+    except ZatlasError as error:
+        record["not_kept"] = str(error)
+
+
+def tell_if_not_kept(experiment: Experiment, record: dict[str, Any]) -> None:
+    """Says that figures could not be written down, where they are a step on the way to something else."""
+    if sentence := record.get("not_kept"):
+        experiment.say(f"The figures are used here and not kept: {sentence}")
 
 
 def _spread(rows: Rows, most: int | None) -> Rows:
@@ -98,7 +115,7 @@ def _spread(rows: Rows, most: int | None) -> Rows:
 def _keep(record: dict[str, Any], path: Path) -> None:
     """Takes over what was measured before, where it is about the same weights and rows."""
     before: Any = None
-    with suppress(OSError, ValueError, ZatlasError):
+    with suppress(OSError, ValueError, RecursionError):
         before = json.loads(path.read_text(encoding="utf-8"))
     same = ("step", "data_sha256", "split", "data_kind")
     if isinstance(before, dict) and all(before.get(key) == record[key] for key in same):

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from zatlas.errors import ZatlasError
 from zatlas.files import write_bytes
-from zatlas.measure import evaluate_run
+from zatlas.measure import evaluate_run, tell_if_not_kept
 from zatlas.opened import Experiment
 from zatlas.report import sections, space
 from zatlas.report.card import card
@@ -36,7 +37,15 @@ def write_report(experiment: Experiment, out: Path | None = None, beside: Sequen
         ZatlasError: damaged metrics or snapshots, data that changed, or a disk that refuses.
     """
     path = out if out is not None else experiment.run.folder / "report" / "index.html"
-    write_bytes(path, render(describe(experiment, beside)).encode())
+    report = describe(experiment, beside)
+    try:
+        # a path that is not UTF-8 is shown as \\udcff
+        write_bytes(path, render(report).encode(errors="backslashreplace"))
+    except ZatlasError:
+        for headline in report.headlines:  # so that the figures at least are not lost
+            value, error = headline.shown
+            experiment.say(f"{headline.name}: {value}{f' ± {error}' if error else ''} {headline.unit}".rstrip())
+        raise
     return path
 
 
@@ -45,6 +54,7 @@ def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Repor
     run, config = experiment.run, experiment.config
     split = experiment.held_out()
     measured = evaluate_run(experiment, split, metrics=("bound", "game"))
+    tell_if_not_kept(experiment, measured)
     kind = f"{experiment.kind.title}, z = {experiment.latent_dim}"
     shown = (
         card(experiment, split, measured),

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas.data import Rows
-from zatlas.errors import UsageError, nearest
+from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.figures import View, arrays, tile
 from zatlas.figures.directions import moved
 from zatlas.latent.directions import Direction, check_name, with_error
@@ -94,12 +94,15 @@ def attribute(
             told.append(f"On {figure['count']:,} {split} rows its accuracy is {with_error(figure)}.")
     direction = replace(direction, facts={**direction.facts, **about})
     path = _path(experiment, chosen)
-    verb = "saved in place of another as" if path.is_file() else "saved as"
-    direction.save(path.parent)
+    kept = f"saved {'in place of another ' if path.is_file() else ''}as {path}."
+    try:
+        direction.save(path.parent)
+        facts: dict[str, Any] = {}
+    except ZatlasError as error:
+        kept, facts = f"it is used here and not saved: {error}", {"not_kept": str(error)}
     counts = " and ".join(f"{count:,}" for count in direction.facts["counts"][::-1])
     told.append(
-        f"Fitted by {method} to {counts} training examples; strength 1 is {direction.scale:.2g} in the code; {verb} "
-        f"{path}."
+        f"Fitted by {method} to {counts} training examples; strength 1 is {direction.scale:.2g} in the code; {kept}"
     )
     few = tuple(_spread(side, k) for side, k in zip(rows, (n - n // 2, n // 2), strict=True))
     labels = [name for name, side in zip(what.names, few, strict=True) for _ in side]
@@ -107,7 +110,7 @@ def attribute(
     cut = len(rows[0])
     groups = _Groups((spots[:cut], spots[cut:]), what.names, None if what.values else 0.5)
     view = _moved(experiment, direction, np.concatenate(few), strengths, labels, groups)
-    return replace(view, sentences=(direction.describe(), *told))
+    return replace(view, sentences=(direction.describe(), *told), facts={**view.facts, **facts})
 
 
 def apply(
