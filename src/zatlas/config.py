@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from zatlas.combinations import check
 from zatlas.errors import UsageError, nearest
+from zatlas.files import LARGEST
 from zatlas.kinds import MODELS, OBJECTIVE_DEFAULTS, ModelKind, ObjectiveKind
 
 Likelihood = Literal[
@@ -42,6 +43,13 @@ Pixels = Annotated[int, Field(ge=1, le=2**16)]
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _fits(cls, value: Any) -> Any:
+        if isinstance(value, int) and abs(value) > LARGEST:  # torch takes no larger seed, and no count is larger
+            raise ValueError(f"whole numbers go up to {LARGEST}")
+        return value
 
 
 class DataConfig(Section):

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+LONGEST = 2000  # characters of a message: file names and key names in it may be of any length
+_MOST_NAMED = 20
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """One line that any terminal shows: control characters, line ends and bytes that are no text become escapes.
+
+    >>> printable("two\\nlines")
+    'two\\\\nlines'
+    """
+    line = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return (
+        line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 4 :]}"
+    )  # the mend is at the end
 
 
 class ZatlasError(Exception):
     """The work failed: data, a file, a run or the numbers are not what they should be (exit status 1)."""
 
     exit_status = 1
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(printable(sentence))  # names of files and of what is in them may hold anything
 
 
 class UsageError(ZatlasError, ValueError):
@@ -28,4 +49,35 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+    return f"did you mean {close[0]}?" if close else f"known are {listed(known)}."
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words with commas between them; of more than 20, the first and how many follow.
+
+    >>> listed([])
+    'nothing'
+    """
+    words = list(words)
+    more = [f"and {len(words) - _MOST_NAMED} more"] if len(words) > _MOST_NAMED else []
+    return ", ".join([*words[:_MOST_NAMED], *more]) or "nothing"
+
+
+@contextmanager
+def reading(what: str, mend: str) -> Iterator[None]:
+    """Turns whatever a library raises on bytes that are damaged or lie into one sentence.
+
+    Every kind of exception is meant: the list of those that zipfile, lzma, gzip, ast, numpy, PIL and datasets raise on
+    damage was tried first, and each run of the fuzzer found another.
+
+    Raises:
+        ZatlasError: ``what`` cannot be read, the reason, and the mend.
+    """
+    try:
+        yield
+    except (ZatlasError, MemoryError):
+        raise
+    except Exception as error:
+        lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
+        reason = lines[0].rstrip(".")[:200] if lines else type(error).__name__
+        raise ZatlasError(f"{what} cannot be read ({reason}): {mend}.") from error

@@ -6,13 +6,15 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from zatlas.errors import ZatlasError
+from zatlas.errors import UsageError, ZatlasError
 
+LARGEST = 2**63 - 1  # of whole numbers that a person gives: what 64 bits hold
 MENDS = {
     errno.ENOSPC: "the disk is full: free some space",
     errno.EDQUOT: "the disk quota is used up: free some space",
@@ -24,6 +26,64 @@ MENDS = {
     errno.EEXIST: "a file stands where a folder is wanted: choose another name",
     errno.EISDIR: "a folder stands where a file is wanted: choose another name",
 }
+
+
+def typed_path(text: str) -> Path:
+    """The path that a person typed, ``~`` replaced by the home folder.
+
+    Raises:
+        UsageError: there is no such home folder, or the path is not UTF-8, which no run could record.
+    """
+    try:
+        text.encode()
+        return Path(text).expanduser()
+    except UnicodeEncodeError:
+        raise UsageError(f"the path {text} holds bytes that are not UTF-8: rename the file or folder.") from None
+    except RuntimeError:
+        raise UsageError(
+            f"the home folder in {text} cannot be found: write the path in full, or ./{text} for a file of that name."
+        ) from None
+
+
+def look(path: Path) -> Literal["file", "folder"] | None:
+    """What stands at a path, links followed; None: nothing. It opens nothing, as a pipe would wait for its writer.
+
+    Raises:
+        ZatlasError: a link that leads nowhere or in a circle, neither file nor folder, or out of reach.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ZatlasError(f"{path} is a link that leads in a circle: remove it, or link it to the data.") from None
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise ZatlasError(f"{path} cannot be read: {error.strerror}.") from None
+        if path.is_symlink():
+            raise ZatlasError(f"{path} is a link to {path.readlink()}, which is not there: mend the link.") from None
+        return None
+    except ValueError:  # a NUL, which no name can hold
+        return None
+    if stat.S_ISDIR(mode):
+        return "folder"
+    if stat.S_ISREG(mode):
+        return "file"
+    raise ZatlasError(f"{path} is neither a file nor a folder but a pipe, socket or device: copy it to a file first.")
+
+
+def regular(text: str | Path) -> Path:
+    """The path of a file to read, as a person typed it.
+
+    Raises:
+        UsageError: there is no such file.
+        ZatlasError: what is there cannot be read as one.
+    """
+    path = typed_path(str(text))
+    found = look(path)
+    if found is None:
+        raise UsageError(f"there is no file {path}.")
+    if found == "folder":
+        raise ZatlasError(f"{path} is a folder: give a file.")
+    return path
 
 
 @contextmanager

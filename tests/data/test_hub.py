@@ -54,7 +54,7 @@ def test_faults(tmp_path, monkeypatch):
     datasets.Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "text")
     with pytest.raises(UsageError, match="no column of images: it has text"):
         open_source(f"hf:{tmp_path / 'text'}")
-    with pytest.raises(ZatlasError, match="cannot be loaded"):
+    with pytest.raises(ZatlasError, match="cannot be read"):
         open_source(f"hf:{tmp_path}")
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ZatlasError, match=r"pip install 'zatlas\[hub\]'"):

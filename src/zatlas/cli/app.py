@@ -8,15 +8,26 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from zatlas import __version__
 from zatlas.cli import bring, data, describe, explain, know, measure, models, picture, train, walk
-from zatlas.errors import ZatlasError
+from zatlas.errors import UsageError, ZatlasError, printable
+from zatlas.files import LARGEST
 
 
 class Interrupted(Exception):
     """Ctrl-C; click would swallow a KeyboardInterrupt without a word, or with status 1."""
+
+
+class _Command(TyperCommand):
+    def invoke(self, ctx: Any) -> Any:
+        for name, value in ctx.params.items():
+            if isinstance(value, int) and abs(value) > LARGEST:  # torch and numpy would each raise their own
+                raise UsageError(
+                    f"the {name.replace('_', ' ')} {value} is too large: whole numbers go up to {LARGEST}."
+                )
+        return super().invoke(ctx)
 
 
 class _Commands(TyperGroup):
@@ -99,9 +110,11 @@ COMMANDS: dict[str, dict[str, Any]] = {
 for panel, commands in COMMANDS.items():
     for name, command in commands.items():
         if isinstance(command, typer.Typer):
+            for inner in command.registered_commands:
+                inner.cls = _Command
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
-            app.command(name, rich_help_panel=panel)(command)
+            app.command(name, cls=_Command, rich_help_panel=panel)(command)
 
 
 def main() -> None:
@@ -127,9 +140,9 @@ def _sentence(error: Exception) -> str:
         return str(error)
     # torch's own errors are RuntimeErrors, whose words alone tell them apart
     if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
-        return "out of memory: lower training.batch_size, or set data.resident=false."
+        return "out of memory: lower training.batch_size or the number asked for, or set data.resident=false."
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'reading or writing'} failed: {error.strerror}."
+        return printable(f"{error.filename or 'reading or writing'} failed: {error.strerror}.")
     lines = str(error).strip().splitlines()
-    what = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    what = printable(f"{type(error).__name__}: {lines[0]}") if lines else type(error).__name__
     return f"something went wrong that should not have ({what}); `zatlas --debug …` shows where: please report it."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zatlas.errors import UsageError, ZatlasError
+from zatlas.errors import UsageError, ZatlasError, listed
 
 if TYPE_CHECKING:
     from zatlas.figures import View
@@ -135,7 +136,7 @@ def whole_numbers(text: str | None, option: str, count: int | None = None) -> tu
     if text is None:
         return None
     parts = text.split(",")
-    if not all(part.strip().isdecimal() for part in parts) or (count and len(parts) != count):
+    if not all(re.fullmatch(r"\s*\d{1,18}\s*", part, re.ASCII) for part in parts) or (count and len(parts) != count):
         raise UsageError(f"{option} wants {count or 'some'} numbers such as 1,2, and {text!r} is not that.")
     return tuple(int(part) for part in parts)
 
@@ -161,29 +162,25 @@ def read_codes(path: Path, latent_dim: int) -> tuple[Any, Any]:
     Raises:
         UsageError, ZatlasError: no such file, damage, no codes in it, or codes of another size.
     """
-    import zlib
-    from zipfile import BadZipFile
-
     import numpy as np
 
-    z: Any = None
-    y: Any = None
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                z = loaded
-            else:
-                names = loaded.files
-                key = next((k for k in ("z", "mean", "codes") if k in names), None)
-                z = loaded[key] if key else None
-                y = loaded["y"] if "y" in names else None
-    except FileNotFoundError:
-        raise UsageError(f"there is no file {path}.") from None
-    except (OSError, ValueError, EOFError, NotImplementedError, BadZipFile, zlib.error):
-        raise ZatlasError(f"{path} is no sound .npy or .npz of plain numbers.") from None
-    if z is None:
-        raise ZatlasError(f"{path} holds {', '.join(names)}, and codes are looked for under z, mean or codes.")
+    from zatlas.data.npy import read_npy
+    from zatlas.data.npz import Npz
+    from zatlas.files import regular
+
+    path, y = regular(path), None
+    with path.open("rb") as file:
+        packed = file.read(2) == b"PK"
+    if packed:
+        with Npz(path) as archive:
+            key = next((k for k in ("z", "mean", "codes") if k in archive.keys), None)
+            if key is None:
+                raise ZatlasError(
+                    f"{path} holds {listed(archive.keys)}, and codes are looked for under z, mean or codes."
+                )
+            z, y = archive.read(key), archive.read("y") if "y" in archive.keys else None
+    else:
+        z = read_npy(path, str(path))
     for array in (z, *([] if y is None else [y])):
         if array.dtype.kind not in "fiub":
             raise ZatlasError(f"{path} holds {array.dtype} where numbers are wanted.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -154,7 +155,7 @@ def size(option: str, text: str | None) -> Any:
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+    if len(parts) > 2 or not all(re.fullmatch(r"\s*0*[1-9]\d{0,17}\s*", part, re.ASCII) for part in parts):
         raise UsageError(f"{option} wants pixels, as 64 or 64x48, and {text!r} is not that.")
     return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas.data.content import fingerprint, pieces, release, take
-from zatlas.data.labels import make_labels
+from zatlas.data.labels import make_factors, make_labels
 from zatlas.data.source import Rows
 from zatlas.errors import ZatlasError
 from zatlas.types import DataSpec, Values
@@ -25,14 +25,14 @@ class ArraySource:
             numbers that are only 0 and 1, are shown as 0 and 255, other images of whole numbers within 0..255 as uint8.
         labels: ``[N]`` whole numbers or words (classes), ``[N]`` or ``[N, Y]`` floats, or None.
         label_names: names of the classes 0, 1, ... or of the real columns.
-        factors: known generating factors ``[N, F]``.
+        factors: known generating factors ``[N, F]``, or one ``[N]``: whole numbers or real ones.
         factor_names: their names.
         test_rows: rows set aside for testing by the data's authors.
         about: plain facts to show.
 
     Raises:
-        ZatlasError: no rows, an unknown shape or type, a NaN or an infinity, all examples the same, labels that do
-            not fit.
+        ZatlasError: no rows, an unknown shape or type, a NaN or an infinity, all examples the same, labels or factors
+            that do not fit.
 
     >>> ArraySource("noise", np.random.default_rng(0).random((10, 8, 6))).spec.shape
     (1, 8, 6)
@@ -46,23 +46,19 @@ class ArraySource:
         *,
         label_names: Sequence[str] | None = None,
         factors: npt.NDArray[Any] | None = None,
-        factor_names: Sequence[str] = (),
+        factor_names: Any = (),
         test_rows: Rows | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:
-        shape, self._channels_last = _layout(name, x)
+        shape, self._channels_last = check_layout(name, x.dtype, x.shape)
         seen = _look_through(name, x)
         values, self._factor = _values(x, seen, is_image=len(shape) == 3)
         self._given = x
         self._x = x.reshape(len(x), shape[1], shape[2], 1) if x.ndim == 3 else x
         self._labels = make_labels(labels, len(x), name, label_names)
-        if factors is not None and (factors.ndim != 2 or len(factors) != len(x)):
-            raise ZatlasError(f"{name}: factors of shape {list(factors.shape)} do not go with {len(x)} examples.")
         self.name = name
         self.spec = DataSpec(shape, values, self._labels.kind, self._labels.names)
-        self.factors = None if factors is None else factors.astype(np.int64)
-        width = 0 if factors is None else factors.shape[1]
-        self.factor_names = tuple(factor_names) or tuple(f"f{i}" for i in range(width))
+        self.factors, self.factor_names = make_factors(factors, len(x), name, factor_names)
         self.test_rows = test_rows
         self.about = dict(about or {})
         if self._factor == 255:
@@ -90,25 +86,30 @@ class ArraySource:
         return self._fingerprint
 
 
-def _layout(name: str, x: npt.NDArray[Any]) -> tuple[tuple[int, ...], bool]:
-    """The shape of one example, and whether its channels come last."""
-    if x.dtype.kind not in "buif":
-        raise ZatlasError(f"{name}: an array of type {x.dtype} cannot be used: give uint8, whole numbers or floats.")
-    if x.ndim and len(x) == 0:
-        raise ZatlasError(f"{name}: there are no rows in an array of shape {list(x.shape)}.")
-    if 0 in x.shape:
-        raise ZatlasError(f"{name}: the examples of an array of shape {list(x.shape)} are empty.")
-    if x.ndim == 2:
-        return (x.shape[1],), False
-    if x.ndim == 3:
-        return (1, x.shape[1], x.shape[2]), True
-    if x.ndim == 4 and x.shape[1] in (1, 3):  # zatlas's own layout wins where both could be meant
-        return tuple(x.shape[1:]), False
-    if x.ndim == 4 and x.shape[3] in (1, 3):
-        return (x.shape[3], x.shape[1], x.shape[2]), True
+def check_layout(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
+    """The shape of one example in an array of that type and shape, and whether its channels come last.
+
+    Raises:
+        ZatlasError: such an array cannot be used as examples.
+    """
+    given = f"an array of shape {list(shape)}"
+    if dtype.kind not in "buif":
+        raise ZatlasError(f"{name}: an array of type {dtype} cannot be used: give uint8, whole numbers or floats.")
+    if shape[:1] == (0,):
+        raise ZatlasError(f"{name}: there are no rows in {given}.")
+    if 0 in shape:
+        raise ZatlasError(f"{name}: the examples of {given} are empty.")
+    if len(shape) == 2:
+        return (shape[1],), False
+    if len(shape) == 3:
+        return (1, shape[1], shape[2]), True
+    if len(shape) == 4 and shape[1] in (1, 3):  # zatlas's own layout wins where both could be meant
+        return tuple(shape[1:]), False
+    if len(shape) == 4 and shape[3] in (1, 3):
+        return (shape[3], shape[1], shape[2]), True
     raise ZatlasError(
-        f"{name}: an array of shape {list(x.shape)} holds neither images ([N, H, W], [N, H, W, 1 or 3] or "
-        "[N, 1 or 3, H, W]) nor vectors ([N, features])."
+        f"{name}: {given} holds neither images ([N, H, W], [N, H, W, 1 or 3] or [N, 1 or 3, H, W]) nor vectors "
+        "([N, features])."
     )
 
 
@@ -123,9 +124,10 @@ def _look_through(name: str, x: npt.NDArray[Any]) -> _Seen:
     limit = float(np.finfo(np.float32).max)
     for piece in pieces(len(x), x[:1].nbytes):
         part = x[piece]
-        low, high = np.minimum(low, part.min()), np.maximum(high, part.max())  # minimum and maximum keep a NaN
+        # Python floats, as numpy compares float16 with float16(limit), which is infinite; min and max keep a NaN
+        low, high = float(np.minimum(low, part.min())), float(np.maximum(high, part.max()))
         if exact and not (low >= -limit and high <= limit):
-            bad = ~(np.abs(part) <= limit)
+            bad = ~(np.abs(part.astype(np.float64)) <= limit)
             place = tuple(int(i) for i in np.argwhere(bad)[0])
             raise ZatlasError(
                 f"{name}: row {piece.start + place[0]} holds {part[place]} at {list(place[1:])}: "
@@ -137,7 +139,7 @@ def _look_through(name: str, x: npt.NDArray[Any]) -> _Seen:
             break
     if not varied:
         raise ZatlasError(f"{name}: all {len(x)} examples are the same, so there is nothing to learn.")
-    return _Seen(float(low), float(high))
+    return _Seen(low, high)
 
 
 def _values(x: npt.NDArray[Any], seen: _Seen, *, is_image: bool) -> tuple[Values, int]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zatlas.errors import UsageError
+from zatlas.files import typed_path
+
 FILES = (
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",
@@ -88,14 +91,17 @@ _LOCAL_SUFFIXES = (".npz", ".npy", ".zip")
 def data_folder() -> Path:
     """Where named data lies: ``$ZATLAS_DATA``, else ``zatlas`` in the user's cache folder."""
     if chosen := os.environ.get("ZATLAS_DATA"):
-        return Path(chosen)
+        return typed_path(chosen)
     if sys.platform == "win32":
-        cache = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+        cache = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
-        cache = Path.home() / "Library" / "Caches"
+        cache = "~/Library/Caches"
     else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "zatlas"
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        return typed_path(cache) / "zatlas"
+    except UsageError:
+        raise UsageError("this user has no home folder to keep data in: set ZATLAS_DATA to a folder.") from None
 
 
 def local(name: str) -> Path | None:

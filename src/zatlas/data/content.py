@@ -7,12 +7,15 @@ import json
 import mmap
 from collections.abc import Iterator
 from math import prod
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from zatlas.data.ahead import free_bytes
 from zatlas.data.source import Rows, Source
+from zatlas.errors import ZatlasError
 
 PIECE_BYTES = 4 << 20
 
@@ -28,6 +31,41 @@ def take(x: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
     if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and rows[0] >= 0 and bool((np.diff(rows) == 1).all()):
         return x[rows[0] : rows[-1] + 1]
     return x[rows]
+
+
+def in_bytes(n: int) -> str:
+    """A number of bytes for people.
+
+    >>> in_bytes(64_000_000_000_000)
+    '64.0 TB'
+    """
+    for power, unit in ((24, "YB"), (18, "EB"), (15, "PB"), (12, "TB"), (9, "GB"), (6, "MB")):
+        if n >= 10**power:
+            return f"{n / 10**power:.1f} {unit}" if n < 10**30 else "more than 1,000,000 YB"
+    return f"{n:,} bytes"
+
+
+def check_room(nbytes: int, what: str, mend: str) -> None:
+    """Refuses to take more memory than is free.
+
+    Raises:
+        ZatlasError: how much ``what`` takes, how much is free, and the mend.
+    """
+    free = free_bytes(torch.device("cpu"))
+    if nbytes > free:
+        raise ZatlasError(f"{what} takes {in_bytes(nbytes)} of memory, and {in_bytes(free)} are free: {mend}.")
+
+
+def fill(file: IO[bytes], view: memoryview, step: int = 1 << 20) -> int:
+    """Reads a file into memory until either ends; the number of bytes read."""
+    filled = 0
+    while filled < len(view):
+        part = file.read(min(step, len(view) - filled))
+        if not part:
+            break
+        view[filled : filled + len(part)] = part
+        filled += len(part)
+    return filled
 
 
 def release(x: npt.NDArray[Any]) -> None:

@@ -16,14 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from zatlas.data.images import Geometry, Pair, plain
+from zatlas.data.images import PIXEL_LIMIT, Geometry, Pair, plain
 from zatlas.data.labels import make_labels, read_label_file
 from zatlas.data.members import SUFFIXES, Archive, Folder, Members
 from zatlas.data.source import Rows
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.types import DataSpec
 
-PIXEL_LIMIT = 50_000_000
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 _COLOUR_SAMPLE = 64
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF: a camera that was held upright swaps height and width
@@ -68,10 +67,10 @@ class ImageFiles:
             headers = _map(self._header, members.names)
         size = self._common_size([header.size for header in headers])
         self._channels = geometry.channels or (3 if self._any_colour(headers) else 1)
-        given = _folder_labels(members.names) if labels is None else read_label_file(Path(labels))
+        given = _folder_labels(members.names) if labels is None else read_label_file(labels)
         self._labels = make_labels(given, len(members.names), name)
         self.spec = DataSpec((self._channels, *size), "uint8", self._labels.kind, self._labels.names)
-        self.factors: npt.NDArray[np.int64] | None = None
+        self.factors: npt.NDArray[Any] | None = None
         self.factor_names: tuple[str, ...] = ()
         self.test_rows: Rows | None = None
         self.about = {"files": len(headers), "colour": "RGB" if self._channels == 3 else "grey"} | geometry.about()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from zatlas.data.content import fingerprint
 from zatlas.data.images import Geometry, plain
 from zatlas.data.labels import Labels, make_labels
 from zatlas.data.source import Rows
-from zatlas.errors import UsageError, ZatlasError, nearest
+from zatlas.errors import UsageError, ZatlasError, listed, nearest, reading
+from zatlas.files import look, typed_path
 from zatlas.types import DataSpec
 
 
@@ -35,13 +35,19 @@ def open_hub(text: str, *, labels: str | None = None, geometry: Geometry) -> Hub
     except ImportError:
         raise ZatlasError(f"{text} needs the library datasets: pip install 'zatlas[hub]'.") from None
     where = text.removeprefix("hf:")
-    try:
-        found = datasets.load_from_disk(where) if Path(where).is_dir() else datasets.load_dataset(where)
-    except Exception as error:  # the library raises of every kind
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ZatlasError(f"{text} cannot be loaded: {reason}") from None
+    if not where.strip():
+        raise UsageError(f"{text} names no data set: write hf:OWNER/NAME, or hf:FOLDER for one that is here.")
+    folder = typed_path(where)
+    with reading(text, "write hf:OWNER/NAME as on the hub, or hf:FOLDER as save_to_disk writes it"):
+        found = datasets.load_from_disk(str(folder)) if look(folder) == "folder" else datasets.load_dataset(where)
+        return _opened(datasets, found, text, labels, geometry)
+
+
+def _opened(datasets: Any, found: Any, text: str, labels: str | None, geometry: Geometry) -> HubSource:
     if not isinstance(found, dict):
         parts = [found]
+    elif not found:
+        raise ZatlasError(f"{text} holds no parts: save it again.")
     else:
         first = "train" if "train" in found else next(iter(found))
         parts = [found[first], *([found["test"]] if "test" in found and first != "test" else [])]
@@ -49,7 +55,7 @@ def open_hub(text: str, *, labels: str | None = None, geometry: Geometry) -> Hub
     columns = {column: type(feature).__name__ for column, feature in whole.features.items()}
     images = next((column for column, kind in columns.items() if kind == "Image"), None)
     if images is None:
-        raise UsageError(f"{text} has no column of images: it has {', '.join(columns)}.")
+        raise UsageError(f"{text} has no column of images: it has {listed(columns)}.")
     if labels is not None and labels not in columns:
         raise UsageError(f"{text} has no column {labels}; {nearest(labels, columns)}")
     column = labels or next((c for c, kind in columns.items() if kind == "ClassLabel"), None)
@@ -79,7 +85,7 @@ class HubSource:
         first = plain(first, self._channels)
         shape = (self._channels, *geometry.size((first.height, first.width)))
         self.spec = DataSpec(shape, "uint8", labels.kind, labels.names)
-        self.factors: npt.NDArray[np.int64] | None = None
+        self.factors: npt.NDArray[Any] | None = None
         self.factor_names: tuple[str, ...] = ()
         self.about: dict[str, Any] = {"origin": "Hugging Face datasets", "column": column} | geometry.about()
         self._fingerprint = ""
@@ -89,11 +95,13 @@ class HubSource:
 
     def read(self, rows: Rows) -> npt.NDArray[Any]:
         out = np.empty((len(rows), *self.spec.shape), np.uint8)
-        images = self._rows[rows.tolist()][self._column]
+        with reading(self.name, "load and save it again"):
+            images = self._rows[rows.tolist()][self._column]
         for place, row, image in zip(range(len(rows)), rows.tolist(), images, strict=True):
             if image is None:
                 raise ZatlasError(f"{self.name}: row {row} has no image.")
-            image = self._geometry.apply(plain(image, self._channels))
+            with reading(f"{self.name}: the image of row {row}", "mend or remove it"):
+                image = self._geometry.apply(plain(image, self._channels))
             if (image.height, image.width) != self.spec.shape[1:]:
                 raise ZatlasError(
                     f"{self.name}: row {row} has {image.height}x{image.width} pixels and row 0 "

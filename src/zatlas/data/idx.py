@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
-from io import BufferedIOBase
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from zatlas.data.array import ArraySource
+from zatlas.data.array import ArraySource, check_layout
+from zatlas.data.content import check_room, fill, in_bytes
 from zatlas.data.labels import read_label_file
-from zatlas.errors import ZatlasError
+from zatlas.errors import ZatlasError, reading
+from zatlas.files import regular
 
 # The third byte of the magic number names the type, the fourth the number of dimensions; all is big-endian.
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_RATIO = 1100  # deflate cannot pack tighter, so a header that claims more is false and memory is not asked for
 _PARTS = ("train", "t10k")
+_MEND = "fetch it again"
 
 
-def _open(path: Path) -> tuple[BufferedIOBase, int]:
+def _open(path: Path) -> tuple[IO[bytes], int]:
     """The unpacked stream, and the most bytes it can hold."""
+    path = regular(path)
     size = path.stat().st_size
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP_MAGIC
-    return (gzip.open(path, "rb"), size * _DEFLATE_RATIO) if packed else (path.open("rb"), size)
+    if packed:
+        return gzip.GzipFile(path, "rb"), size * _DEFLATE_RATIO  # type: ignore[return-value]
+    return path.open("rb"), size
 
 
-def _header(path: Path, file: BufferedIOBase, most: int) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _header(path: Path, file: IO[bytes], most: int) -> tuple[np.dtype[Any], tuple[int, ...]]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 4:
         raise ZatlasError(f"{path} is not an IDX file: it begins with {magic.hex() or 'nothing'}.")
@@ -41,9 +46,10 @@ def _header(path: Path, file: BufferedIOBase, most: int) -> tuple[np.dtype[Any],
         raise ZatlasError(f"{path} is cut short within its header: fetch it again.")
     shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
     dtype = np.dtype(_TYPES[magic[2]])
-    if dtype.itemsize * int(np.prod([float(n) for n in shape])) > most:
+    if (promised := dtype.itemsize * prod(shape)) > most:
         raise ZatlasError(
-            f"{path} is cut short: its header promises {list(shape)} values and it is too small for them."
+            f"{path} is cut short: its header promises {list(shape)} values, and it is too small for these "
+            f"{in_bytes(promised)}: fetch it again."
         )
     return dtype, shape
 
@@ -54,39 +60,37 @@ def read_idx(*paths: Path) -> npt.NDArray[Any]:
     The memory for all is taken once and each file is unpacked straight into it.
 
     Raises:
-        ZatlasError: a file cannot be read, is no IDX file, is cut short or damaged, or does not fit the first.
+        ZatlasError: a file cannot be read, is no IDX file, is cut short, damaged or larger than memory, or does not
+            fit the first.
     """
     with ExitStack() as stack:
-        try:
-            files = []
-            for path in paths:
+        files = []
+        for path in paths:
+            with reading(str(path), _MEND):
                 file, most = _open(path)
                 stack.enter_context(file)
                 files.append((path, file, *_header(path, file, most)))
-            _, _, dtype, first = files[0]
-            for path, _, other, shape in files:
-                if other != dtype or shape[1:] != first[1:]:
-                    raise ZatlasError(f"{path} holds {list(shape)} values, which do not go with those of {paths[0]}.")
-            x = np.empty((sum(f[3][0] for f in files), *first[1:]), dtype)
-            start = 0
-            for path, file, _, shape in files:
+        _, _, dtype, first = files[0]
+        for path, _, other, shape in files:
+            if other != dtype or shape[1:] != first[1:]:
+                raise ZatlasError(f"{path} holds {list(shape)} values, which do not go with those of {paths[0]}.")
+        whole = (sum(f[3][0] for f in files), *first[1:])
+        check_room(dtype.itemsize * prod(whole), str(paths[0]), "save it as an .npy, which is read a piece at a time")
+        x = np.empty(whole, dtype)
+        start = 0
+        for path, file, _, shape in files:
+            with reading(str(path), _MEND):
                 _fill(path, file, x[start : start + shape[0]])
-                start += shape[0]
-        except (OSError, EOFError, zlib.error) as error:
-            raise ZatlasError(f"{path} cannot be read ({error}): fetch it again.") from None
+            start += shape[0]
     return x.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _fill(path: Path, file: BufferedIOBase, part: npt.NDArray[Any]) -> None:
+def _fill(path: Path, file: IO[bytes], part: npt.NDArray[Any]) -> None:
     view = part.reshape(-1).view(np.uint8).data
-    filled = 0
-    while filled < len(view):
-        count = file.readinto(view[filled:])
-        if not count:
-            raise ZatlasError(
-                f"{path} is cut short: {filled:,} of {len(view):,} bytes of values are there; fetch it again."
-            )
-        filled += count
+    if (filled := fill(file, view)) < len(view):
+        raise ZatlasError(
+            f"{path} is cut short: {filled:,} of {len(view):,} bytes of values are there; fetch it again."
+        )
     if file.read(1):  # reading on also makes gzip check its sum
         raise ZatlasError(f"{path} goes on after its {len(view):,} bytes of values: fetch it again.")
 
@@ -136,16 +140,20 @@ def open_idx(
     if None in beside and any(beside):
         missing = ", ".join(part for part, label in zip(parts, beside, strict=True) if label is None)
         raise ZatlasError(f"{path}: the labels of {missing} are missing: fetch them or remove the others.")
+    counts = []
+    for image in images:
+        dtype, shape = _peek(image)
+        if len(shape) < 2:
+            raise ZatlasError(f"{image} holds one value a row, so it is labels rather than images.")
+        check_layout(str(image), dtype, shape)
+        counts.append(shape[0])
     x = read_idx(*images)
-    if x.ndim < 2:
-        raise ZatlasError(f"{path} holds one value a row, so it is labels rather than images.")
-    counts = [len(x)] if len(images) == 1 else [_count(p) for p in images]
     if labels is not None:
-        y = read_idx(Path(labels)) if "idx" in Path(labels).name else read_label_file(Path(labels))
+        y = read_idx(Path(labels)) if "idx" in Path(labels).name else read_label_file(labels)
     elif any(beside):
         y = read_idx(*[p for p in beside if p])
         for image, label, n in zip(images, beside, counts, strict=True):
-            if label and (labelled := _count(label)) != n:
+            if label and (labelled := _peek(label)[1][0]) != n:
                 raise ZatlasError(f"{label} holds {labelled:,} labels and {image} {n:,} images: fetch both again.")
     else:
         y = None
@@ -154,7 +162,8 @@ def open_idx(
     return ArraySource(name or str(path), x, y, label_names=label_names, test_rows=test, about=about)
 
 
-def _count(path: Path) -> int:
-    file, most = _open(path)
-    with file:
-        return _header(path, file, most)[1][0]
+def _peek(path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    with reading(str(path), _MEND):
+        file, most = _open(path)
+        with file:
+            return _header(path, file, most)

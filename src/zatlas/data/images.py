@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from zatlas.errors import UsageError
 from zatlas.types import DataSpec
 
 Pair = tuple[int, int]
+
+PIXEL_LIMIT = 50_000_000  # of one image, as it is and as it becomes
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Geometry:
         """
         pair = (crop, crop) if isinstance(crop, int) else crop
         sides = [*(resize if isinstance(resize, tuple) else [resize]), *(pair or ())]
-        if any(side is not None and side < 1 for side in sides):
-            raise UsageError(f"resize {resize} and crop {crop} must be at least 1 pixel.")
+        if any(side is not None and not 1 <= side <= PIXEL_LIMIT for side in sides):
+            raise UsageError(f"resize {resize} and crop {crop} must be at least 1 pixel and at most {PIXEL_LIMIT:,}.")
         if channels not in (None, 1, 3):
             raise UsageError(f"channels {channels} must be 1 (grey) or 3 (RGB).")
         return cls(resize, pair, channels)
@@ -73,12 +76,17 @@ class Geometry:
         """(height, width) that an image of (height, width) ends with.
 
         Raises:
-            UsageError: the crop is larger than the image.
+            UsageError: the crop is larger than the image, or the resized image far too large.
 
         >>> Geometry(resize=32, crop=(32, 32)).size((64, 80))
         (32, 32)
         """
         after = self._resized(size)
+        if after != size and prod(after) > PIXEL_LIMIT:
+            raise UsageError(
+                f"resize {self.resize} makes {after[0]}x{after[1]} pixels of an image of {size[0]}x{size[1]}, and "
+                f"{PIXEL_LIMIT:,} are the most: resize to fewer."
+            )
         if self.crop is None:
             return after
         if self.crop[0] > after[0] or self.crop[1] > after[1]:

@@ -6,11 +6,12 @@ import io
 import os
 import threading
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
-from zatlas.errors import ZatlasError
+from zatlas.data.content import fill
+from zatlas.errors import ZatlasError, reading
+from zatlas.files import look
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _MEMBER_BYTES = 256 << 20  # of one unpacked file in an archive
@@ -37,7 +38,7 @@ class Folder:
     """A folder and those below it. Links are followed to files within the folder only, hidden files are passed over.
 
     Raises:
-        ZatlasError: the folder cannot be read.
+        ZatlasError: the folder cannot be read, or a link in a circle, a pipe or the like has the name of an image.
     """
 
     def __init__(self, root: Path) -> None:
@@ -55,10 +56,12 @@ class Folder:
                 relative = path.relative_to(root)
                 if not _is_image(PurePosixPath(relative.as_posix())):
                     continue
-                if path.is_symlink() and not path.resolve().is_relative_to(real):
+                # realpath, as Path.resolve raises where links lead in a circle
+                if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(real):
                     self.ignored += 1
-                else:
-                    self.names.append(relative.as_posix())
+                    continue
+                look(path)  # opening a pipe would wait for ever
+                self.names.append(relative.as_posix())
         self.names.sort()
 
     def open(self, name: str) -> IO[bytes]:
@@ -75,10 +78,8 @@ class Archive:
     def __init__(self, path: Path) -> None:
         self.root, self.names, self.ignored = str(path), [], 0
         self._lock = threading.Lock()
-        try:
+        with reading(str(path), "it is damaged or of another kind, so pack it again or give a folder"):
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise ZatlasError(f"{path} cannot be read as .zip: {error}.") from None
         for info in self._zip.infolist():
             name = PurePosixPath(info.filename.replace("\\", "/"))
             if info.is_dir() or not _is_image(name):
@@ -99,6 +100,21 @@ class Archive:
     def open(self, name: str) -> IO[bytes]:
         try:
             with self._lock:  # ZipFile counts its open members without one, and two threads can miscount
-                return io.BytesIO(self._zip.read(name))
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+                info = self._zip.getinfo(name)
+                with self._zip.open(info) as file:  # not read(), which unpacks all that a false header hides
+                    content = bytearray(info.file_size)
+                    del content[fill(file, memoryview(content).cast("B"), step_bytes(info)) :]
+                    return io.BytesIO(content)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # zlib, lzma, struct and zipfile each raise their own on damage
             raise OSError(str(error)) from None
+
+
+def step_bytes(info: zipfile.ZipInfo) -> int:
+    """How many bytes of a member to ask for at a time.
+
+    Asked for n bytes, zipfile hands lzma and bzip2 the next n packed ones (at least 4096) and keeps all that becomes of
+    them, which can be several thousand times as much.
+    """
+    return 1 << 20 if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else 4096

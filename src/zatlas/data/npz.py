@@ -1,19 +1,21 @@
-"""Arrays in .npz archives and .npy files. Nothing pickled is ever read."""
+"""Arrays in .npz archives and .npy files."""
 
 from __future__ import annotations
 
+import os
 import zipfile
-import zlib
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from zatlas.data.array import ArraySource
+from zatlas.data.array import ArraySource, check_layout
 from zatlas.data.labels import read_label_file
-from zatlas.errors import UsageError, ZatlasError, nearest
+from zatlas.data.members import step_bytes
+from zatlas.data.npy import map_npy, read_header, read_values
+from zatlas.errors import UsageError, ZatlasError, listed, nearest, reading
+from zatlas.files import look, typed_path
 
 # Tried in this order; imgs and latents_classes are the names in dSprites.
 IMAGE_KEYS = ("images", "imgs", "x", "X", "data", "arr_0")
@@ -21,17 +23,60 @@ LABEL_KEYS = ("labels", "label", "y", "Y", "targets")
 FACTOR_KEYS = ("factors", "latents_classes")
 
 
-def _array(archive: Any, key: str, path: Path) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(archive[key])
-    except ValueError as error:
-        if "pickle" not in str(error).lower():
-            raise ZatlasError(f"{path}: the array {key} is damaged ({error}).") from None
-        raise ZatlasError(
-            f"{path}: the array {key} holds Python objects, which zatlas never unpickles: save it as numbers or words."
-        ) from None
-    except (OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ZatlasError(f"{path}: the array {key} is damaged ({error}).") from None
+class Npz:
+    """An .npz archive, whose arrays are unpacked one by one and only where they fit into memory.
+
+    Raises:
+        ZatlasError: the file is damaged or no .npz.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open("rb") as file:
+            start = file.read(6)
+        if start == b"\x93NUMPY":
+            raise ZatlasError(f"{path} is an .npy array under the name .npz: rename it.")
+        if not start.startswith(b"PK"):
+            raise ZatlasError(f"{path} cannot be read: it is no zip archive; save it with numpy.savez.")
+        with reading(str(path), "it is damaged, so save it again with numpy.savez"):
+            self._zip = zipfile.ZipFile(path)
+        members = [info for info in self._zip.infolist() if info.filename.endswith(".npy")]
+        self._members = {info.filename.removesuffix(".npy"): info for info in members}
+        if len(self._members) < len(members):
+            self._zip.close()
+            raise ZatlasError(f"{path} is damaged: it holds two arrays of one name; save it again with numpy.savez.")
+
+    @property
+    def keys(self) -> list[str]:
+        return list(self._members)
+
+    def read(self, key: str, *, images_of: str | None = None) -> npt.NDArray[Any]:
+        """One array.
+
+        Args:
+            key: its name.
+            images_of: what to call the data if these are its examples, whose shape is then checked before they are
+                unpacked.
+
+        Raises:
+            ZatlasError: it is damaged, encrypted, larger than memory, or holds Python objects.
+        """
+        info, what = self._members[key], f"{self._path}: the array {key}"
+        if info.flag_bits & 1:
+            raise ZatlasError(f"{what} is encrypted: save it without a password.")
+        with reading(what, "it is damaged, so save it again with numpy.savez"), self._zip.open(info) as file:
+            header = read_header(file, what)
+            if images_of is not None:
+                check_layout(images_of, header.dtype, header.shape)
+            header.check_bytes(what, info.file_size - file.tell())
+            mend = "save it alone as an .npy, which is read a piece at a time"
+            return read_values(file, header, what, mend, step_bytes(info))
+
+    def __enter__(self) -> Npz:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
 
 
 def _key(keys: list[str], wanted: tuple[str, ...]) -> str | None:
@@ -51,32 +96,24 @@ def open_npz(path: Path, *, name: str | None = None, labels: str | None = None) 
         ZatlasError: the file is damaged, no .npz, or wants pickle.
         UsageError: the images or labels asked for are not in it.
     """
-    stack = ExitStack()
-    try:  # opened here, as np.load leaves the file of a damaged archive open
-        archive = np.load(stack.enter_context(path.open("rb")), allow_pickle=False)
-        keys = list(archive.keys())
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        stack.close()
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is damaged or of another kind"
-        raise ZatlasError(f"{path} cannot be read as .npz: {why}.") from None
-    with stack:
+    name = name or str(path)
+    with Npz(path) as archive:
+        keys = archive.keys
         image_key = keys[0] if len(keys) == 1 else _key(keys, IMAGE_KEYS)
         if image_key is None:
-            raise UsageError(
-                f"{path} holds {', '.join(keys) or 'nothing'}: name its images one of {', '.join(IMAGE_KEYS)}."
-            )
-        x = _array(archive, image_key, path)
-        label_key = labels if labels in keys else _key(keys, LABEL_KEYS)
-        y = None if label_key is None else _array(archive, label_key, path)
+            raise UsageError(f"{path} holds {listed(keys)}: name its images one of {', '.join(IMAGE_KEYS)}.")
+        if labels is not None and labels not in keys and look(typed_path(labels)) != "file":
+            raise UsageError(f"{path} has no labels {labels}; {nearest(labels, keys)}")
+        x = archive.read(image_key, images_of=name)
+        label_key = _key(keys, LABEL_KEYS) if labels is None else labels if labels in keys else None
+        y = None if label_key is None else archive.read(label_key)
         if labels is not None and labels not in keys:
-            if not Path(labels).is_file():
-                raise UsageError(f"{path} has no labels {labels}; {nearest(labels, keys)}")
-            y = read_label_file(Path(labels))
+            y = read_label_file(labels)
         factor_key = _key(keys, FACTOR_KEYS)
-        factors = None if factor_key is None else _array(archive, factor_key, path)
-        names = [str(n) for n in _array(archive, "factor_names", path)] if "factor_names" in keys else []
+        factors = None if factor_key is None else archive.read(factor_key)
+        names = archive.read("factor_names") if factors is not None and "factor_names" in keys else np.array([], "U")
     about = {"arrays": [k for k in (image_key, label_key, factor_key) if k]}
-    return ArraySource(name or str(path), x, y, factors=factors, factor_names=names, about=about)
+    return ArraySource(name, x, y, factors=factors, factor_names=names, about=about)
 
 
 def open_npy(path: Path, *, name: str | None = None, labels: str | None = None) -> ArraySource:
@@ -85,19 +122,15 @@ def open_npy(path: Path, *, name: str | None = None, labels: str | None = None) 
     Raises:
         ZatlasError: the file is damaged, no .npy, or wants pickle.
     """
-    try:
-        x = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        if "Array can't be memory-mapped" in str(error) or "pickle" in str(error).lower():
-            why = "it holds Python objects, which zatlas never unpickles, or is no .npy"
-        else:
-            why = "it is cut short or damaged"
-        raise ZatlasError(f"{path} cannot be read: {why}.") from None
-    if not isinstance(x, np.ndarray):
-        x.close()
-        raise ZatlasError(f"{path} is an .npz archive under the name .npy: rename it.")
+    name = name or str(path)
+    with path.open("rb") as opened:
+        header = read_header(opened, str(path))
+        check_layout(name, header.dtype, header.shape)
+        offset = opened.tell()
+        header.check_bytes(str(path), os.fstat(opened.fileno()).st_size - offset)
+    x = map_npy(path, header, offset)
     beside = path.with_name(f"{path.stem}_labels.npy")
-    file = Path(labels) if labels is not None else beside if beside.is_file() else None
+    file = typed_path(labels) if labels is not None else beside if look(beside) == "file" else None
     y = None if file is None else read_label_file(file)
     about = {"files": [path.name, *([file.name] if file else [])]}
-    return ArraySource(name or str(path), x, y, about=about)
+    return ArraySource(name, x, y, about=about)

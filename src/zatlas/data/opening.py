@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from zatlas.data.catalog import PUBLISHED, local, names
@@ -14,7 +15,8 @@ from zatlas.data.images import Geometry, Reshaped
 from zatlas.data.npz import open_npy, open_npz
 from zatlas.data.source import Source
 from zatlas.data.sprites import open_sprites
-from zatlas.errors import UsageError, nearest
+from zatlas.errors import UsageError, ZatlasError, nearest
+from zatlas.files import look, typed_path
 
 Size = int | tuple[int, int]
 
@@ -44,18 +46,25 @@ def open_source(
         ZatlasError: the data is damaged or cannot be used.
     """
     geometry = Geometry.of(resize, crop, channels)
+    try:
+        return _open(text, labels, geometry)
+    except OSError as error:  # what no format foresaw: permission is missing, the disk fails
+        where = error.filename or text
+        raise ZatlasError(f"{where} cannot be read: {error.strerror or error}; see that it is there.") from error
+
+
+def _open(text: str, labels: str | None, geometry: Geometry) -> Source:
     if text.startswith("hf:"):
         return open_hub(text, labels=labels, geometry=geometry)
     if not text:
         raise UsageError(f"no data was named; {nearest(text, names())}")
-    path = Path(text).expanduser()
-    explicit = "/" in text or "\\" in text or bool(path.suffix)
-    if explicit and path.exists():
+    path, explicit = typed_path(text), _is_explicit(text)
+    if explicit and look(path):
         return _open_path(path, text, labels, geometry)
     source = _open_name(text, labels, geometry)
     if source is not None:
         return source
-    if path.exists():
+    if look(path):
         return _open_path(path, text, labels, geometry)
     if explicit and ":" not in text:
         raise UsageError(f"there is no file or folder {text}.")
@@ -63,10 +72,20 @@ def open_source(
 
 
 def located(text: str) -> str:
-    """What finds the same data or label file from any folder: the absolute path of a path, any other word as it is."""
-    path = Path(text).expanduser()
-    explicit = "/" in text or "\\" in text or bool(path.suffix)
-    return str(path.resolve()) if path.exists() and (explicit or text not in names()) else text
+    """What finds the same data or label file from any folder: the absolute path of a path, any other word as it is.
+
+    Raises:
+        UsageError, ZatlasError: a path that cannot be recorded or read.
+    """
+    path = typed_path(text)
+    if not (_is_explicit(text) or text not in names()) or not look(path):
+        return text
+    return str(typed_path(os.path.realpath(path)))
+
+
+def _is_explicit(text: str) -> bool:
+    """Whether it is written as a path rather than as a name."""
+    return "/" in text or "\\" in text or bool(Path(text).suffix)
 
 
 def _open_name(text: str, labels: str | None, geometry: Geometry) -> Source | None:

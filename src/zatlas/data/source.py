@@ -18,7 +18,7 @@ class Source(Protocol):
     Attributes:
         name: what people call it (``"mnist"``, or the path given).
         spec: shape, values and labels.
-        factors: known generating factors ``[N, F]`` int64, or None.
+        factors: known generating factors ``[N, F]``, int64 or (where one is real) float64, or None.
         factor_names: names of the F factors.
         test_rows: rows that the data's authors set aside for testing, or None where nobody has.
         about: plain facts to show a person: source, licence, decisions taken (resize, crop, channels).
@@ -26,7 +26,7 @@ class Source(Protocol):
 
     name: str
     spec: DataSpec
-    factors: npt.NDArray[np.int64] | None
+    factors: npt.NDArray[Any] | None
     factor_names: tuple[str, ...]
     test_rows: Rows | None
     about: dict[str, Any]

@@ -10,7 +10,7 @@ from zatlas.errors import UsageError, ZatlasError
 
 
 def _count(value: float, n: int, what: str) -> int:
-    if value >= 1 and value != int(value):
+    if value >= 1 and value % 1 != 0:  # of infinity that is NaN
         raise UsageError(f"{what} {value} is neither a fraction below 1 nor a whole number of rows.")
     if not value >= 0:
         raise UsageError(f"{what} {value} must be a fraction below 1 or a whole number of rows.")

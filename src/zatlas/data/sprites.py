@@ -7,6 +7,7 @@ orientation) put down somewhere, and drawing it is a copy.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from math import prod
 from typing import Any
@@ -80,9 +81,7 @@ class SpritesSource:
     def __init__(self, name: str, grid_rows: Rows) -> None:
         self.name = name
         self.spec = DataSpec((1, SIDE, SIDE), "uint8", "class", SHAPES)
-        self.factors: npt.NDArray[np.int64] | None = np.stack(np.unravel_index(grid_rows, GRID), axis=1).astype(
-            np.int64
-        )
+        self.factors: npt.NDArray[Any] | None = np.stack(np.unravel_index(grid_rows, GRID), axis=1).astype(np.int64)
         self.factor_names: tuple[str, ...] = FACTORS
         self.test_rows: Rows | None = None
         self.about: dict[str, Any] = {
@@ -122,7 +121,7 @@ def open_sprites(count: str | None = None) -> SpritesSource:
     """
     total = prod(GRID)
     text = (count or "").replace(",", "").replace("_", "")
-    if count is not None and text != "all" and not (text.isascii() and text.isdigit() and 1 <= int(text) <= total):
+    if count is not None and text != "all" and not (re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= total):
         raise UsageError(f"sprites:{count} must be sprites:N with N from 1 to {total}, or sprites:all.")
     n = DEFAULT_ROWS if count is None else total if text == "all" else int(text)
     rows = chance.permutation(_SUBSET_KEY, total)[:n] if n < total else np.arange(total)

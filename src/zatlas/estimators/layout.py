@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 class Examples:
     """A source in memory: x ``[N, *shape]`` as the model wants it, labels class numbers ``[N]`` or real ``[N, Y]``."""
 
-    factors: npt.NDArray[np.int64] | None = None
+    factors: npt.NDArray[Any] | None = None
     factor_names: tuple[str, ...] = ()
     test_rows: Rows | None = None
 

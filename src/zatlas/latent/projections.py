@@ -31,5 +31,5 @@ def umap(codes: Array, *, neighbours: int = 15, seed: int = 0) -> Array:
     except ImportError:
         raise ZatlasError("--projection umap needs the library umap-learn: pip install 'zatlas[umap]'.") from None
     # one thread: with several, the same seed gives other pictures
-    reducer = UMAP(n_neighbors=min(neighbours, len(codes) - 1), random_state=seed, n_jobs=1)
+    reducer = UMAP(n_neighbors=min(neighbours, len(codes) - 1), random_state=seed % 2**32, n_jobs=1)
     return np.asarray(reducer.fit_transform(codes))

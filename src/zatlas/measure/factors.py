@@ -13,7 +13,7 @@ from zatlas.measure.likelihood import lacks_inference
 from zatlas.measure.metric import Found, Options, Progress
 from zatlas.opened import Experiment
 
-BINS = 10  # that a real label is cut into, of as many examples each
+BINS = 10  # that a real label or factor is cut into, of as many examples each
 
 
 def lacks_factors(experiment: Experiment) -> str | None:
@@ -25,18 +25,26 @@ def lacks_factors(experiment: Experiment) -> str | None:
 
 
 def known_factors(experiment: Experiment, rows: Rows) -> tuple[npt.NDArray[Any], list[str]]:
-    """Integers ``[N, F]`` and their names: the factors behind some rows; or else their class, or their real labels,
-    each in bins of as many examples."""
+    """Integers ``[N, F]`` and their names: the factors behind some rows; or else their class, or their real labels;
+    what is real is in bins."""
     source = experiment.source
     if source.factors is not None:
-        return source.factors[rows], list(source.factor_names)
+        columns = [
+            column if (column == np.round(column)).all() else binned(column) for column in source.factors[rows].T
+        ]
+        return np.stack(columns, 1).astype(np.int64), list(source.factor_names)
     labels = source.read_labels(rows)
     assert labels is not None
     if source.spec.label_kind == "class":
         return labels[:, None], ["class"]
-    edges = np.quantile(labels, np.arange(1, BINS) / BINS, axis=0)
-    binned = [np.searchsorted(edges[:, i], column, side="right") for i, column in enumerate(labels.T)]
-    return np.stack(binned, 1), list(source.spec.labels)
+    return np.stack([binned(column) for column in labels.T], 1), list(source.spec.labels)
+
+
+def binned(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The bin of each real value, of as many rows each; of no more values than bins, the number of the value."""
+    values = np.unique(column)
+    edges = values[1:] if len(values) <= BINS else np.quantile(column, np.arange(1, BINS) / BINS)
+    return np.searchsorted(edges, column, side="right").astype(np.int64)
 
 
 def disentanglement(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:

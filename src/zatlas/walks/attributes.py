@@ -11,14 +11,15 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zatlas.data import Rows
-from zatlas.errors import UsageError, nearest
+from zatlas.data.npy import read_npy
+from zatlas.errors import UsageError, ZatlasError, nearest
+from zatlas.files import regular
 from zatlas.opened import Experiment
 
 Array = npt.NDArray[Any]
@@ -239,15 +240,16 @@ def _row_numbers(words: str) -> list[int]:
 
 def _whole(text: str) -> list[int] | None:
     parts = text.replace(",", " ").split()
-    return [int(part) for part in parts] if all(part.isascii() and part.isdigit() for part in parts) else None
+    return [int(part) for part in parts] if all(re.fullmatch("[0-9]{1,18}", part) for part in parts) else None
 
 
 def _read(name: str) -> str:
     try:
-        if name.endswith(".npy"):
-            return " ".join(map(str, np.load(name, allow_pickle=False).reshape(-1).tolist()))
-        return Path(name).read_text(encoding="utf-8")
-    except (OSError, ValueError, EOFError):
+        path = regular(name)
+        if path.suffix == ".npy":
+            return " ".join(map(str, read_npy(path, name).reshape(-1).tolist()))
+        return path.read_text(encoding="utf-8")
+    except (ZatlasError, OSError, ValueError):
         raise UsageError(
             f"rows:{name} is neither row numbers, as rows:12,15,18, nor a file of them that can be read."
         ) from None

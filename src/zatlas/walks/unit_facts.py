@@ -89,7 +89,8 @@ class Told:
             return
         if (table := experiment.source.factors) is not None:
             for name, column in zip(experiment.source.factor_names, table[rows].T, strict=True):
-                self.factors[name] = told_by_group(codes, column)
+                whole = bool((column == np.round(column)).all())  # a real factor seldom takes a value twice
+                self.factors[name] = (told_by_group if whole else told_by_number)(codes, column)
         if labels is None:
             return
         if experiment.spec.label_kind == "class":

@@ -65,7 +65,7 @@ def dci(
     """
     from sklearn.ensemble import GradientBoostingClassifier
 
-    make = lambda: GradientBoostingClassifier(random_state=seed)
+    make = lambda: GradientBoostingClassifier(random_state=seed % 2**32)
     return _score(make, "gradient-boosted trees", check_split(codes, factors, codes_test, factors_test), workers)
 
 
@@ -83,7 +83,7 @@ def dci_forest(
 
     # every tree sees all units at a split: with a few drawn at random, the absent best unit lends others its importance
     make = lambda: ExtraTreesClassifier(
-        FOREST_TREES, min_samples_leaf=FOREST_LEAF, max_features=None, random_state=seed
+        FOREST_TREES, min_samples_leaf=FOREST_LEAF, max_features=None, random_state=seed % 2**32
     )
     return _score(make, "extremely randomised forests", check_split(codes, factors, codes_test, factors_test), workers)
 
