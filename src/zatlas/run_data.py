@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from zatlas.config import Config
@@ -20,8 +22,35 @@ def open_data(config: Config) -> tuple[Source, Splits]:
         UsageError, ZatlasError: data that are not there, damaged, or too few.
     """
     d = config.data
-    source = open_source(d.source, labels=d.labels, resize=d.resize, crop=d.crop, channels=d.channels)
+    source = open_source(
+        d.source,
+        labels=d.labels,
+        resize=d.resize,
+        crop=d.crop,
+        channels=d.channels,
+        label_level=d.label_level,
+        skip_damaged=d.skip_damaged,
+    )
+    _check_memory(source, min(config.training.batch_size, len(source)))
     return source, split(source, validation=d.validation, test=d.test, seed=d.split_seed)
+
+
+def _check_memory(source: Source, batch_size: int) -> None:
+    """Refuses examples of which no batch fits into this machine, before the contents of all are read.
+
+    What is free just now is no measure: in a container it does not count the page cache, which gives way.
+
+    Raises:
+        ZatlasError: a batch of float32 is larger than the memory.
+    """
+    wanted = 4 * source.spec.size * batch_size
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if wanted > memory:
+        shape = "x".join(map(str, source.spec.shape))
+        raise ZatlasError(
+            f"{source.name}: a batch of {batch_size} examples of {shape} would take {wanted / 1e9:,.1f} GB, and this "
+            f"machine has {memory / 1e9:,.1f} GB: make the images smaller (--resize), or the batch (--batch-size)."
+        )
 
 
 def batches(config: Config, source: Source, rows: Rows, device: torch.device, *, training: bool = False) -> Batches:

@@ -37,7 +37,8 @@ def train(
         log: trackers that get its figures: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``, ``"package.module:Class"``.
         watchers: of your own, told of every step, record and validation (:class:`zatlas.training.Watcher`).
         verbose: whether progress goes to stderr.
-        values: any key of the configuration, without its section: ``latent_dim=16, beta=4.0, epochs=10, resize=64``.
+        values: any key of the configuration, without its section: ``latent_dim=16, beta=4.0, epochs=10``;
+            ``resize=64`` makes squares, as on the command line.
 
     Raises:
         UsageError: an unknown key (the nearest known one is named), or a combination that cannot be.

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zatlas.config import Config, known_keys, make_config, parse_set, preset, read_toml
+from zatlas.config import Config, known_keys, make_config, parse_set, preset, read_toml, square
 from zatlas.errors import UsageError, nearest
 
 Nested = Mapping[str, Mapping[str, Any]]
@@ -64,7 +64,7 @@ def configuration(
     preset of ten epochs means five seconds. Limits that are said together, as words and by ``--set``, all hold.
 
     Args:
-        words: as :func:`in_sections` takes them.
+        words: as :func:`in_sections` takes them; one number as ``resize`` makes squares.
         who: what error messages call the words.
         preset_name: a named bundle of values, under all else.
         file: a TOML file, over the preset.
@@ -78,7 +78,8 @@ def configuration(
         base.append((f"preset {preset_name}", preset(preset_name)))
     if file is not None:
         base.append((str(file), read_toml(file)))
-    said: list[tuple[str, Nested]] = [(who, in_sections(words))]
+    sizes = square(words.get("resize"), words.get("crop"))
+    said: list[tuple[str, Nested]] = [(who, in_sections({**words, **sizes}))]
     said += [(f"--set {assignment[:80]}", parse_set([assignment])) for assignment in assignments]
     kept: list[tuple[str, Nested]] = []
     for where, values in base:

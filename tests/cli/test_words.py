@@ -226,7 +226,7 @@ def test_debug_shows_where(zatlas):
     ("error", "status", "says"),
     [
         (KeyboardInterrupt(), 130, "zatlas: interrupted."),
-        (MemoryError(), 1, "out of memory: lower training.batch_size or the number asked for"),
+        (MemoryError(), 1, "out of memory: make the images"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), 1, "out of memory"),
         (RuntimeError("CUDA out of memory. Tried to allocate"), 1, "out of memory"),
         (PermissionError(13, "Permission denied", "some.npy"), 1, "some.npy failed: Permission denied."),

@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from zatlas import __version__
 from zatlas.cli import bring, data, describe, explain, know, measure, models, picture, train, walk
-from zatlas.errors import UsageError, ZatlasError, printable
+from zatlas.errors import UsageError, ZatlasError, one_line
 from zatlas.files import LARGEST
 
 
@@ -127,7 +127,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ZATLAS_DEBUG"):
             raise
-        print(f"zatlas: {_sentence(error)}", file=sys.stderr)
+        print(f"zatlas: {one_line(_sentence(error))}", file=sys.stderr)
         if isinstance(error, OSError):  # it may be stdout that is full: the interpreter is not to try again at its end
             with suppress(OSError), open(os.devnull, "w") as nowhere:
                 os.dup2(nowhere.fileno(), sys.stdout.fileno())
@@ -140,9 +140,10 @@ def _sentence(error: Exception) -> str:
         return str(error)
     # torch's own errors are RuntimeErrors, whose words alone tell them apart
     if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
-        return "out of memory: lower training.batch_size or the number asked for, or set data.resident=false."
+        smaller = "make the images (--resize), the batch (--batch-size) or the model (--size) smaller"
+        return f"out of memory: {smaller}, or set data.resident=false."
     if isinstance(error, OSError) and error.strerror:
-        return printable(f"{error.filename or 'reading or writing'} failed: {error.strerror}.")
+        return one_line(f"{error.filename or 'reading or writing'} failed: {error.strerror}.")
     lines = str(error).strip().splitlines()
-    what = printable(f"{type(error).__name__}: {lines[0]}") if lines else type(error).__name__
+    what = one_line(f"{type(error).__name__}: {lines[0]}") if lines else type(error).__name__
     return f"something went wrong that should not have ({what}); `zatlas --debug …` shows where: please report it."

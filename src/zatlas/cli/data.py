@@ -35,7 +35,9 @@ def list_(json: Json = False) -> None:
 def info(
     source: Annotated[str, typer.Argument(metavar="DATA", help="A name or a path.")],
     labels: Annotated[str | None, typer.Option(help="Key, column or file of the labels.")] = None,
-    resize: Annotated[str | None, typer.Option(help="Pixels: 64 or 64x48.")] = None,
+    label_level: Annotated[str | None, typer.Option(help="Which folder is the label: 1, 2, … or path.")] = None,
+    skip_damaged: Annotated[bool, typer.Option("--skip-damaged", help="Leave out what cannot be read.")] = False,
+    resize: Annotated[str | None, typer.Option(help="Pixels: 64 (square) or 64x48.")] = None,
     crop: Annotated[str | None, typer.Option(help="Pixels: 64 or 64x48.")] = None,
     channels: Annotated[int | None, typer.Option(help="1 grey, 3 RGB.")] = None,
     json: Json = False,
@@ -44,11 +46,16 @@ def info(
     from rich.table import Table
 
     from zatlas.cli.console import console, print_json
-    from zatlas.cli.train import size
+    from zatlas.cli.train import level, sizes
     from zatlas.data import describe, open_source
 
     opened = open_source(
-        source, labels=labels, resize=size("--resize", resize), crop=size("--crop", crop), channels=channels
+        source,
+        labels=labels,
+        channels=channels,
+        label_level=level(label_level) or 1,
+        skip_damaged=skip_damaged,
+        **sizes(resize, crop),
     )
     facts = describe(opened)
     if json:
@@ -57,7 +64,9 @@ def info(
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    for name, value in facts.items():
+    about = dict(facts.pop("about"))
+    left_out = about.pop("left_out", {})
+    for name, value in {**facts, "about": about, **({"left_out": left_out} if left_out else {})}.items():
         table.add_row(name.replace("_", " "), _plain(value))
     console.print(table)
 

@@ -170,7 +170,7 @@ def classifier(
     source: Annotated[str, typer.Argument(metavar="DATA", help="Images with classes: a name or a path.")],
     binarise: Annotated[str, typer.Option(help="none, static or dynamic: as the models see them.")] = "none",
     labels: Annotated[str | None, typer.Option(help="Key, column or file of the labels.")] = None,
-    resize: Annotated[str | None, typer.Option(help="Pixels: 64 or 64x48.")] = None,
+    resize: Annotated[str | None, typer.Option(help="Pixels: 64 (square) or 64x48.")] = None,
     crop: Annotated[str | None, typer.Option(help="Pixels: 64 or 64x48.")] = None,
     channels: Annotated[int | None, typer.Option(help="1 grey, 3 RGB.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training rows.")] = 2,
@@ -183,13 +183,13 @@ def classifier(
 ) -> None:
     """Train the small classifier in whose features samples are compared with data; say its accuracy and its hash."""
     from zatlas.cli.console import counting, print_json, say
-    from zatlas.cli.train import size
+    from zatlas.cli.train import sizes
     from zatlas.config import make_config
     from zatlas.measure.judge import classifier_path, examples, train_judge
     from zatlas.run_data import open_data
     from zatlas.training import choose_device
 
-    words = {"labels": labels, "resize": size("--resize", resize), "crop": size("--crop", crop), "channels": channels}
+    words = {"labels": labels, "channels": channels, **sizes(resize, crop)}
     config = make_config(("the options", {"data": {"source": source, "binarise": binarise, **words}}))
     data, splits = open_data(config)
     with counting("training", epochs * len(splits.train)) as progress:

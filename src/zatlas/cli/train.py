@@ -52,7 +52,15 @@ def train(
     ] = None,
     binarise: Annotated[str | None, _option(DATA, "none, static or dynamic. (default: none)")] = None,
     labels: Annotated[str | None, _option(DATA, "Key, column or file of the labels.")] = None,
-    resize: Annotated[str | None, _option(DATA, "Pixels: 64 (shorter side) or 64x48 (height x width).")] = None,
+    label_level: Annotated[
+        str | None, _option(DATA, "Which folder is an image's label: 1 the top one, 2, …, or path. (default: 1)")
+    ] = None,
+    skip_damaged: Annotated[
+        bool, _option(DATA, "Leave out images that cannot be read, and list them.", "--skip-damaged")
+    ] = False,
+    resize: Annotated[
+        str | None, _option(DATA, "Pixels: 64 (the square at the centre) or 64x48 (height x width).")
+    ] = None,
     crop: Annotated[str | None, _option(DATA, "Pixels cut from the centre: 64 or 64x48.")] = None,
     channels: Annotated[int | None, _option(DATA, "1 grey, 3 RGB. (default: as the images are)")] = None,
     epochs: Annotated[int | None, _option(STOP, "Passes over the training rows.")] = None,
@@ -92,6 +100,8 @@ def train(
         "source": source,
         "binarise": binarise,
         "labels": labels,
+        "label_level": level(label_level),
+        "skip_damaged": skip_damaged or None,
         "resize": size("--resize", resize),
         "crop": size("--crop", crop),
         "channels": channels,
@@ -149,6 +159,22 @@ def _limits(
         )
     limits = {word: value for word, value in given.items() if word in allowed}
     return dict.fromkeys(LIMITS) | limits if limits.keys() & set(LIMITS) else limits
+
+
+def sizes(resize: str | None, crop: str | None) -> dict[str, Any]:
+    """What --resize and --crop stand for: one number alone makes square images."""
+    from zatlas.config import square
+
+    return square(size("--resize", resize), size("--crop", crop))
+
+
+def level(text: str | None) -> Any:
+    """What --label-level stands for."""
+    if text is None or text == "path":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--label-level wants 1 for the top folder, 2, …, or path, and {text!r} is not that.")
+    return int(text)
 
 
 def size(option: str, text: str | None) -> Any:

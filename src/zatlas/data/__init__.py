@@ -3,7 +3,7 @@
 from zatlas.data.array import ArraySource
 from zatlas.data.batches import Batches
 from zatlas.data.catalog import catalog
-from zatlas.data.describe import describe
+from zatlas.data.describe import describe, remarks
 from zatlas.data.fetch import fetch
 from zatlas.data.opening import located, open_source
 from zatlas.data.source import Rows, Source, Splits
@@ -20,5 +20,6 @@ __all__ = [
     "fetch",
     "located",
     "open_source",
+    "remarks",
     "split",
 ]

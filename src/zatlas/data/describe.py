@@ -49,3 +49,12 @@ def describe(source: Source) -> dict[str, Any]:
         "fingerprint": source.fingerprint(),
         "about": source.about,
     }
+
+
+def remarks(source: Source) -> list[str]:
+    """What was decided about the data, in sentences that a person should read before a long wait."""
+    said = [f"{key}: {source.about[key]}" for key in ("shapes", "resize", "crop", "labels") if key in source.about]
+    if left_out := source.about.get("left_out"):
+        path, reason = next(iter(left_out.items()))
+        said.append(f"left out: {len(left_out):,} of {len(left_out) + len(source):,} images, as {path}: {reason}")
+    return said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,7 @@ from zatlas.errors import UsageError
 from zatlas.types import DataSpec
 
 Pair = tuple[int, int]
-
-PIXEL_LIMIT = 50_000_000  # of one image, as it is and as it becomes
+PIXEL_LIMIT = 50_000_000  # of an image, as it comes and as it is resized
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,10 @@ class Geometry:
         """Facts to show."""
         facts: dict[str, Any] = {}
         if self.resize is not None:
-            exact = isinstance(self.resize, tuple)
-            facts["resize"] = f"to {self.resize} by area-weighted bilinear filter" + (
-                "" if exact else " (shorter side)"
-            )
+            to = f"to {as_text(self.resize)}" if isinstance(self.resize, tuple) else f"shorter side to {self.resize}"
+            facts["resize"] = f"{to} pixels, by area-weighted bilinear filter"
         if self.crop is not None:
-            facts["crop"] = f"{self.crop} from the centre"
+            facts["crop"] = f"to the {as_text(self.crop)} pixels at the centre"
         return facts
 
     def _resized(self, size: Pair) -> Pair:
@@ -76,21 +72,22 @@ class Geometry:
         """(height, width) that an image of (height, width) ends with.
 
         Raises:
-            UsageError: the crop is larger than the image, or the resized image far too large.
+            UsageError: the crop is larger than the image, or the resized image than any that is read.
 
         >>> Geometry(resize=32, crop=(32, 32)).size((64, 80))
         (32, 32)
         """
         after = self._resized(size)
-        if after != size and prod(after) > PIXEL_LIMIT:
+        if after[0] * after[1] > PIXEL_LIMIT:
             raise UsageError(
-                f"resize {self.resize} makes {after[0]}x{after[1]} pixels of an image of {size[0]}x{size[1]}, and "
-                f"{PIXEL_LIMIT:,} are the most: resize to fewer."
+                f"resized, an image of {as_text(size)} would have {as_text(after)} pixels and take "
+                f"{3 * after[0] * after[1] / 1e9:,.1f} GB in colour: give a smaller --resize (at most "
+                f"{PIXEL_LIMIT:,} pixels)."
             )
         if self.crop is None:
             return after
         if self.crop[0] > after[0] or self.crop[1] > after[1]:
-            raise UsageError(f"crop {self.crop} is larger than an image of {after[0]}x{after[1]} pixels.")
+            raise UsageError(f"crop {as_text(self.crop)} is larger than an image of {as_text(after)} pixels.")
         return self.crop
 
     def apply(self, image: Image.Image) -> Image.Image:
@@ -101,6 +98,11 @@ class Geometry:
             image = image.resize((after[1], after[0]), Image.Resampling.BILINEAR)
         top, left = (after[0] - height) // 2, (after[1] - width) // 2
         return image if (height, width) == after else image.crop((left, top, left + width, top + height))
+
+
+def as_text(size: Pair) -> str:
+    """Height and width as they are given: ``48x64``."""
+    return f"{size[0]}x{size[1]}"
 
 
 def plain(image: Image.Image, channels: int) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import threading
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,6 @@ from typing import IO, Protocol
 
 from zatlas.data.content import fill
 from zatlas.errors import ZatlasError, reading
-from zatlas.files import look
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _MEMBER_BYTES = 256 << 20  # of one unpacked file in an archive
@@ -19,12 +19,16 @@ _MEMBER_RATIO = 300  # unpacked by packed size; images are packed already, so mo
 _SMALL_BYTES = 1 << 20  # below this no ratio can do harm: a blank image packs very well
 
 
+_OUTSIDE = "it leads outside"
+_KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a device", stat.S_IFCHR: "a device"}
+
+
 class Members(Protocol):
-    """Image files by their sorted relative names; ``ignored`` counts what was left out for safety."""
+    """Image files by their sorted relative names; ``left_out`` says of others why no image is looked for in them."""
 
     root: str
     names: list[str]
-    ignored: int
+    left_out: dict[str, str]
 
     def open(self, name: str) -> IO[bytes]: ...
 
@@ -32,6 +36,11 @@ class Members(Protocol):
 def _is_image(name: PurePosixPath) -> bool:
     hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in name.parts)
     return name.suffix.lower() in SUFFIXES and not hidden
+
+
+def kind_of(mode: int) -> str | None:
+    """What a file is that is neither a regular one nor a folder: reading it could wait for ever."""
+    return _KINDS.get(stat.S_IFMT(mode))
 
 
 class Folder:
@@ -42,7 +51,7 @@ class Folder:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root, self.names, self.ignored = str(root), [], 0
+        self.root, self.names, self.left_out = str(root), [], {}
         self._path = root
         real = root.resolve()
 
@@ -51,33 +60,48 @@ class Folder:
 
         for parent, folders, files in os.walk(root, onerror=refuse, followlinks=False):
             folders[:] = [f for f in folders if not f.startswith(".")]
+            for folder in folders:
+                if (link := Path(parent, folder)).is_symlink():
+                    self.left_out[link.relative_to(root).as_posix()] = "a link to a folder"
             for file in files:
                 path = Path(parent, file)
                 relative = path.relative_to(root)
                 if not _is_image(PurePosixPath(relative.as_posix())):
                     continue
-                # realpath, as Path.resolve raises where links lead in a circle
-                if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(real):
-                    self.ignored += 1
-                    continue
-                look(path)  # opening a pipe would wait for ever
-                self.names.append(relative.as_posix())
+                if reason := _kept_out(path, real):
+                    self.left_out[relative.as_posix()] = reason
+                else:
+                    self.names.append(relative.as_posix())
         self.names.sort()
 
     def open(self, name: str) -> IO[bytes]:
         return (self._path / name).open("rb")
 
 
+def _kept_out(path: Path, real: Path) -> str | None:
+    """Why a file is not one of the images of the folder ``real``; a link that leads nowhere is one, and damaged."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        if not Path(os.path.realpath(path)).is_relative_to(real):
+            return _OUTSIDE
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            return None
+    return kind_of(mode)
+
+
 class Archive:
     """A .zip, read in place: nothing is unpacked to disk, so no name in it can lead anywhere.
 
     Raises:
-        ZatlasError: no .zip, damaged or encrypted, or a member that is far larger than its packed size warrants.
+        ZatlasError: no .zip, or a damaged one. A member that is damaged, encrypted or far larger than its packed size
+            warrants is an OSError where it is opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self.root, self.names, self.ignored = str(path), [], 0
-        self._lock = threading.Lock()
+        self.root, self.names, self.left_out = str(path), [], {}
+        self._lock, self._refused = threading.Lock(), dict[str, str]()
         with reading(str(path), "it is damaged or of another kind, so pack it again or give a folder"):
             self._zip = zipfile.ZipFile(path)
         for info in self._zip.infolist():
@@ -85,19 +109,22 @@ class Archive:
             if info.is_dir() or not _is_image(name):
                 continue
             if name.is_absolute() or ".." in name.parts:
-                self.ignored += 1
+                self.left_out[info.filename] = _OUTSIDE
                 continue
-            if info.flag_bits & 1:
-                raise ZatlasError(f"{path}: {info.filename} is encrypted: unpack the archive and give the folder.")
+            if stat.S_ISLNK(info.external_attr >> 16):
+                self.left_out[info.filename] = "a link"
+                continue
             ratio = info.file_size / max(info.compress_size, 1)
-            if info.file_size > _MEMBER_BYTES or (info.file_size > _SMALL_BYTES and ratio > _MEMBER_RATIO):
-                raise ZatlasError(
-                    f"{path}: {info.filename} unpacks to {info.file_size:,} bytes, which is no honest image."
-                )
+            if info.flag_bits & 1:
+                self._refused[info.filename] = "it is encrypted"
+            elif info.file_size > _MEMBER_BYTES or (info.file_size > _SMALL_BYTES and ratio > _MEMBER_RATIO):
+                self._refused[info.filename] = f"it unpacks to {info.file_size:,} bytes, which is no honest image"
             self.names.append(info.filename)
         self.names.sort()
 
     def open(self, name: str) -> IO[bytes]:
+        if name in self._refused:
+            raise OSError(self._refused[name])
         try:
             with self._lock:  # ZipFile counts its open members without one, and two threads can miscount
                 info = self._zip.getinfo(name)

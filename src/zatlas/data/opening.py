@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from zatlas.data.catalog import PUBLISHED, local, names
 from zatlas.data.digits import open_digits
 from zatlas.data.fetch import fetch
-from zatlas.data.folder import open_folder, open_zip
+from zatlas.data.folder import ImageFiles, LabelLevel, open_images
 from zatlas.data.hub import open_hub
 from zatlas.data.idx import is_idx_folder, is_whole, open_idx
 from zatlas.data.images import Geometry, Reshaped
+from zatlas.data.members import kind_of
 from zatlas.data.npz import open_npy, open_npz
 from zatlas.data.source import Source
 from zatlas.data.sprites import open_sprites
@@ -28,6 +30,8 @@ def open_source(
     resize: Size | None = None,
     crop: Size | None = None,
     channels: int | None = None,
+    label_level: LabelLevel = 1,
+    skip_damaged: bool = False,
 ) -> Source:
     """The data that a name or a path stands for.
 
@@ -37,35 +41,50 @@ def open_source(
             of images, a .zip of images, a folder of IDX files, an IDX file, an .npz or an .npy. A path that exists
             and has a separator or a suffix wins over a name.
         labels: key of the labels in an .npz, column of a hub data set, or a label file.
-        resize: height and width in pixels, or the shorter side.
+        resize: height and width in pixels, or the shorter side alone.
         crop: height and width in pixels, or both, cut from the centre after resizing.
         channels: 1 grey, 3 RGB; None: what the images are.
+        label_level: of images in folders: which folder is the label, 1 the top one; "path" all of them.
+        skip_damaged: leave out images that cannot be read; ``about["left_out"]`` lists them.
 
     Raises:
         UsageError: there is no such name or path.
         ZatlasError: the data is damaged or cannot be used.
     """
-    geometry = Geometry.of(resize, crop, channels)
+    images = _Images(Geometry.of(resize, crop, channels), label_level, skip_damaged)
     try:
-        return _open(text, labels, geometry)
+        source = _found(text, labels, images)
     except OSError as error:  # what no format foresaw: permission is missing, the disk fails
         where = error.filename or text
         raise ZatlasError(f"{where} cannot be read: {error.strerror or error}; see that it is there.") from error
+    if skip_damaged and not isinstance(source, ImageFiles):
+        raise UsageError(
+            f"{text} is no folder or .zip of images, and of others nothing can be left out (--skip-damaged)."
+        )
+    return source
 
 
-def _open(text: str, labels: str | None, geometry: Geometry) -> Source:
+class _Images(NamedTuple):
+    """What is done to images, and which of them are taken."""
+
+    geometry: Geometry
+    label_level: LabelLevel
+    skip_damaged: bool
+
+
+def _found(text: str, labels: str | None, images: _Images) -> Source:
     if text.startswith("hf:"):
-        return open_hub(text, labels=labels, geometry=geometry)
+        return open_hub(text, labels=labels, geometry=images.geometry)
     if not text:
         raise UsageError(f"no data was named; {nearest(text, names())}")
     path, explicit = typed_path(text), _is_explicit(text)
     if explicit and look(path):
-        return _open_path(path, text, labels, geometry)
-    source = _open_name(text, labels, geometry)
+        return _open_path(path, text, labels, images)
+    source = _open_name(text, labels, images)
     if source is not None:
         return source
     if look(path):
-        return _open_path(path, text, labels, geometry)
+        return _open_path(path, text, labels, images)
     if explicit and ":" not in text:
         raise UsageError(f"there is no file or folder {text}.")
     raise UsageError(f"there is no data called {text!r}; {nearest(text.partition(':')[0], names())}")
@@ -88,36 +107,36 @@ def _is_explicit(text: str) -> bool:
     return "/" in text or "\\" in text or bool(Path(text).suffix)
 
 
-def _open_name(text: str, labels: str | None, geometry: Geometry) -> Source | None:
+def _open_name(text: str, labels: str | None, images: _Images) -> Source | None:
     """The source of that name, or None where there is none."""
     name, colon, count = text.partition(":")
     if name == "sprites":
-        return _shaped(open_sprites(count if colon else None), labels, geometry)
+        return _shaped(open_sprites(count if colon else None), labels, images.geometry)
     if text == "digits":
-        return _shaped(open_digits(), labels, geometry)
+        return _shaped(open_digits(), labels, images.geometry)
     found = local(text)
     if text not in PUBLISHED or (found and found.is_file()):
-        return None if found is None else _open_path(found, text, labels, geometry)
+        return None if found is None else _open_path(found, text, labels, images)
     if found is None or not is_whole(found):
         found = fetch(text)
     idx = open_idx(found, name=text, labels=labels, label_names=PUBLISHED[text].classes or None)
     idx.about["origin"] = PUBLISHED[text].about
-    return _shaped(idx, None, geometry)
+    return _shaped(idx, None, images.geometry)
 
 
-def _open_path(path: Path, name: str, labels: str | None, geometry: Geometry) -> Source:
+def _open_path(path: Path, name: str, labels: str | None, images: _Images) -> Source:
     """The source in a file or folder, by what it is."""
-    if path.is_dir() and not is_idx_folder(path):
-        return open_folder(path, name=name, labels=labels, geometry=geometry)
+    if kind := kind_of(path.stat().st_mode):
+        raise UsageError(f"{path} is {kind}, and data are read from files and folders: copy what it gives into one.")
     suffix = path.suffix.lower()
-    if suffix == ".zip":
-        return open_zip(path, name=name, labels=labels, geometry=geometry)
+    if suffix == ".zip" or (path.is_dir() and not is_idx_folder(path)):
+        return open_images(path, name=name, labels=labels, **images._asdict())
     if suffix == ".npz":
-        return _shaped(open_npz(path, name=name, labels=labels), None, geometry)
+        return _shaped(open_npz(path, name=name, labels=labels), None, images.geometry)
     if suffix == ".npy":
-        return _shaped(open_npy(path, name=name, labels=labels), None, geometry)
+        return _shaped(open_npy(path, name=name, labels=labels), None, images.geometry)
     if path.is_dir() or suffix in (".gz", ".idx") or "idx" in path.name or "ubyte" in path.name:
-        return _shaped(open_idx(path, name=name, labels=labels), None, geometry)
+        return _shaped(open_idx(path, name=name, labels=labels), None, images.geometry)
     raise UsageError(f"{path} is of no known kind: give a folder or .zip of images, an .npz, an .npy or IDX files.")
 
 

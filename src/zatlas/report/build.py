@@ -65,6 +65,7 @@ def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Repor
         space.units(experiment),
         sections.comparison([experiment, *beside], split) if beside else None,
         sections.data(experiment),
+        sections.left_out(experiment),
     )
     record = run.record
     return Report(
@@ -81,7 +82,7 @@ def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Repor
             "values": experiment.spec.values,
             "labels": len(experiment.spec.labels) or "none",
             "fingerprint (sha256)": experiment.source.fingerprint(),
-            **experiment.source.about,
+            **{name: fact for name, fact in experiment.source.about.items() if name != "left_out"},
         },
         provenance={
             key: record[key]

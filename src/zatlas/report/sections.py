@@ -25,6 +25,7 @@ WATCHED = {
     "infovae": ("mmd",),
     "constrained": ("multiplier",),
 }
+_LISTED = 100  # files that were left out
 GAME = (
     "V(D,G) is the mean of log D(x) + log(1 - D(G(z))): −log 4 where the critic cannot tell draws from data, "
     "0 where it always can."
@@ -144,3 +145,14 @@ def data(experiment: Experiment) -> Section | None:
     x = np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])
     alt = f"{len(rows)} training images of {experiment.source.name}."
     return Section("Training examples", "As the model sees them.", [svg(figures.grid(experiment.displayable(x)), alt)])
+
+
+def left_out(experiment: Experiment) -> Section | None:
+    """The files of the data that the model has not seen, and why."""
+    files = experiment.source.about.get("left_out")
+    if not files:
+        return None
+    rows = list(files.items())
+    more = f" The first {_LISTED} are listed; run.json holds all." if len(rows) > _LISTED else ""
+    text = f"{len(rows):,} files beside the {len(experiment.source):,} examples were not used.{more}"
+    return Section("Left out", text, tables=[Table(("file", "why"), rows[:_LISTED])])
