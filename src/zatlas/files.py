@@ -70,8 +70,12 @@ def look(path: Path) -> Literal["file", "folder"] | None:
     raise ZatlasError(f"{path} is neither a file nor a folder but a pipe, socket or device: copy it to a file first.")
 
 
-def regular(text: str | Path) -> Path:
+def regular(text: str | Path, what: str = "") -> Path:
     """The path of a file to read, as a person typed it.
+
+    Args:
+        text: the path.
+        what: what the file is for, as in " for the labels".
 
     Raises:
         UsageError: there is no such file.
@@ -80,9 +84,9 @@ def regular(text: str | Path) -> Path:
     path = typed_path(str(text))
     found = look(path)
     if found is None:
-        raise UsageError(f"there is no file {path}.")
+        raise UsageError(f"there is no file {path}{what}.")
     if found == "folder":
-        raise ZatlasError(f"{path} is a folder: give a file.")
+        raise ZatlasError(f"{path} is a folder: give a file{what}.")
     return path
 
 

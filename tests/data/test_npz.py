@@ -44,7 +44,7 @@ def test_label_files(tmp_path, x):
     assert open_source(str(tmp_path / "a.npy")).spec.label_dim == 4
     (tmp_path / "words.txt").write_text("cat\ndog\n" * 5)
     assert open_source(str(tmp_path / "a.npy"), labels=str(tmp_path / "words.txt")).spec.labels == ("cat", "dog")
-    with pytest.raises(UsageError, match="there is no file .*none.txt"):
+    with pytest.raises(UsageError, match=r"there is no file .*none\.txt"):
         open_source(str(tmp_path / "a.npy"), labels=str(tmp_path / "none.txt"))
 
 

@@ -24,9 +24,7 @@ class _Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         for name, value in ctx.params.items():
             if isinstance(value, int) and abs(value) > LARGEST:  # torch and numpy would each raise their own
-                raise UsageError(
-                    f"the {name.replace('_', ' ')} {value} is too large: whole numbers go up to {LARGEST}."
-                )
+                raise UsageError(f"{name.replace('_', ' ')} {value} is too large: whole numbers go up to {LARGEST}.")
         return super().invoke(ctx)
 
 

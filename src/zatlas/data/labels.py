@@ -134,7 +134,7 @@ def read_label_file(file: str | Path) -> npt.NDArray[Any]:
         UsageError: the file is not there, or is no text.
         ZatlasError: a line is empty, has several columns, or is a number that 64 bits cannot hold.
     """
-    path = regular(file)
+    path = regular(file, " for the labels")
     what = f"the labels {path}"
     if path.suffix.lower() == ".npy":
         return read_npy(path, what)

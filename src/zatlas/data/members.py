@@ -106,7 +106,7 @@ class Archive:
             self._zip = zipfile.ZipFile(path)
         for info in self._zip.infolist():
             name = PurePosixPath(info.filename.replace("\\", "/"))
-            if info.is_dir() or not _is_image(name):
+            if not _is_image(name) or info.is_dir():
                 continue
             if name.is_absolute() or ".." in name.parts:
                 self.left_out[info.filename] = _OUTSIDE
