@@ -24,7 +24,7 @@ from zatlas.opened import Experiment
 from zatlas.recording import Recorder
 from zatlas.run_data import batches, check_same_data, label_cycle, open_data, reopen
 from zatlas.runs import Run, RunGone, check_free, locked, new_folder, now, provenance
-from zatlas.training import Game, Trainer, Watcher, choose_device, measure
+from zatlas.training import Arithmetic, Game, Trainer, Watcher, choose_arithmetic, choose_device, crowded
 from zatlas.types import DataSpec
 
 SNAPSHOT_SAMPLES = 36
@@ -40,6 +40,7 @@ class Setup:
     trainer: Trainer
     device: torch.device
     latent_dim: int
+    arithmetic: Arithmetic
 
 
 def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence[Watcher] = ()) -> Setup:
@@ -63,7 +64,7 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     held_out = batches(config, source, splits.validation, device) if len(splits.validation) else None
     if held_out is None and (t.target_loss is not None or t.patience is not None):
         raise UsageError("target_loss and patience watch validation data, and data.validation is 0: set it.")
-    precision, threads = measure(
+    arithmetic = choose_arithmetic(
         game,
         next(iter(training.epoch(0))),
         device,
@@ -72,11 +73,11 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     )
     torch.manual_seed(t.seed + 1)
     resolved = recipes.resolve(config, source.spec, training.steps_per_epoch)
-    resolved.training.precision, resolved.training.threads = precision, threads
+    resolved.training.precision, resolved.training.threads = arithmetic.precision, arithmetic.threads
 
     def validate(game: Game) -> dict[str, float]:
         assert held_out is not None
-        return mean_terms(game, held_out, device=device, precision=precision)
+        return mean_terms(game, held_out, device=device, precision=arithmetic.precision)
 
     trainer = Trainer(
         game,
@@ -85,8 +86,8 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
         optimisation=recipes.optimisation(t),
         schedule=recipes.schedule(t),
         device=device,
-        threads=threads,
-        precision=precision,
+        threads=arithmetic.threads,
+        precision=arithmetic.precision,
         clip_norm=t.clip_norm or None,
         average=t.ema,
         validate=validate if held_out is not None else None,
@@ -96,7 +97,7 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
         watchers=watchers,
     )
     trainer.state.seconds = fitted_seconds
-    return Setup(resolved, source, splits, trainer, device, sum(game.model.latent_dims))
+    return Setup(resolved, source, splits, trainer, device, sum(game.model.latent_dims), arithmetic)
 
 
 def data_record(source: Source, splits: Splits) -> dict[str, Any]:
@@ -174,6 +175,7 @@ def train(
             "device": str(setup.device),
             "precision": setup.config.training.precision,
             "threads": setup.config.training.threads,
+            "arithmetic": setup.arithmetic.reason,
             "seed": config.training.seed,
             "data": data_record(source, splits),
             "data_kind": recipes.data_kind(config, source.spec),
@@ -276,11 +278,13 @@ def _opening(run: Run, setup: Setup) -> list[str]:
     sizes = f" {c.model.size}" if c.model.network in ("mlp", "conv", "resnet") else ""
     count = sum(p.numel() for p in setup.trainer.game.parameters())
     threads = f", {c.training.threads} threads" if setup.device.type == "cpu" and (c.training.threads or 1) > 1 else ""
+    busy = crowded() if setup.device.type == "cpu" else None
     return [
         f"Data   {setup.source.name}: {shape}{labels}; {parts}",
         *(f"       {remark}" for remark in remarks(setup.source)),
         f"Model  {c.model.kind}, z = {setup.latent_dim}, {c.model.network}{sizes}, {count:,} parameters",
         f"Where  {setup.device}, {c.training.precision}{threads}; run {run.folder}",
+        *([f"Busy   {busy}"] if busy else []),
     ]
 
 

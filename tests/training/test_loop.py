@@ -12,7 +12,7 @@ from zatlas.data import ArraySource, Batches
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.recipes import build_game
 from zatlas.training import Average, Budget, Diverged, Optimisation, Schedule, Trainer, Watcher
-from zatlas.training.precision import choose_device, measure, using_threads
+from zatlas.training.precision import choose_device
 
 CPU = torch.device("cpu")
 
@@ -204,21 +204,6 @@ def test_weights_of_another_model_are_refused_by_name():
         t.restore({**tensors, name: torch.zeros(3, 3)}, t.snapshot())
     with pytest.raises(ZatlasError, match="is missing"):
         t.restore({n: v for n, v in tensors.items() if n != name}, t.snapshot())
-
-
-def test_measuring_changes_nothing():
-    t = trainer()
-    before, chance = weights(t), torch.get_rng_state()
-    batch = next(iter(t.batches.epoch(0)))
-    with using_threads(2):
-        precision, threads = measure(t.game, batch, CPU)
-        assert torch.get_num_threads() == 2
-    assert precision in ("fp32", "bf16")
-    assert threads in (1, 2)
-    assert measure(t.game, batch, CPU, precision="bf16", threads=3) == ("bf16", 3)
-    assert torch.equal(chance, torch.get_rng_state())
-    assert all(torch.equal(v, weights(t)[n]) for n, v in before.items())
-    assert all(p.grad is None for p in t.game.parameters())
 
 
 def test_a_device_that_is_not_there_is_refused():

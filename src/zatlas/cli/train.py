@@ -75,7 +75,9 @@ def train(
     learning_rate: Annotated[float | None, _option(HOW, "Highest learning rate.", "--learning-rate", "--lr")] = None,
     seed: Annotated[int | None, _option(HOW, "Of weights, order and draws. (default: 0)")] = None,
     device: Annotated[str | None, _option(HOW, "auto, cpu, cuda or mps. (default: auto)")] = None,
-    precision: Annotated[str | None, _option(HOW, "auto (measured), fp32 or bf16. (default: auto)")] = None,
+    precision: Annotated[
+        str | None, _option(HOW, "auto (by hardware and size of a step), fp32 or bf16. (default: auto)")
+    ] = None,
     out: Annotated[Path | None, _option(HOW, "Run folder. (default: a new one under runs/)", "--out", "-o")] = None,
     config: Annotated[Path | None, _option(HOW, "A config.toml, such as a run's own: repeats that run.")] = None,
     set_: Annotated[list[str] | None, _option(HOW, "Any value: --set section.key=value; repeat it.", "--set")] = None,

@@ -76,7 +76,7 @@ class VAE(_Variational):
         patience: stop after so many validations (20 over the whole training) without a better loss, and keep the best.
         random_state: seed; a RandomState; or None: another result every time.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
-        precision: ``"fp32"``, ``"bf16"``, or ``"auto"``: what is measured to be faster, so results may differ by run.
+        precision: ``"fp32"``, ``"bf16"``, or ``"auto"``: bf16 where the hardware multiplies in it and a step is large.
         verbose: print the loss ten times, to stderr.
         settings: any other keys of the configuration, ``{"objective.capacity_nats": 20}``.
 

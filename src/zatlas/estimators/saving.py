@@ -114,7 +114,18 @@ def load(path: str | Path, *, device: str = "auto") -> GenerativeEstimator:
 def _facts(record: dict[str, Any]) -> dict[str, Any]:
     """What a fit would have left in memory."""
     kept = (
-        *("status", "stopped", "device", "precision", "threads", "seed", "data", "data_kind", "parameters"),
+        *(
+            "status",
+            "stopped",
+            "device",
+            "precision",
+            "threads",
+            "arithmetic",
+            "seed",
+            "data",
+            "data_kind",
+            "parameters",
+        ),
         *("steps_per_epoch", "steps", "train_seconds", "examples", "unit_rates"),
     )
     result = record.get("result", {"split": "train", "loss": float("nan")})

@@ -6,9 +6,18 @@ from zatlas.training.ensemble import Ensemble
 from zatlas.training.game import Game
 from zatlas.training.loop import Diverged, State, Trainer, Watcher, load_module
 from zatlas.training.optimisation import Optimisation
-from zatlas.training.precision import Precision, autocast, choose_device, measure, using_threads
+from zatlas.training.precision import (
+    Arithmetic,
+    Precision,
+    autocast,
+    choose_arithmetic,
+    choose_device,
+    crowded,
+    using_threads,
+)
 
 __all__ = [
+    "Arithmetic",
     "Average",
     "Budget",
     "Diverged",
@@ -21,8 +30,9 @@ __all__ = [
     "Trainer",
     "Watcher",
     "autocast",
+    "choose_arithmetic",
     "choose_device",
+    "crowded",
     "load_module",
-    "measure",
     "using_threads",
 ]

@@ -1,21 +1,32 @@
-"""Device, precision and threads: chosen by what the machine is, and by what it is measured to do faster."""
+"""Device, precision and threads: all by rule, from what the machine is and how much a training step computes.
+
+No clock is asked. A stopwatch's choice between float32 and bfloat16, or between one thread and two, changes with what
+else the machine does, and both change the weights: so the same command gave two results on a busy machine.
+"""
 
 from __future__ import annotations
 
 import copy
 import os
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from zatlas.errors import UsageError
 from zatlas.training.game import Game
 from zatlas.types import Batch
 
 Precision = Literal["fp32", "bf16"]
+
+# Below so much arithmetic for one thread, waking it and waiting for it costs about what it saves.
+GFLOP_A_THREAD = 0.25
+# Below so much arithmetic in a step, casting to bfloat16 and back costs about what the faster products save.
+GFLOP_FOR_BF16 = 0.1
 
 
 def choose_device(name: str) -> torch.device:
@@ -43,22 +54,9 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def _seconds(game: Game, batch: Batch, device: torch.device, precision: Precision) -> float:
-    """The best of a few gradients, the first of which warms up; slow ones are not repeated."""
-    best, spent = float("inf"), 0.0
-    for repeat in range(5):
-        start = time.perf_counter()
-        for player in game.players:
-            with autocast(device, precision):
-                loss = game(player, batch, 0).loss.sum()
-            torch.autograd.grad(loss, game.owned(player), allow_unused=True)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        took = time.perf_counter() - start
-        best, spent = min(best, took), spent + took
-        if repeat and spent > 0.3:
-            break
-    return best
+def cores() -> int:
+    """How many CPU cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def runnable(threads: int) -> int:
@@ -71,49 +69,116 @@ def runnable(threads: int) -> int:
 
 @contextmanager
 def using_threads(threads: int | None) -> Iterator[None]:
-    """Runs torch's operators on so many threads; None leaves them as they are."""
+    """Runs torch's operators on so many threads, see :func:`runnable`; None leaves them as they are."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
+    torch.set_num_threads(runnable(threads) if threads else before)
     try:
         yield
     finally:
         torch.set_num_threads(before)
 
 
-def measure(
-    game: Game, batch: Batch, device: torch.device, *, precision: Precision | None = None, threads: int | None = None
-) -> tuple[Precision, int]:
-    """The precision and the number of threads in which this machine computes the game's own gradients fastest.
+def crowded() -> str | None:
+    """A sentence where other programs keep this machine busy, by the load average of the last minute; else None."""
+    if not hasattr(os, "getloadavg"):  # Windows has none
+        return None
+    load, there = os.getloadavg()[0], os.cpu_count() or 1
+    if load < 1.5 * there:  # a training of our own that has just ended leaves a load of one a core
+        return None
+    return f"this machine is busy (load {load:.1f} on {there} cores): it takes longer, and gives the same"
 
-    Small networks are faster on one thread than on all of them, and on a busy machine far faster, because OpenMP's
-    barriers wait for the last thread. Nothing changes: it is a copy that plays, and the random state is put back.
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What the numbers of a training depend on beside its configuration and seed.
+
+    Attributes:
+        precision: of the networks.
+        threads: of torch's operators; sums are split among them, so they too change the last bits.
+        reason: the rules by which both were chosen, one sentence, for the record.
+    """
+
+    precision: Precision
+    threads: int
+    reason: str
+
+
+class _Products(TorchDispatchMode):
+    """Counts the floating-point operations of matrix products and convolutions.
+
+    torch's own FlopCounterMode counts by the same registry, but also follows modules by hooks on their gradients, which
+    a gradient penalty's second derivative trips.
+    """
+
+    flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if formula := flop_registry.get(func._overloadpacket):
+            self.flops += formula(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def step_gflop(game: Game, batch: Batch) -> float:
+    """Billions of floating-point operations in the products of every player's gradient on one batch.
+
+    Nothing changes: it is a copy that plays, and the random state is put back.
+    """
+    game = copy.deepcopy(game)  # a game may change its buffers as it plays
+    device = batch.x.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _Products() as products:
+        for player in game.players:
+            torch.autograd.grad(game(player, batch, 0).loss.sum(), game.owned(player), allow_unused=True)
+    return products.flops / 1e9
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether the hardware multiplies in bfloat16, rather than by way of float32."""
+    match device.type:
+        case "cuda":
+            return torch.cuda.get_device_capability(device) >= (8, 0)
+        case "cpu":
+            has = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+            return any(getattr(torch.cpu, name, lambda: False)() for name in has)
+        case _:
+            return False
+
+
+def choose_arithmetic(
+    game: Game, batch: Batch, device: torch.device, *, precision: Precision | None = None, threads: int | None = None
+) -> Arithmetic:
+    """Precision and threads for training a game, a function of the hardware and the shapes alone.
+
+    bfloat16 where the hardware multiplies in it and a step's products are at least ``GFLOP_FOR_BF16``; a thread for
+    each ``GFLOP_A_THREAD`` of a step, up to the number that torch has. ``benchmarks/precision.py`` shows both rules
+    beside what a stopwatch finds.
 
     Args:
         game: what will be trained.
         batch: one of its batches.
         device: where both live.
-        precision: fixes the precision; None: bf16 where it saves at least a tenth.
-        threads: fixes the threads, see :func:`runnable`; None: one or all.
-
-    Returns:
-        Precision and threads.
+        precision: fixes the precision.
+        threads: fixes the threads.
     """
     most = torch.get_num_threads()
-    counts = [runnable(threads)] if threads else [most, *([1] if most > 1 and device.type == "cpu" else [])]
-    kinds: list[Precision] = [precision] if precision else ["fp32", "bf16"]
-    if len(counts) == len(kinds) == 1:
-        return kinds[0], counts[0]
-    found: dict[tuple[Precision, int], float] = {}
-    game = copy.deepcopy(game)  # a game may change its buffers as it plays
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for kind in kinds:
-            for count in counts:
-                with using_threads(count):
-                    try:
-                        # a change must save a tenth: below that it is noise
-                        penalty = 1.1 if kind == "bf16" and not precision else 1.0
-                        found[kind, count] = penalty * _seconds(game, batch, device, kind)
-                    except RuntimeError:  # a device or an operation without bfloat16
-                        if kind == "fp32":
-                            raise
-    return min(found, key=lambda choice: found[choice])
+    able = precision is None and fast_bf16(device)
+    if device.type != "cpu":
+        found: Precision = precision or ("bf16" if able else "fp32")
+        return Arithmetic(found, threads or most, f"{found} {_why(precision, able, device)}")
+    if not able and (threads or most == 1):
+        work, size = 0.0, ""
+    else:
+        work = step_gflop(game, batch)
+        size = f", {work:.2g} GFLOP a step"
+    large = work >= GFLOP_FOR_BF16
+    found = precision or ("bf16" if able and large else "fp32")
+    count = runnable(threads) if threads else max(1, min(most, int(work / GFLOP_A_THREAD)))
+    why = "as the step is small" if able and not large else _why(precision, able, device)
+    many = "asked for" if threads else f"of {most}, one for each {GFLOP_A_THREAD} GFLOP of a step"
+    return Arithmetic(found, count, f"{found} {why}; threads: {count} {many}{size}")
+
+
+def _why(asked: Precision | None, able: bool, device: torch.device) -> str:
+    if asked:
+        return "asked for"
+    return f"as this {device.type} {'multiplies' if able else 'does not multiply'} in bfloat16"
