@@ -201,6 +201,21 @@ def test_a_centroid_is_the_mean_code_and_samples_lie_around_it_as_they_should(di
     assert (centroid(digits, "7", seed=1)["z"] != centroid(digits, "7")["z"]).any()
 
 
+def test_the_classs_own_spread_stands_beside_that_of_one_code(digits, tmp_path):
+    """Where posteriors are narrow, samples of their spread alone are all the same picture."""
+    codes = digits.encode(group(digits, "7").among(digits.rows("train")))
+    view = centroid(digits, "7", n=4000)
+    wanted = np.cov(codes.mean.T, bias=True) + np.diag((codes.std**2).mean(0))
+    np.testing.assert_allclose(np.cov(view["class_z"][0].T), wanted, atol=0.1 * wanted.max())
+    apart = [view[name][0].std(0).mean() for name in ("samples", "class_samples")]
+    assert apart[1] > 1.5 * apart[0]
+    assert view.facts["spreads"] == ["posterior", "class"]
+    for spread in ("posterior", "class"):
+        alone = centroid(digits, "7", spread=spread)
+        assert "class_z" not in alone.arrays
+        assert alone.facts["spreads"] == [spread]
+
+
 def test_every_class_has_an_archetype(digits, columns):
     view = centroid(digits)
     assert view["archetype"].shape == (10, 1, 8, 8)

@@ -132,8 +132,8 @@ def test_figures_take_any_images_and_long_names(channels, tmp_path):
     long = [f"a name that is long {k}" for k in range(5)]
     assert set(long) <= set(drawn(relabelled(images[:, 0], images, long, [0, None, 4], title="Title"), tmp_path))
     drawn(transfers(images[:, 0], images[0], images), tmp_path)
-    drawn(archetype(images[0, 0], images[0], images[1], rows=2), tmp_path)
-    drawn(archetypes(images[:, 0], images, images[:, :2], long[:3], title="Title"), tmp_path)
+    drawn(archetype(images[0, 0], [images[0], images[1]], rows=2, names="abc"), tmp_path)
+    drawn(archetypes(images[:, 0], [images, images[:, :2]], long[:3], names="abc", title="Title"), tmp_path)
     spots = (np.zeros(3), np.ones(2))
     texts = drawn(
         moved(images[:, 0], images, range(-2, 3), row_labels=[*"aab"], spots=spots, names=("a", "b")), tmp_path
@@ -143,7 +143,7 @@ def test_figures_take_any_images_and_long_names(channels, tmp_path):
         lambda: relabelled(images[:, 0], images, long[:4]),
         lambda: relabelled(images[0], images, long),
         lambda: transfers(images[:, 0], images[0, :4], images),
-        lambda: archetypes(images[:, 0], images[:2], images, long[:3]),
+        lambda: archetypes(images[:, 0], [images[:2], images], long[:3], names="abc"),
         lambda: moved(images[:, 0], images, [0, 1]),
     ):
         with pytest.raises(UsageError, match="do not fit"):

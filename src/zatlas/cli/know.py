@@ -30,7 +30,9 @@ def centroid(
     n: Annotated[int | None, typer.Option("-n", "--number", min=1, help="Samples. (default: 16, or 8 a class)")] = None,
     spread: Annotated[
         str | None,
-        typer.Option(help="Of the samples: posterior, the mean of q(z|x)'s; or class, that of all the class's codes."),
+        typer.Option(
+            help="Of the samples: posterior, that of one code; or class, that of all its codes. (default: both)"
+        ),
     ] = None,
     seed: Seed = 0,
     data: DataPath = None,
@@ -38,7 +40,7 @@ def centroid(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """The mean code of a class decoded, its archetype, and new samples around it."""
+    """The mean code of a class decoded, its archetype, beside new samples as spread as one code and as the class."""
     from zatlas.walks.centroids import centroid
 
     experiment = opened(run, device, data)

@@ -22,59 +22,54 @@ from zatlas.figures.tiles import Pixels, as_rgba, tile_pixels
 _HEADS = 36.0  # pixels of height
 _HISTOGRAM = 84.0
 _BINS = 48
-PARTS = ("archetype", "samples", "examples")
 
 
 @styled
 def archetype(
     image: ArrayLike,
-    samples: ArrayLike,
-    examples: ArrayLike,
+    grids: Sequence[ArrayLike],
     *,
     rows: int = 4,
-    names: tuple[str, str, str] = PARTS,
+    names: Sequence[str],
     gap: int = 1,
     title: str | None = None,
     scale: int | None = None,
 ) -> Figure:
-    """The archetype of one group, large, beside samples around it and examples of the group.
+    """The archetype of one group, large, beside grids of images: samples around it, examples of the group.
 
     Args:
         image: ``[C, H, W]`` or ``[H, W]``, floats in [0, 1] or uint8.
-        samples: ``[N, C, H, W]`` or ``[N, H, W]``.
-        examples: ``[M, C, H, W]`` or ``[M, H, W]``.
-        rows: of the two grids; the archetype is so many times larger.
-        names: written over the three.
+        grids: ``[N, C, H, W]`` or ``[N, H, W]`` each.
+        rows: of the grids; the archetype is so many times larger.
+        names: written over the archetype and each grid.
         gap: image pixels between tiles.
         title: written above, at the left.
         scale: figure pixels per image pixel; chosen when None.
     """
     large = as_rgba(np.asarray(image)[None])[0].repeat(rows, 0).repeat(rows, 1)
-    grids = [tile_pixels(as_rgba(images), -(-len(np.asarray(images)) // rows), gap) for images in (samples, examples)]
-    axes = _side_by_side([large, *grids], names, space_of(np.shape(image)[-1]), Margins(top=20), title, scale)
+    tiles = [tile_pixels(as_rgba(images), -(-len(np.asarray(images)) // rows), gap) for images in grids]
+    axes = _side_by_side([large, *tiles], names, space_of(np.shape(image)[-1]), Margins(top=20), title, scale)
     return axes.figure  # type: ignore[return-value]
 
 
 @styled
 def archetypes(
     images: ArrayLike,
-    samples: ArrayLike,
-    examples: ArrayLike,
+    grids: Sequence[ArrayLike],
     labels: Sequence[str],
     *,
-    names: tuple[str, str, str] = PARTS,
+    names: Sequence[str],
     gap: int = 1,
     title: str | None = None,
     scale: int | None = None,
 ) -> Figure:
-    """A row for each group: its archetype, samples around it, examples of it.
+    """A row for each group: its archetype, then images of every grid: samples around it, examples of the group.
 
     Args:
         images: ``[Y, C, H, W]`` or ``[Y, H, W]``, floats in [0, 1] or uint8.
-        samples: ``[Y, N, C, H, W]`` or ``[Y, N, H, W]``.
-        examples: ``[Y, M, C, H, W]`` or ``[Y, M, H, W]``.
+        grids: ``[Y, N, C, H, W]`` or ``[Y, N, H, W]`` each.
         labels: of the Y groups, written at the left.
-        names: written over the three parts.
+        names: written over the archetypes and each grid.
         gap: image pixels between tiles.
         title: written above, at the left.
         scale: figure pixels per image pixel; chosen when None.
@@ -82,7 +77,7 @@ def archetypes(
     Raises:
         UsageError: the parts are not of the same groups.
     """
-    first, *others = (np.asarray(part) for part in (images, samples, examples))
+    first, *others = (np.asarray(part) for part in (images, *grids))
     if {len(labels), len(first), *map(len, others)} != {len(labels)}:
         raise UsageError(f"archetypes of {len(first)} groups do not fit {len(labels)} labels: give one each.")
     parts = [tile_pixels(as_rgba(first), 1, gap)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.figures.directions import archetype, archetypes
+from zatlas.latent import Codes
 from zatlas.opened import Experiment
 from zatlas.walks.attributes import Group, columns, group, members
 from zatlas.walks.images import alike, seen
@@ -21,6 +22,23 @@ Array = npt.NDArray[Any]
 ROWS = 2000  # of a group, for its centroid
 
 
+class _Spread(NamedTuple):
+    title: str  # over its samples
+    sentence: str
+
+
+SPREADS = {
+    "posterior": _Spread(
+        "spread of one code",
+        "Spread of one code: samples with a posterior's standard deviation, as uncertain as one example's code is.",
+    ),
+    "class": _Spread(
+        "spread of the class",
+        "Spread of the class: samples with the covariance of all its codes, as different as its examples are.",
+    ),
+}
+
+
 def centroid(
     experiment: Experiment,
     label: str | None = None,
@@ -29,31 +47,33 @@ def centroid(
     spread: Literal["posterior", "class"] | None = None,
     seed: int = 0,
 ) -> View:
-    r"""What a model takes a class to be: its mean code, decoded, and new samples around it.
+    r"""What a model takes a class to be: its mean code, decoded, and new samples around it, of two spreads.
 
-    With :math:`\hat\mu` the mean over training rows of the posterior means, samples are decoded from
-    :math:`N(\hat\mu, \hat\sigma^2)`. By default :math:`\hat\sigma` is the mean posterior standard deviation, the
-    spread of one example's code; ``spread="class"`` takes that of the class's codes altogether, which adds the
-    variance of the posterior means.
+    With :math:`\hat\mu` the mean over training rows of the posterior means, samples are decoded from normal codes
+    around it. Of the posterior's spread their deviations are the mean posterior standard deviations: how uncertain the
+    code of one example is, so where posteriors are narrow all of them look like the archetype. Of the class's spread
+    their covariance is that of the class's codes altogether, the covariance of the posterior means plus the mean
+    posterior variances: how much one example differs from another.
 
     Args:
         experiment: an opened run.
         label: a class, or any group in the words of `zatlas.walks.attributes`; None: every class.
         n: samples of each group; None: 16 of one group, 8 of each of several.
-        spread: whose standard deviation samples have; None: the posterior's, and the class's where codes are points.
+        spread: which of the two is shown; None: both, and the class's alone where codes are points.
         seed: of the draws.
 
     Returns:
         mean ``[Y, D]``, posterior_std ``[Y, D]`` (the mean over examples), code_std ``[Y, D]`` (of the posterior
-        means), archetype ``[Y, *data]``, samples ``[Y, n, *data]``, z ``[Y, n, D]``, rows ``[Y, M]`` of the examples.
+        means), archetype ``[Y, *data]``, samples ``[Y, n, *data]`` and z ``[Y, n, D]``, rows ``[Y, M]`` of the
+        examples; where both spreads are shown, class_samples and class_z are of the class's.
 
     Raises:
         UsageError: a group that is not there or empty, data without classes, or a model without codes of that kind.
     """
     need_codes(experiment, "centroids")
-    spread = spread or ("class" if experiment.kind.point else "posterior")
-    if spread not in ("posterior", "class"):
+    if spread not in (None, *SPREADS):
         raise UsageError(f"the spread of samples is posterior or class, not {spread!r}.")
+    spreads = [spread] if spread else ["class"] if experiment.kind.point else list(SPREADS)
     groups = [group(experiment, label)] if label is not None else _classes(experiment)
     n = n or (16 if label is not None else 8)
     rng = np.random.default_rng(seed)
@@ -61,34 +81,33 @@ def centroid(
     for one in groups:
         rows = members(experiment, one, "train", ROWS)
         codes = experiment.encode(rows)
-        mean, inner, outer = codes.mean.mean(0), codes.std.mean(0), codes.mean.std(0)
-        sigma = inner if spread == "posterior" else np.sqrt((codes.std**2).mean(0) + outer**2)
-        z = (mean + sigma * rng.standard_normal((n, len(mean)))).astype(np.float32)
         y = _shared_label(experiment, codes.y)
-        image = experiment.decode(mean[None], y).mean[0]
-        drawn = experiment.decode(z, None if y is None else y.repeat(n, 0)).mean
-        shown = rows[np.linspace(0, len(rows) - 1, n if label is not None else 5).astype(np.int64)]
-        for name, value in (
-            ("mean", mean), ("posterior_std", inner), ("code_std", outer), ("archetype", image), ("samples", drawn),
-            ("z", z), ("rows", shown),
-        ):  # fmt: skip
+        mean, inner = codes.mean.mean(0), codes.std.mean(0)
+        parts = {"mean": mean, "posterior_std": inner, "code_std": codes.mean.std(0)}
+        parts["archetype"] = experiment.decode(mean[None], y).mean[0]
+        parts["rows"] = rows[np.linspace(0, len(rows) - 1, n if label is not None else 5).astype(np.int64)]
+        for name in spreads:
+            own = np.diag(inner**2) if name == "posterior" else _covariance(codes)
+            z = rng.multivariate_normal(mean, own, n, method="eigh").astype(np.float32)
+            parts[_named("z", name, spreads)] = z
+            parts[_named("samples", name, spreads)] = experiment.decode(z, None if y is None else y.repeat(n, 0)).mean
+        for name, value in parts.items():
             found.setdefault(name, []).append(value)
     stacked = arrays(**{name: np.stack(values) for name, values in found.items()})
     names = [one.words for one in groups]
     return View(
         stacked,
-        _centroid_figure(experiment, stacked, names) if experiment.spec.is_image else None,
+        _centroid_figure(experiment, stacked, names, spreads) if experiment.spec.is_image else None,
         f"Archetypes, decoded from mean codes, of {', '.join(names)}, beside samples around them and true examples.",
         (
             f"Standard deviation within a group, mean over units: {_range(stacked['code_std'])} of the codes, "
             f"{_range(stacked['posterior_std'])} of a posterior.",
-            "Samples have that of a posterior; spread = class draws them from all of the group."
-            if spread == "posterior"
-            else "Samples are drawn from all of the group.",
+            *(SPREADS[name].sentence for name in spreads),
         ),
         {
             "groups": names,
-            "spread": spread,
+            "spread": spreads[0],
+            "spreads": spreads,
             "mean": stacked["mean"].tolist(),
             "posterior_std": stacked["posterior_std"].tolist(),
             "code_std": stacked["code_std"].tolist(),
@@ -96,14 +115,27 @@ def centroid(
     )
 
 
-def _centroid_figure(experiment: Experiment, found: dict[str, Array], names: list[str]) -> Figure:
+def _named(array: str, spread: str, spreads: list[str]) -> str:
+    """The first spread shown has the plain name."""
+    return array if spread == spreads[0] else f"{spread}_{array}"
+
+
+def _covariance(codes: Codes) -> Array:
+    """Of the codes of a group altogether, ``[D, D]``: between the examples and within their posteriors."""
+    between = codes.mean - codes.mean.mean(0)
+    return between.T @ between / len(between) + np.diag((codes.std**2).mean(0))
+
+
+def _centroid_figure(experiment: Experiment, found: dict[str, Array], names: list[str], spreads: list[str]) -> Figure:
     examples = np.stack([seen(experiment, rows) for rows in found["rows"]])
-    image, samples, examples = alike(experiment, found["archetype"], found["samples"], examples)
-    words = ("archetype", "samples from N(μ̂, σ̂²)", "training examples")
+    drawn = [found[_named("samples", name, spreads)] for name in spreads]
+    image, *samples, examples = alike(experiment, found["archetype"], *drawn, examples)
+    words = (*(SPREADS[name].title for name in spreads), "training examples")
     if len(names) > 1:
-        return archetypes(image, samples, examples, names, names=words)
-    rows = max(1, round(len(samples[0]) ** 0.5))
-    return archetype(image[0], samples[0], examples[0], rows=rows, names=(f"archetype of {names[0]}", *words[1:]))
+        return archetypes(image, [*samples, examples], names, names=("archetype", *words))
+    rows = max(1, round(len(examples[0]) ** 0.5))
+    grids = [part[0] for part in (*samples, examples)]
+    return archetype(image[0], grids, rows=rows, names=(f"archetype of {names[0]}", *words))
 
 
 def _range(std: Array) -> str:
