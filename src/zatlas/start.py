@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zatlas.cli.console import TrainingProgress, say
+from zatlas.cli.console import say
+from zatlas.cli.progress import TrainingProgress
 from zatlas.experiment import train as train_config
 from zatlas.opened import Experiment
 from zatlas.training import Watcher

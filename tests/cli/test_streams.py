@@ -48,7 +48,7 @@ def test_train(zatlas, elsewhere):
 def test_an_interrupted_training_says_how_to_go_on(zatlas, elsewhere, monkeypatch):
     import signal
 
-    from zatlas.cli.console import TrainingProgress
+    from zatlas.cli.progress import TrainingProgress
 
     monkeypatch.setattr(TrainingProgress, "stepped", lambda self, trainer: signal.raise_signal(signal.SIGINT))
     answer = zatlas("train", "digits", *QUICK, "--out", "run", "--json")

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import bring, data, describe, explain, know, measure, models, picture, train, walk
+from zatlas.cli import bring, data, describe, explain, know, measure, models, picture, runs, train, walk
 from zatlas.errors import UsageError, ZatlasError, one_line
 from zatlas.files import LARGEST
 
@@ -41,7 +41,6 @@ app = typer.Typer(
     cls=_Commands,
     help="An atlas of z: fit latent-variable generative models to your images, measure them, walk their latent space.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -73,6 +72,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "prior": picture.prior,
     },
     "Measure": {
+        "runs": runs.runs,
         "evaluate": measure.evaluate,
         "compare": measure.compare,
         "agree": measure.agree,

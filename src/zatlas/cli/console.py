@@ -1,32 +1,17 @@
-"""What people see: progress and tables go to stderr, so that stdout holds results alone."""
+"""What people see: progress and tables go to stderr, so that stdout holds results alone. Nothing here imports torch."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
-
-from zatlas.training.loop import Watcher
-
-if TYPE_CHECKING:
-    from zatlas.training.loop import Trainer
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -49,72 +34,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
-class _Remaining(ProgressColumn):
-    """Time left, from the fraction done of whatever the budget counts."""
-
-    def render(self, task: Task) -> Text:
-        done = float(task.fields.get("done", 0))
-        spent = float(task.fields.get("spent", 0))
-        left = clock(spent * (1 - done) / done) if done > 0 else "-:--"
-        return Text(f"{left} left", style="cyan")
-
-
-class TrainingProgress(Watcher):
-    """A live bar on a terminal; a line at every validation elsewhere."""
-
-    def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
-        self.live = console.is_terminal and not quiet
-        self._bar: Progress | None = None
-        self._shown, self._terms = 0.0, ""
-
-    def started(self, trainer: Trainer) -> None:
-        if self.live:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=28),
-                TextColumn("[progress.percentage]{task.percentage:>3.0f}%"),
-                _Remaining(),
-                TextColumn("{task.fields[figures]}"),
-                console=console,
-                transient=True,
-            )
-            self._bar.add_task("training", total=1.0, figures="", done=0.0, spent=0.0)
-            self._bar.start()
-
-    def stepped(self, trainer: Trainer) -> None:
-        if self._bar is None or time.monotonic() - self._shown < 0.2:
-            return
-        self._shown = time.monotonic()
-        s = trainer.state
-        speed = s.examples / s.seconds if s.seconds else 0.0
-        self._terms = _terms(trainer.live()) or self._terms  # right after a record there are none yet
-        self._update(trainer, f"epoch {s.epoch + 1}  {speed:,.0f} images/s  {self._terms}")
-
-    def _update(self, trainer: Trainer, figures: str) -> None:
-        assert self._bar is not None
-        done, spent = trainer.progress, trainer.state.seconds
-        self._bar.update(self._bar.task_ids[0], completed=done, figures=figures, done=done, spent=spent)
-
-    def recorded(self, trainer: Trainer, record: dict[str, Any]) -> None:
-        if record["split"] != "validation" or self.quiet:
-            return
-        terms = {n: record[n] for n in record if n not in ("step", "epoch", "seconds", "split")}
-        done = f"{trainer.progress:>4.0%}"
-        line = f"{done}  epoch {record['epoch']:>7.2f}  step {record['step']:>6}  {clock(record['seconds']):>6}  "
-        target = self._bar.console if self._bar else console
-        target.print(line + "validation " + _terms(terms), markup=False)
-
-    def finished(self, trainer: Trainer) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Takes the bar off the terminal."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-
 @contextmanager
 def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal for work over ``total`` examples; gives the function that is told of each part."""
@@ -125,10 +44,6 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
-
-
-def _terms(terms: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.2f}" for name, value in terms.items())
 
 
 def figures_table(title: str, figures: dict[str, dict[str, Any]]) -> Table:

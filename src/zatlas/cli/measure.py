@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zatlas.cli.completing import complete_metric, complete_run
 from zatlas.cli.showing import Out, opened, show, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 from zatlas.errors import ZatlasError
@@ -15,7 +16,11 @@ from zatlas.errors import ZatlasError
 def evaluate(
     run: RunPath,
     metric: Annotated[
-        list[str] | None, typer.Option(help="What to measure; repeat it; all for every one. (default: the usual ones)")
+        list[str] | None,
+        typer.Option(
+            help="What to measure; repeat it; all for every one. (default: the usual ones)",
+            autocompletion=complete_metric,
+        ),
     ] = None,
     split: Split = None,
     rows: Annotated[int | None, typer.Option(min=1, help="At most so many examples. (default: by metric)")] = None,
@@ -75,7 +80,10 @@ def _raise_if_not_kept(record: dict[str, Any]) -> None:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.", metavar="RUN RUN…", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders.", metavar="RUN RUN…", show_default=False, autocompletion=complete_run),
+    ],
     split: Split = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture. (default: compare.png)")] = None,
     curve: Annotated[
@@ -130,7 +138,10 @@ def compare(
 
 
 def agree(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.", metavar="RUN RUN…", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders.", metavar="RUN RUN…", show_default=False, autocompletion=complete_run),
+    ],
     split: Split = None,
     rows: Annotated[int, typer.Option(min=20, help="At most so many examples.")] = 5000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,

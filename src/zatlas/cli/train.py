@@ -8,10 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from zatlas.cli import completing
 from zatlas.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-RunPath = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN", show_default=False)]
+RunPath = Annotated[
+    Path,
+    typer.Argument(help="A run folder.", metavar="RUN", show_default=False, autocompletion=completing.complete_run),
+]
 Split = Annotated[
     str | None, typer.Option(help="train, validation, test or all. (default: test, or what there is of it)")
 ]
@@ -20,35 +24,63 @@ Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or
 MODEL, DATA, STOP, HOW = "Model", "Data", "When to stop (the first that is met)", "How"
 
 
-def _option(panel: str, text: str, *names: str) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
+def _option(panel: str, text: str, *names: str, complete: completing.Complete | None = None) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, autocompletion=complete)
 
 
 def train(
     source: Annotated[
         str | None,
-        typer.Argument(metavar="DATA", help="A name (digits, mnist, sprites, …) or a path (folder, .npz, .npy, IDX)."),
+        typer.Argument(
+            metavar="DATA",
+            help="A name (digits, mnist, sprites, …) or a path (folder, .npz, .npy, IDX).",
+            autocompletion=completing.complete_data,
+        ),
     ] = None,
     model: Annotated[
-        str | None, _option(MODEL, "vae, cvae, ladder, ae, vqvae, gan, cgan, ppca or fa. (default: vae)")
+        str | None,
+        _option(
+            MODEL,
+            "vae, cvae, ladder, ae, vqvae, gan, cgan, ppca or fa. (default: vae)",
+            complete=completing.complete_model,
+        ),
     ] = None,
     latent_dim: Annotated[
         int | None, _option(MODEL, "Number of latent units. (default: 2; gan: 64)", "--latent-dim", "-z")
     ] = None,
     objective: Annotated[
-        str | None, _option(MODEL, "elbo, iwae, tcvae, …, gan, …: see zatlas models. (default: what suits the model)")
+        str | None,
+        _option(
+            MODEL,
+            "elbo, iwae, tcvae, …, gan, …: see zatlas models. (default: what suits the model)",
+            complete=completing.complete_objective,
+        ),
     ] = None,
     beta: Annotated[float | None, _option(MODEL, "Weight of the rate. (default: 1)")] = None,
     prior: Annotated[
-        str | None, _option(MODEL, "Of z: normal, mixture, vamp, flow, or conditional (cvae). (default: normal)")
+        str | None,
+        _option(
+            MODEL,
+            "Of z: normal, mixture, vamp, flow, or conditional (cvae). (default: normal)",
+            complete=completing.complete_prior,
+        ),
     ] = None,
     network: Annotated[
-        str | None, _option(MODEL, "mlp, conv, resnet, burgess, …: see zatlas models. (default: mlp)")
+        str | None,
+        _option(
+            MODEL,
+            "mlp, conv, resnet, burgess, …: see zatlas models. (default: mlp; conv for a gan of images)",
+            complete=completing.complete_network,
+        ),
     ] = None,
     scale: Annotated[str | None, _option(MODEL, "xs, s, m or l. (default: s)", "--size")] = None,
     likelihood: Annotated[
         str | None,
-        _option(MODEL, "bernoulli, gaussian-learned, logistic, …: see zatlas models. (default: by the data)"),
+        _option(
+            MODEL,
+            "bernoulli, gaussian-learned, logistic, …: see zatlas models. (default: by the data)",
+            complete=completing.complete_likelihood,
+        ),
     ] = None,
     binarise: Annotated[str | None, _option(DATA, "none, static or dynamic. (default: none)")] = None,
     labels: Annotated[str | None, _option(DATA, "Key, column or file of the labels.")] = None,
@@ -69,7 +101,12 @@ def train(
     target_loss: Annotated[float | None, _option(STOP, "Validation loss in nats.")] = None,
     patience: Annotated[int | None, _option(STOP, "Validations without a better loss.")] = None,
     preset: Annotated[
-        str | None, _option(HOW, "A named bundle of values (course-vae, mnist-likelihood, …); options override.")
+        str | None,
+        _option(
+            HOW,
+            "A named bundle of values (course-vae, mnist-likelihood, …); options override.",
+            complete=completing.complete_preset,
+        ),
     ] = None,
     batch_size: Annotated[int | None, _option(HOW, "Examples a step. (default: 128; vqvae: 64)")] = None,
     learning_rate: Annotated[float | None, _option(HOW, "Highest learning rate.", "--learning-rate", "--lr")] = None,
@@ -84,7 +121,9 @@ def train(
     log: Annotated[
         list[str] | None, _option(HOW, "Track it elsewhere too: tensorboard, mlflow, wandb or package.module:Class.")
     ] = None,
-    resume: Annotated[Path | None, _option(HOW, "Go on with this run; limits may be given anew.")] = None,
+    resume: Annotated[
+        Path | None, _option(HOW, "Go on with this run; limits may be given anew.", complete=completing.complete_run)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=HOW)] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=HOW)] = False,
 ) -> None:
@@ -95,7 +134,8 @@ def train(
     zatlas models says when to use which model, objective, prior, posterior, network and likelihood.
     """
     from zatlas import experiment
-    from zatlas.cli.console import TrainingProgress, say
+    from zatlas.cli.console import say
+    from zatlas.cli.progress import TrainingProgress
     from zatlas.words import configuration
 
     words = {
