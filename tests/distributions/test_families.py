@@ -308,6 +308,12 @@ def test_logistic_mixture_is_the_weighted_sum_of_its_components():
     torch.testing.assert_close(p.expand((6, 4)).log_prob(x), p.log_prob(x))
 
 
+def test_the_mean_of_a_logistic_mixture_is_that_of_its_256_probabilities():
+    p, values = logistic_mixture(), VALUES[:, None, None].expand(256, 4, 2)
+    exact = (p.log_prob_per_unit(values).exp() * values).sum(0)
+    torch.testing.assert_close(p.mean, exact, atol=0.1 / 255, rtol=0)
+
+
 def test_logistic_mixture_draws_as_often_as_it_says():
     torch.manual_seed(0)
     p = logistic_mixture(-3.0, 0.3)

@@ -109,6 +109,15 @@ def test_discretised_logistic_sums_to_one(location, log_scale):
     assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize("log_scale", [-7.0, -5.0, -2.0, 0.0, 3.0])
+def test_the_mean_of_a_discretised_logistic_is_that_of_its_256_probabilities(log_scale):
+    location = torch.tensor([-3.0, -0.2, 0.0, 0.0021, 0.37, 0.999, 1.0, 1.4])
+    p = DiscretisedLogistic(location, torch.tensor(log_scale))
+    values = (torch.arange(256, dtype=torch.float64) / 255)[:, None]
+    exact = (p.log_prob_per_unit(values).exp() * values).sum(0)
+    torch.testing.assert_close(p.mean.double(), exact, atol=0.1 / 255, rtol=0)
+
+
 def test_discretised_logistic_draws_are_its_values():
     torch.manual_seed(0)
     p = DiscretisedLogistic(torch.full((1,), 0.4), torch.full((1,), -2.5))

@@ -35,8 +35,14 @@ class DiscretisedLogistic(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The location, kept inside [0, 1]."""
-        return self.location.clamp(0, 1)
+        """The mean, which the tails that the first and last value take pull away from the location.
+
+        Exactly 1/255 times the sum over k = 1, ..., 255 of P(x >= k/255), each a sigmoid of mu - (k - 1/2)/255: the
+        midpoint rule of s softplus(mu/s) - s softplus((mu - 1)/s), which is returned. From s = exp(-7) on the two are
+        within 0.1 of a grey value, and 256 sigmoids for every value of an example are spared.
+        """
+        scale = self.log_scale.exp()
+        return scale * (F.softplus(self.location / scale) - F.softplus((self.location - 1) / scale))
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         with torch.no_grad():

@@ -38,7 +38,7 @@ class LogisticMixture(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The weighted mean of the components' locations, each kept inside [0, 1]."""
+        """The weighted mean of the components' means."""
         return (self.logits.softmax(self.dim) * self.components.mean).sum(self.dim)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
