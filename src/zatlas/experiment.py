@@ -17,7 +17,7 @@ from zatlas import recipes
 from zatlas.config import Config, make_config
 from zatlas.data import Source, Splits, located, remarks
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.evaluation import mean_terms
+from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
 from zatlas.kinds import MODELS
 from zatlas.logs import tracker
 from zatlas.opened import Experiment
@@ -28,6 +28,7 @@ from zatlas.training import Arithmetic, Game, Trainer, Watcher, choose_arithmeti
 from zatlas.types import DataSpec
 
 SNAPSHOT_SAMPLES = 36
+VALIDATION_IMAGES = 500  # whose PSNR is shown as training goes on: encoded and decoded in hundredths of a second
 
 
 @dataclass
@@ -75,9 +76,19 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     resolved = recipes.resolve(config, source.spec, training.steps_per_epoch)
     resolved.training.precision, resolved.training.threads = arithmetic.precision, arithmetic.threads
 
+    kind, images = MODELS[config.model.kind], None
+    if held_out is not None and kind.infers and not recipes.lacks_grey_levels(config, source.spec):
+        spread = np.linspace(0, len(splits.validation) - 1, min(VALIDATION_IMAGES, len(splits.validation)))
+        images = batches(config, source, splits.validation[spread.astype(np.int64)], device)
+
     def validate(game: Game) -> dict[str, float]:
         assert held_out is not None
-        return mean_terms(game, held_out, device=device, precision=arithmetic.precision)
+        terms, shown = mean_terms(game, held_out, device=device, precision=arithmetic.precision), None
+        if images is not None:
+            shown = estimate_reconstruction(
+                game.model, images, conditional=kind.conditional, device=device, precision=arithmetic.precision
+            )
+        return quoted(terms, bits_over=recipes.bits_over(config, source.spec), shown=shown)
 
     trainer = Trainer(
         game,

@@ -16,7 +16,7 @@ import torch
 from zatlas import recipes
 from zatlas.data import Batches, Rows, Source, Splits
 from zatlas.errors import UsageError, ZatlasError, nearest
-from zatlas.evaluation import Elbo, Figure, estimate_elbo, term_figures
+from zatlas.evaluation import Elbo, Figure, Reconstruction, estimate_elbo, estimate_reconstruction, quoted, term_figures
 from zatlas.kinds import MODELS, Kind
 from zatlas.latent import (
     EX_POST,
@@ -93,6 +93,16 @@ class Experiment:
         return MODELS[self.config.model.kind]
 
     @property
+    def likelihood(self) -> str:
+        """The name of p(x|z), never ``auto``."""
+        return recipes.likelihood_name(self.config, self.spec)
+
+    @property
+    def quantity(self) -> recipes.Quantity:
+        """What the exponential of log p(x|z) is: a probability, a density, the grey loss, or none."""
+        return recipes.quantity(self.config, self.spec)
+
+    @property
     def latent_dim(self) -> int:
         """Length of a code: the units of all levels."""
         return sum(self.model.latent_dims)
@@ -159,6 +169,18 @@ class Experiment:
             self.model, self.batches(rows), device=self.device, precision=self.precision, progress=progress
         )
 
+    def reconstruction(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Reconstruction:
+        """How far some images are from what the means of their codes decode to."""
+        self.need_inference("reconstructions")
+        return estimate_reconstruction(
+            self.model,
+            self.batches(rows),
+            conditional=self.kind.conditional,
+            device=self.device,
+            precision=self.precision,
+            progress=progress,
+        )
+
     def terms(self, rows: Rows) -> dict[str, Figure]:
         """The objective's own terms over some rows: of the model, and of the critic of one that only generates."""
         players = self.game.players if not self.kind.infers else None
@@ -166,9 +188,14 @@ class Experiment:
         return term_figures(self.game, shown, players=players, device=self.device, precision=self.precision)
 
     def test(self) -> dict[str, float]:
-        """Mean terms over the test rows (validation or training rows where there are none), kept in run.json."""
+        """Mean terms over the test rows (validation or training rows where there are none), and what the field quotes
+        beside them (:func:`zatlas.evaluation.quoted`), kept in run.json."""
         name = self.held_out()
-        terms = {term: figure.value for term, figure in self.terms(self.rows(name)).items()}
+        rows = self.rows(name)
+        terms = {term: figure.value for term, figure in self.terms(rows).items()}
+        grey = self.kind.infers and not recipes.lacks_grey_levels(self.config, self.spec)
+        shown = self.reconstruction(rows) if grey else None
+        terms = quoted(terms, bits_over=recipes.bits_over(self.config, self.spec), shown=shown)
         if not all(map(math.isfinite, terms.values())):
             raise ZatlasError(f"the loss on the {name} rows is not finite: the model of {self.run.folder} is broken.")
         self.run.update(result={"split": name, **terms})

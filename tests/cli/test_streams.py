@@ -29,7 +29,7 @@ def one_object(answer):
 def test_train(zatlas, elsewhere):
     record = one_object(zatlas("train", "digits", *QUICK, "--out", "run", "--json"))
     assert list(record) == ["run", "stopped", "train_seconds", "epochs", "steps", "images_per_second", "test"]
-    assert set(record["test"]) == {"loss", "distortion", "rate"}
+    assert set(record["test"]) == {"loss", "distortion", "rate", "psnr"}
     assert (record["run"], record["steps"], record["epochs"]) == ("run", 4, 0.333)
     answer = zatlas("train", "digits", *QUICK)
     assert (answer.status, answer.out) == (0, "")
@@ -38,6 +38,7 @@ def test_train(zatlas, elsewhere):
     assert "\r" not in answer.err
     lines = [line for line in answer.err.splitlines() if "validation loss" in line]
     assert len(lines) == 4
+    assert all(line.endswith(" dB") for line in lines)
     quiet = zatlas("train", "digits", *QUICK, "-q")
     assert quiet == (0, "", "")
     assert (elsewhere / "runs" / "digits-vae-z2-002" / "run.json").exists()
@@ -68,7 +69,7 @@ def test_figures_and_reports(kind, zatlas, plain_runs, elsewhere):
     run = plain_runs / kind
     assert one_object(zatlas("evaluate", run, "--json"))["split"] == "test"
     assert zatlas("evaluate", run).out == ""
-    assert "elbo" in zatlas("evaluate", run).err
+    assert "ELBO" in zatlas("evaluate", run).err
     page = one_object(zatlas("report", run, "--out", "page.html", "--json"))
     assert page["bytes"] == (elsewhere / "page.html").stat().st_size
 

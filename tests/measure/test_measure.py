@@ -10,7 +10,7 @@ import pytest
 from zatlas.config import make_config
 from zatlas.errors import UsageError
 from zatlas.experiment import train
-from zatlas.measure import METRICS, Options, chosen, compare_runs, evaluate_run, neighbours
+from zatlas.measure import METRICS, Options, chosen, compare_runs, evaluate_run, groups, neighbours
 from zatlas.measure.factors import known_factors
 from zatlas.measure.judge import examples
 from zatlas.opened import Experiment
@@ -136,6 +136,68 @@ def test_runs_beside_one_another(tmp_path, vae):
     rows = compare_runs([vae, other])
     assert [row["beta"] for row in rows] == [1.0, 4.0]
     assert all("rate" in row["figures"] for row in rows)
-    bits = trained(tmp_path / "bits", data={"source": "digits", "binarise": "static"})
-    with pytest.raises(UsageError, match="data of another kind"):
-        compare_runs([vae, bits])
+    assert [len(group.rows) for group in groups(rows)] == [2]
+    assert all(row["figures"]["reconstruction.psnr"]["unit"] == "dB" for row in rows)
+
+
+def row(**other):
+    """A row of compare_runs, and what differs."""
+    figures = {name: {"value": 3.0, "standard_error": 0.1, "count": 100} for name in ("elbo", "distortion", "rate")}
+    same = {"data": "d", "data_sha256": "a", "data_kind": "static", "split": "test", "rows_sha256": "r", "n": 100}
+    what = {"quantity": "probability", "conditional": False, "point": False, "model": "vae", "objective": "elbo"}
+    return (
+        same | what | {"run": "runs/x", "latent_dim": 2, "beta": 1.0, "train_seconds": 1.0, "figures": figures} | other
+    )
+
+
+APART = [
+    ({"quantity": "density"}, "a density, not a probability"),
+    ({"n": 5}, "5 examples, not 100"),
+    ({"data_sha256": "b", "n": 5}, "first table: other data."),
+    ({"data_kind": "dynamic"}, "dynamically binarised data, not statically"),
+    ({"conditional": True}, "p(x|y), not p(x)"),
+    ({"point": True}, "distortion, which bounds nothing"),
+    ({"split": "train"}, "train rows, not test rows"),
+    ({"rows_sha256": "s"}, "divided otherwise"),
+    ({"quantity": "none", "n": None, "data_kind": "game"}, "no likelihood, not a probability."),
+]
+
+
+@pytest.mark.parametrize(("other", "why"), APART)
+def test_what_cannot_be_compared_stands_apart_with_the_reason(other, why):
+    found = groups([row(), row(**other), row(run="runs/y"), row(**other)])
+    assert [len(group.rows) for group in found] == [2, 2]
+    assert found[0].why == ""
+    assert why in found[1].why
+
+
+def test_rows_of_old_records_are_not_known_and_so_alike():
+    assert len(groups([row(), row(rows_sha256=None)])) == 1
+
+
+def test_a_density_of_bits_is_not_set_beside_their_probability(tmp_path):
+    bits = {"source": "digits", "binarise": "dynamic"}
+    runs = [trained(tmp_path / kind, data=bits, model={"kind": kind}) for kind in ("vae", "ppca")]
+    evaluate_run(runs[0], metrics=["bound"], options=Options(rows=5))
+    found = groups(compare_runs(runs))
+    assert [group.rows[0]["n"] for group in found] == [5, 180]
+    assert "a density, not a probability" in found[1].why
+
+
+def test_an_estimate_on_fewer_rows_has_the_bound_of_the_same_rows_beside_it(vae):
+    figures = evaluate_run(vae, metrics=["quadrature"], options=Options(rows=20))["figures"]
+    above = figures["quadrature.log_likelihood"]["value"] - figures["quadrature.elbo"]["value"]
+    assert figures["quadrature.elbo"]["count"] == 20
+    assert figures["quadrature.bound_gap"]["value"] == pytest.approx(above, abs=1e-4)
+
+
+def test_eight_bit_data_have_bits_per_dimension_and_grey_data_have_none(tmp_path, vae):
+    run = trained(tmp_path / "bits", model={"likelihood": "categorical"})
+    figures = evaluate_run(run, metrics=["bound", "importance"], options=FEW)["figures"]
+    bits = -figures["elbo"]["value"] / (64 * np.log(2))
+    assert figures["bits_per_dimension"]["value"] == pytest.approx(bits)
+    assert figures["bits_per_dimension"]["unit"] == "bits per dimension"
+    assert run.run.record["result"]["bits_per_dimension"] == pytest.approx(bits, abs=0.3)
+    importance = figures["importance.bits_per_dimension"]["value"]
+    assert 0 < importance < 8
+    assert "bits_per_dimension" not in evaluate_run(vae, metrics=["bound"])["figures"]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from zatlas.measure import Group
+    from zatlas.measure.words import Line
+
+BARE = ("bound", "game", "")  # metrics whose figures need no heading
+QUOTED = {"bits_per_dimension": "{:.3f} bits/dim", "psnr": "PSNR {:.2f} dB"}
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -46,53 +52,58 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.advance(task, done)
 
 
-def figures_table(title: str, figures: dict[str, dict[str, Any]]) -> Table:
-    """Figures with standard error, count and estimator."""
+def terms_line(terms: dict[str, float]) -> str:
+    """Terms on one line, in nats where no other unit is named."""
+    return "  ".join(QUOTED.get(name, f"{name} {{:.2f}}").format(value) for name, value in terms.items())
+
+
+def figures_table(title: str, lines: Iterable[Line]) -> Table:
+    """Figures with unit, standard error, n and estimator; a figure's caution and floor below it."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, justify in (
-        ("figure", "left"),
-        ("value", "right"),
-        ("± s.e.", "right"),
-        ("n", "right"),
-        ("estimator", "left"),
-    ):
+    for name, justify in (("figure", "left"), ("value", "right"), ("n", "right"), ("estimator", "left")):
         table.add_column(name, justify=justify, no_wrap=name != "estimator")  # type: ignore[arg-type]
-    for name, figure in figures.items():
-        error = figure["standard_error"]
-        value = figure["value"]
-        table.add_row(
-            name.replace("_", " "),
-            f"{value:.3f}" if isinstance(value, float) else str(value),
-            "" if error is None else f"{error:.3f}",
-            f"{figure['count']:,}",
-            escape(figure["estimator"]),
-        )
+    metric = ""
+    for line in lines:
+        if line.metric not in (metric, *BARE):
+            table.add_row(f"[bold]{line.metric}[/bold]")
+        metric = line.metric
+        indent = "" if metric in BARE else "  "
+        table.add_row(f"{indent}{line.words}", line.shown(), line.n, escape(line.estimator))
+        if line.floor:
+            table.add_row(f"{indent}  floor", line.shown(line.floor))
     return table
 
 
-def comparison_table(rows: list[dict[str, Any]]) -> Table:
-    """Runs beside one another; a figure that a run does not have is a dash."""
-    first = rows[0]
-    title = f"{first['data']}  ·  {first['split']} rows  ·  nats per example, {first['data_kind']} data"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    names = ("run", "model", "objective", "z", "β", "-ELBO", "± s.e.", "distortion", "rate", "active", "seconds")
-    for name in names:
-        table.add_column(name, justify="left" if name in names[:3] else "right", no_wrap=name != "run")
-    for row in rows:
-        figures = row["figures"]
-        shown = lambda key, digits=2, sign=1, of=figures: f"{sign * of[key]['value']:.{digits}f}" if key in of else "–"
-        error = figures.get("elbo", {}).get("standard_error")
-        table.add_row(
-            escape(row["run"]),
-            row["model"],
-            row["objective"],
-            str(row["latent_dim"]),
-            f"{row['beta']:g}" if row["objective"] == "elbo" and "elbo" in figures else "–",
-            shown("elbo", sign=-1),
-            "–" if error is None else f"{error:.2f}",
-            shown("distortion"),
-            shown("rate"),
-            shown("active_units", digits=0),
-            f"{row['train_seconds']:.0f}",
-        )
-    return table
+def say_cautions(lines: Iterable[Line]) -> None:
+    """The sentences without which some figures mislead, each after the names of its figures."""
+    told: dict[str, list[str]] = {}
+    for line in lines:
+        if line.caution:
+            name = line.words if line.metric in BARE else f"{line.metric} {line.words}"
+            told.setdefault(line.caution, []).append(name)
+    for caution, names in told.items():
+        say(f"Caution, {', '.join(names)}: {caution.rstrip('.')}.")
+
+
+def comparison_table(group: Group, width: int) -> tuple[str, Table, list[str]]:
+    """The title of a group of runs, their table in so many columns of a terminal, and its cautions."""
+    from zatlas.measure import beside, short_names
+
+    folders = [row["run"] for row in group.rows]
+    shown = beside(group, folders)
+    wide = {name: max(len(word) for word in name.split()) for name in shown.columns}
+    for name, *cells in zip(shown.columns, *shown.cells, strict=True):
+        wide[name] = max(wide[name], *map(len, cells))
+    if "model" in wide:
+        wide["model"] = min(wide["model"], 12)  # which wraps at blanks
+    gap = 2 if sum(wide.values()) - wide["run"] + 2 * len(wide) + 16 <= width else 1
+    room = width - sum(wide.values()) + wide["run"] - gap * len(wide)
+    shown = beside(group, short_names(folders, max(room, 8)))
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
+    for name in shown.columns:
+        words = name in ("run", "model")
+        header = name.replace(" ", "\n")
+        table.add_column(header, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+    for cells in shown.cells:
+        table.add_row(*map(escape, cells))
+    return shown.title, table, shown.cautions

@@ -35,9 +35,10 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure a run: bound, log p(x) by several estimators, disentanglement; each with error and estimator."""
-    from zatlas.cli.console import console, counting, figures_table, print_json, say
+    from zatlas.cli.console import console, counting, figures_table, print_json, say, say_cautions
     from zatlas.latent import unit_names
     from zatlas.measure import METRICS, Options, chosen, evaluate_run
+    from zatlas.measure.words import about, lines, notes
     from zatlas.opened import Experiment
 
     chosen(metric)
@@ -53,10 +54,12 @@ def evaluate(
         print_json(record)
         _raise_if_not_kept(record)
         return
-    title = (
-        f"{run}  ·  step {record['step']:,}  ·  {record['split']} rows  ·  nats per example, {record['data_kind']} data"
-    )
-    console.print(figures_table(title, record["figures"]))
+    title = f"{run}  ·  step {record['step']:,}  ·  {record['split']} rows"
+    shown = list(lines(record, list(METRICS)))
+    console.print(figures_table(title, shown))
+    say_cautions(shown)
+    for sentence in (f"{about(record)}.", *notes(record)):
+        say(sentence)
     if metric:
         for name, reason in record["left_out"].items():
             say(f"left out: {name}, since {reason}")
@@ -99,7 +102,7 @@ def compare(
     from zatlas.cli.console import comparison_table, console, counting, print_json, say
     from zatlas.figures import Place, rate_distortion, save
     from zatlas.files import replacing
-    from zatlas.measure import Options, compare_curves, compare_runs
+    from zatlas.measure import Options, compare_curves, compare_runs, groups, short_names
 
     experiments = [opened(run, device) for run in runs]
     if curve is not None:
@@ -113,25 +116,39 @@ def compare(
         )
         return
     rows = compare_runs(experiments, split)
-    value = lambda row, name: row["figures"][name]["value"]
-    places = [
-        Place(Path(row["run"]).name, value(row, "rate"), value(row, "distortion"))
-        for row in rows
-        if "rate" in row["figures"]
-    ]
-    picture, refused = None, None
-    if places:
-        picture = (out or Path("compare.png")).with_suffix(".png")
+    found = groups(rows)
+    pictures: list[Path] = []
+    refused = None
+    for group in found:
+        here = [row for row in group.rows if "rate" in row["figures"] and not row["point"]]
+        if len(here) < (2 if pictures else 1):  # beside no other, a point of a second picture says nothing
+            continue
+        value = lambda row, name: row["figures"][name]["value"]
+        names = short_names([row["run"] for row in here])
+        places = [Place(name, value(r, "rate"), value(r, "distortion")) for name, r in zip(names, here, strict=True)]
+        first = (out or Path("compare.png")).with_suffix(".png")
+        picture = first if not pictures else first.with_stem(f"{first.stem}-{len(pictures) + 1}")
         try:
-            with replacing(picture) as beside:
-                save(rate_distortion(places), beside, background="white")
+            with replacing(picture) as part:
+                save(rate_distortion(places), part, background="white")
         except ZatlasError as error:  # raised when the figures have been shown
-            picture, refused = None, error
+            refused = error
+            break
+        pictures.append(picture)
     if json:
-        print_json({"rows": rows, "picture": None if picture is None else str(picture)})
+        apart = [{"runs": [row["run"] for row in group.rows], "why": group.why} for group in found]
+        paths = [str(picture) for picture in pictures]
+        print_json({"rows": rows, "groups": apart, "picture": paths[0] if paths else None, "pictures": paths})
     else:
-        console.print(comparison_table(rows))
-        if picture is not None:
+        for number, group in enumerate(found):
+            if number:
+                say(f"\n{group.why}")
+            title, table, cautions = comparison_table(group, console.width)
+            say(title)
+            console.print(table)
+            for caution in dict.fromkeys(cautions):
+                say(caution)
+        for picture in pictures:
             say(str(picture))
     if refused is not None:
         raise refused
@@ -153,11 +170,12 @@ def agree(
     """Align the latent spaces of several trainings: what stays over seeds, and what turns (Procrustes, CCA, UDR)."""
     from zatlas.cli.console import console, figures_table
     from zatlas.measure import agree as align_runs
+    from zatlas.measure.words import lines
 
     view = align_runs([opened(run, device, data) for run in runs], split, rows=rows, seed=seed)
     if not json:
         title = f"{len(runs)} trainings  ·  {view.facts['count']:,} {view.facts['split']} rows"
-        console.print(figures_table(title, view.facts["figures"]))
+        console.print(figures_table(title, lines({"figures": view.facts["figures"], "data_kind": "game"})))
     show(Path(), out, "agree", json, view)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from zatlas.cli.console import clock, console
+from zatlas.cli.console import clock, console, terms_line
 from zatlas.training.loop import Watcher
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class TrainingProgress(Watcher):
         self._shown = time.monotonic()
         s = trainer.state
         speed = s.examples / s.seconds if s.seconds else 0.0
-        self._terms = _terms(trainer.live()) or self._terms  # right after a record there are none yet
+        self._terms = terms_line(trainer.live()) or self._terms  # right after a record there are none yet
         self._update(trainer, f"epoch {s.epoch + 1}  {speed:,.0f} images/s  {self._terms}")
 
     def _update(self, trainer: Trainer, figures: str) -> None:
@@ -69,7 +69,7 @@ class TrainingProgress(Watcher):
         done = f"{trainer.progress:>4.0%}"
         line = f"{done}  epoch {record['epoch']:>7.2f}  step {record['step']:>6}  {clock(record['seconds']):>6}  "
         target = self._bar.console if self._bar else console
-        target.print(line + "validation " + _terms(terms), markup=False)
+        target.print(line + "validation " + terms_line(terms), markup=False)
 
     def finished(self, trainer: Trainer) -> None:
         self.close()
@@ -79,7 +79,3 @@ class TrainingProgress(Watcher):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-def _terms(terms: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.2f}" for name, value in terms.items())

@@ -229,7 +229,8 @@ def size(option: str, text: str | None) -> Any:
 
 
 def _conclude(done: Any, json: bool, quiet: bool) -> None:
-    from zatlas.cli.console import print_json, say
+    from zatlas.cli.console import print_json, say, terms_line
+    from zatlas.measure.words import DATA_KINDS
 
     record = done.run.record
     seconds, steps = record["train_seconds"], record["steps"]
@@ -254,8 +255,8 @@ def _conclude(done: Any, json: bool, quiet: bool) -> None:
     if quiet:
         return
     split = record["result"]["split"]
-    terms = "  ".join(f"{name} {value:.2f}" for name, value in result.items())
-    say(f"{split}: {terms} (nats per example, {record['data_kind']} data)")
+    unit = "nats per example where no unit is named" if done.kind.infers else "terms of the game"
+    say(f"{split}: {terms_line(result)} ({unit}; {DATA_KINDS[record['data_kind']]})")
     say(f"Trained {steps:,} steps in {seconds:.1f} s, {examples / max(seconds, 1e-9):,.0f} examples a second.")
     say(f"Run: {folder}\nNext: zatlas report {folder}")
 

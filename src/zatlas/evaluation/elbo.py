@@ -62,7 +62,8 @@ class Elbo:
             weighted = self.distortion + beta * self.rate
             figures["loss"] = mean_figure(weighted, f"distortion + {beta:g} rate, {one_draw}")
         units = self.active_units()
-        figures["active_units"] = Figure(units, math.nan, len(loss), f"Var(E[z|x]) > {ACTIVE_VARIANCE}")
+        estimator = f"units with Var(E[z|x]) > {ACTIVE_VARIANCE} over the examples"
+        figures["active_units"] = Figure(units, math.nan, len(loss), estimator)
         return figures
 
 

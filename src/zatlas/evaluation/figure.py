@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -54,3 +54,19 @@ def mean_figure(
     count = len(values)
     error = values.std().item() / math.sqrt(count) if count > 1 else math.nan
     return Figure(values.mean().item(), error, count, estimator, unit, over, fixed, caution)
+
+
+def bits_per_dimension(figure: Figure, size: int) -> Figure:
+    """A mean log probability in nats as the bits that one of ``size`` values costs: -value / (size ln 2).
+
+    >>> round(bits_per_dimension(Figure(-64 * math.log(256), 0.0, 1, "exact", "nats"), 64).value, 9)
+    8.0
+    """
+    per = size * math.log(2)
+    return replace(
+        figure,
+        value=-figure.value / per,
+        standard_error=figure.standard_error / per,
+        estimator=f"{figure.estimator}; over {size} values",
+        unit="bits per dimension",
+    )

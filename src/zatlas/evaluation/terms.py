@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,8 +10,12 @@ from torch import Tensor
 
 from zatlas.evaluation.elbo import Batches
 from zatlas.evaluation.figure import Figure, mean_figure
+from zatlas.evaluation.reconstruction import Reconstruction
 from zatlas.training import Game, Precision, autocast
 
+# Terms that are pure numbers, or in a unit of their own: probabilities, norms, counts of codewords.
+PURE = ("d_real", "d_fake", "penalty", "distance", "perplexity", "multiplier", "mmd", "critic_accuracy")
+UNITS = dict.fromkeys(PURE, "")
 LAST_STEP = 2**31 - 1  # schedules of the objective are over
 
 
@@ -24,7 +29,7 @@ def term_figures(
     precision: Precision = "fp32",
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """The players' losses and their parts over ``batches``, the schedules at their end, in nats per example.
+    """The players' losses and their parts over ``batches``, the schedules at their end; nats, but for :data:`UNITS`.
 
     Args:
         game: the model and its objective.
@@ -46,7 +51,25 @@ def term_figures(
                 loss = "loss" if player == first else f"{player}_loss"
                 for name, value in {loss: terms.loss, **terms.parts}.items():
                     values.setdefault(name, []).append(value.float().expand(len(batch.x)).cpu())
-    return {name: mean_figure(torch.cat(parts), "the objective's own term") for name, parts in values.items()}
+    how = "the objective's own term"
+    units = UNITS | {name: game.objective.unit for name in values if name.endswith("loss")}
+    return {name: mean_figure(torch.cat(parts), how, unit=units.get(name, "nats")) for name, parts in values.items()}
+
+
+def quoted(terms: dict[str, float], *, bits_over: int | None, shown: Reconstruction | None) -> dict[str, float]:
+    """Mean terms, and beside them what the field quotes: ``bits_per_dimension`` of 8-bit data, ``psnr`` of images.
+
+    Args:
+        terms: as :func:`mean_terms` gives them.
+        bits_over: the number of values of an example; None: no bits.
+        shown: how far reconstructions are off; None: no PSNR.
+    """
+    found = dict(terms)
+    if bits_over and {"distortion", "rate"} <= terms.keys():
+        found["bits_per_dimension"] = (terms["distortion"] + terms["rate"]) / (bits_over * math.log(2))
+    if shown is not None:
+        found["psnr"] = shown.figures()["psnr"].value
+    return found
 
 
 def mean_terms(

@@ -26,7 +26,11 @@ class Estimate(NamedTuple):
 
 @styled
 def convergence(
-    lines: Mapping[str, Sequence[Estimate]], *, mark: tuple[float, str] | None = None, title: str | None = None
+    lines: Mapping[str, Sequence[Estimate]],
+    *,
+    mark: tuple[float, str] | None = None,
+    title: str | None = None,
+    quantity: str = "log p(x)",
 ) -> Figure:
     """log p(x) against the number of samples, on a logarithmic axis, one line for each estimator.
 
@@ -37,6 +41,7 @@ def convergence(
         lines: the estimates of each estimator, by its name.
         mark: a value that all should come to, and its name: a dashed line across.
         title: written above, at the left.
+        quantity: what is estimated, in nats.
 
     Raises:
         UsageError: there is no estimate, one is not finite, or its samples are none.
@@ -74,7 +79,7 @@ def convergence(
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("samples for each example")
-    axes.set_ylabel("log p(x) (nats)")
+    axes.set_ylabel(f"{quantity} (nats)")
     if mark:
         axes.axhline(mark[0], color=MUTED, linestyle=(0, (3, 3)), linewidth=0.9, zorder=1)
         axes.annotate(

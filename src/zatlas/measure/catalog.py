@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zatlas.errors import UsageError, nearest
-from zatlas.measure import codes, factors, likelihood, samples
+from zatlas.measure import codes, factors, likelihood, reconstructions, samples
 from zatlas.measure.metric import Metric
 from zatlas.opened import Experiment
 
@@ -19,6 +19,12 @@ METRICS: dict[str, Metric] = {
         "ELBO, distortion, rate, active units, rate of each unit",
         likelihood.lacks_inference,
         likelihood.bound,
+        usual=True,
+    ),
+    "reconstruction": Metric(
+        "PSNR and RMSE in grey levels of images that come back from their codes",
+        reconstructions.lacks_grey_levels,
+        reconstructions.reconstruction,
         usual=True,
     ),
     "game": Metric("a GAN's value function and what its critic answers", _has_encoder, likelihood.game, usual=True),

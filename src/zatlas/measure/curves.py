@@ -12,6 +12,7 @@ from zatlas.errors import UsageError, nearest
 from zatlas.figures import Estimate, View, arrays, convergence
 from zatlas.measure.metric import Options
 from zatlas.measure.running import evaluate_run, tell_if_not_kept
+from zatlas.measure.words import evidence_of
 from zatlas.opened import Experiment
 
 CURVES = {
@@ -60,10 +61,11 @@ def compare_curves(
     if metric not in CURVES:
         raise UsageError(f"there is no curve of {metric!r} over the number of samples; {nearest(metric, CURVES)}")
     names = [experiment.run.folder.name for experiment in experiments]
-    lines = {}
+    lines, evidence = {}, "log p(x)"
     for experiment, name in zip(experiments, names, strict=True):
         record = evaluate_run(experiment, split, metrics=(metric,), options=options, counting=counting)
         tell_if_not_kept(experiment, record)
+        evidence = evidence_of(record)
         lines[f"{name} (z = {experiment.latent_dim})"] = curves(record["figures"])[metric]
     points = np.array([[(p.value, p.standard_error) for p in line] for line in lines.values()])
     gained = [
@@ -72,8 +74,8 @@ def compare_curves(
     ]
     return View(
         arrays(samples=[p.samples for p in next(iter(lines.values()))], value=points[..., 0], error=points[..., 1]),
-        convergence(lines, title=f"log p(x) by {CURVES[metric]}"),
-        f"log p(x) against the number of {CURVES[metric]}, a line for each run.",
+        convergence(lines, title=f"{evidence} by {CURVES[metric]}", quantity=evidence),
+        f"{evidence} against the number of {CURVES[metric]}, a line for each run.",
         tuple(f"{sentence}." for sentence in gained),
         {"metric": metric, "curves": {name: [p._asdict() for p in line] for name, line in lines.items()}},
     )

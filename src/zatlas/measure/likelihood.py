@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from zatlas import recipes
 from zatlas.data import Rows
-from zatlas.evaluation import mean_figure
+from zatlas.evaluation import Figure, bits_per_dimension, mean_figure
 from zatlas.evaluation.likelihood import (
     amortisation_gap,
     annealed_importance,
@@ -23,6 +25,7 @@ from zatlas.opened import Experiment
 
 QUADRATURE_UNITS = 2
 PRIOR_SHARE = 0.2  # of defensive draws
+NO_BOUND = "an autoencoder's codes have no distribution: this is minus the distortion and bounds nothing"
 
 
 def lacks_inference(experiment: Experiment) -> str | None:
@@ -68,6 +71,9 @@ def bound(experiment: Experiment, rows: Rows, options: Options, progress: Progre
     elbo = experiment.elbo(rows, progress)
     objective = experiment.config.objective
     figures = elbo.figures(objective.beta if objective.is_weighted_elbo else 1.0)
+    if experiment.kind.point:
+        figures["elbo"] = replace(figures["elbo"], caution=NO_BOUND)
+    figures |= _in_bits(experiment, figures["elbo"])
     if not experiment.kind.axes:
         del figures["active_units"]
         return Found(figures)
@@ -98,27 +104,50 @@ def _found(
     return Found(estimate(experiment.model, experiment.batches(rows), **common, **words).figures())
 
 
+def _evidence(
+    estimate: Callable[..., Any], experiment: Experiment, rows: Rows, options: Options, progress: Progress, **words: Any
+) -> Found:
+    """The figures of an estimator of log p(x), and the ELBO of the very same examples: that of others says little."""
+    common = {"device": experiment.device, "seed": options.seed, "progress": progress}
+    found = estimate(experiment.model, experiment.batches(rows), **common, **words)
+    figures, elbo = found.figures(), experiment.elbo(rows)
+    gap = found.log_likelihood.double() + elbo.distortion + elbo.rate
+    return Found(
+        {
+            **figures,
+            **_in_bits(experiment, figures["log_likelihood"]),
+            "elbo": elbo.figures()["elbo"],
+            "bound_gap": mean_figure(gap, "differences example by example"),
+        }
+    )
+
+
+def _in_bits(experiment: Experiment, figure: Figure) -> dict[str, Figure]:
+    size = recipes.bits_over(experiment.config, experiment.spec)
+    return {"bits_per_dimension": bits_per_dimension(figure, size)} if size else {}
+
+
 def importance(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
     words = {"samples": options.samples or 1000, "precision": experiment.fast_precision}
-    return _found(importance_weighted, experiment, rows, options, progress, **words)
+    return _evidence(importance_weighted, experiment, rows, options, progress, **words)
 
 
 def defended(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
     words = {"samples": options.samples or 5000, "precision": experiment.fast_precision, "prior_share": PRIOR_SHARE}
-    return _found(importance_weighted, experiment, rows, options, progress, **words)
+    return _evidence(importance_weighted, experiment, rows, options, progress, **words)
 
 
 def prior(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
     words = {"samples": options.samples or 10_000, "conditional": experiment.kind.conditional}
-    return _found(prior_sampled, experiment, rows, options, progress, **words)
+    return _evidence(prior_sampled, experiment, rows, options, progress, **words)
 
 
 def quadrature(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    return _found(integrated, experiment, rows, options, progress, conditional=experiment.kind.conditional)
+    return _evidence(integrated, experiment, rows, options, progress, conditional=experiment.kind.conditional)
 
 
 def annealed(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    return _found(annealed_importance, experiment, rows, options, progress, temperatures=options.samples or 500)
+    return _evidence(annealed_importance, experiment, rows, options, progress, temperatures=options.samples or 500)
 
 
 def gap(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -57,8 +58,10 @@ def evaluate_run(
         "data": experiment.source.name,
         "data_sha256": experiment.source.fingerprint(),
         "data_kind": experiment.run.record["data_kind"],
+        "quantity": experiment.quantity,
+        "conditional": experiment.kind.conditional,
         "split": split,
-        "unit": "nats per example",
+        "rows_sha256": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest(),
         "figures": {},
         "left_out": {},
     }

@@ -162,6 +162,7 @@ class Wasserstein(Adversarial):
         standardise: applied to x and to draws.
     """
 
+    unit = ""
     weight: Tensor
 
     def __init__(

@@ -19,9 +19,11 @@ class Objective(nn.Module, ABC):
     Attributes:
         players: each player's name and the prefix of the parameters that it owns within the game; of two prefixes
             that fit, the longer one counts. The first player is the one that validation scores.
+        unit: of the losses; empty where they are in units of a critic's own.
     """
 
     players: ClassVar[Mapping[str, str]] = {"model": "model."}
+    unit: ClassVar[str] = "nats"
 
     def plays(self, player: str, step: int) -> bool:
         """Whether it is the player's turn at this step; every player's at every step, unless an objective says not."""

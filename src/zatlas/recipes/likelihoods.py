@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from zatlas.config import Config
@@ -21,6 +23,7 @@ from zatlas.networks import (
 from zatlas.recipes.statistics import Statistics
 from zatlas.types import DataSpec
 
+Quantity = Literal["probability", "density", "loss", "none"]
 BITS = ("logistic", "logistic-mixture", "categorical")  # probabilities of 256 values
 UNIT = ("bernoulli", "continuous-bernoulli")  # of values in [0, 1]
 # What a model fitted in closed form is: nothing else has such a fit.
@@ -63,6 +66,34 @@ def data_kind(config: Config, spec: DataSpec) -> str:
     if config.data.binarise != "none":
         return config.data.binarise
     return "grey" if name == "bernoulli" else "uint8" if name in BITS else "real"
+
+
+def quantity(config: Config, spec: DataSpec) -> Quantity:
+    """What the exponential of log p(x|z) is: the ``"probability"`` of bits or of 8-bit values, a ``"density"``, the
+    grey ``"loss"``, which is neither, or ``"none"`` where a model has no likelihood.
+
+    Not a function of the data alone: PPCA of binarised data has a density.
+    """
+    kind = data_kind(config, spec)
+    if kind in ("game", "grey"):
+        return "none" if kind == "game" else "loss"
+    return "probability" if likelihood_name(config, spec) in ("bernoulli", *BITS) else "density"
+
+
+def bits_over(config: Config, spec: DataSpec) -> int | None:
+    """The number of values that nats are divided by for bits per dimension; None where nobody would: of bits, which
+    are quoted in nats, of a density, whose bits depend on the data's unit, and of what bounds no probability."""
+    eight_bits = data_kind(config, spec) == "uint8" and not MODELS[config.model.kind].point
+    return spec.size if eight_bits else None
+
+
+def lacks_grey_levels(config: Config, spec: DataSpec) -> str | None:
+    """Why errors of reconstructions are not counted in decibels and grey levels; None where they are."""
+    if not spec.is_image:
+        return "its data are columns and no images"
+    if spec.values == "real" or config.data.binarise != "none":
+        return "its images are real-valued or binarised, and have no grey levels"
+    return None
 
 
 def units(spec: DataSpec, stats: Statistics) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,11 +9,11 @@ from typing import Any
 from zatlas.errors import ZatlasError
 from zatlas.files import write_bytes
 from zatlas.measure import evaluate_run, tell_if_not_kept
+from zatlas.measure.words import GAME, about, unit_of
 from zatlas.opened import Experiment
 from zatlas.report import sections, space
 from zatlas.report.card import card
 from zatlas.report.page import File, Headline, Report, render
-from zatlas.report.words import DATA_KINDS, of_game
 
 FILES = {
     "run.json": "versions, command, seeds, device, times, result",
@@ -53,7 +53,7 @@ def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Repor
     """All that the page shows."""
     run, config = experiment.run, experiment.config
     split = experiment.held_out()
-    measured = evaluate_run(experiment, split, metrics=("bound", "game"))
+    measured = evaluate_run(experiment, split, metrics=("bound", "reconstruction", "game"))
     tell_if_not_kept(experiment, measured)
     kind = f"{experiment.kind.title}, z = {experiment.latent_dim}"
     shown = (
@@ -63,14 +63,14 @@ def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Repor
         sections.samples(experiment),
         space.latent_space(experiment, split, measured) if experiment.kind.infers else None,
         space.units(experiment),
-        sections.comparison([experiment, *beside], split) if beside else None,
+        *(sections.comparison([experiment, *beside], split) if beside else ()),
         sections.data(experiment),
         sections.left_out(experiment),
     )
     record = run.record
     return Report(
         title=f"{kind}, on {experiment.source.name}",
-        summary=(f"{_made(experiment)} Losses are nats per example on {DATA_KINDS[record['data_kind']]}."),
+        summary=f"{_made(experiment)} {about(measured)}.",
         headlines=_headlines(experiment, measured),
         sections=[section for section in shown if section is not None],
         configuration=config.model_dump(exclude_none=True, exclude={"model": {"encoder_graph", "decoder_graph"}}),
@@ -113,27 +113,25 @@ def _headlines(experiment: Experiment, measured: dict[str, Any]) -> list[Headlin
     if not experiment.kind.infers:
         terms = {name: figure for name, figure in figures_.items() if "." not in name}  # others are the card's
         for name, figure in terms.items():
-            words, unit = of_game(name)
-            shown.append(Headline(f"{measured['split']} {words}", figure["value"], unit, None, figure["estimator"]))
+            words = f"{measured['split']} {GAME.get(name, name)}"
+            shown.append(Headline(words, figure["value"], unit_of(name, figure), None, figure["estimator"]))
         return [*shown, *_speed(record)]
     if "loss" not in figures_:
         elbo = figures_["elbo"]
         figures_ = {"loss": {**elbo, "value": -elbo["value"]}, **figures_}
     loss = "loss" if experiment.config.objective.is_weighted_elbo else "negative ELBO"
-    for name in ("loss", "distortion", "rate"):
-        figure = figures_[name]
-        shown.append(
-            Headline(
-                f"{measured['split']} {loss}" if name == "loss" else name,
-                figure["value"],
-                "nats",
-                figure["standard_error"],
-                f"{figure['estimator']}; {figure['count']:,} examples",
-            )
-        )
+    names = {"loss": f"{measured['split']} {loss}", "distortion": "distortion", "rate": "rate"}
+    names |= {"bits_per_dimension": "bits per dimension", "reconstruction.psnr": "PSNR", "reconstruction.rmse": "RMSE"}
+    for name, words in names.items():
+        if (figure := figures_.get(name)) is None:
+            continue
+        unit, over = unit_of(name, figure), figure.get("over", "examples")
+        told = f"{figure['estimator']}; {figure['count']:,} {over}"
+        unit = "" if unit == words else unit
+        shown.append(Headline(words, figure["value"], unit, figure["standard_error"], told, figure.get("caution", "")))
     if units := figures_.get("active_units"):
         count = f"{units['value']} of {experiment.latent_dim}"
-        shown.append(Headline("active units", count, "", None, units["estimator"]))
+        shown.append(Headline("active units", count, "", None, f"{units['estimator']}; {units['count']:,} examples"))
     return [*shown, *_speed(record)]
 
 

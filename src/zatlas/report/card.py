@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,10 @@ from zatlas.latent import unit_names
 from zatlas.measure import METRICS
 from zatlas.measure.curves import CURVES, curves
 from zatlas.measure.running import ALWAYS
+from zatlas.measure.words import about, evidence_of, lines, notes, of_figure, samples
 from zatlas.opened import Experiment
-from zatlas.report.numbers import plain, with_error
 from zatlas.report.page import Picture, Section, Table
 from zatlas.report.sections import svg
-from zatlas.report.words import DATA_KINDS, of_figure, of_game, on_curve, samples
 
 Array = npt.NDArray[Any]
 Record = dict[str, Any]
@@ -45,21 +43,21 @@ def card(experiment: Experiment, split: str, measured: Record) -> Section:
     """
     pictures = [
         *_images(experiment, split),
-        *_convergence(measured["figures"]),
+        *_convergence(measured["figures"], evidence_of(measured)),
         *_reliability(measured),
         *_heats(experiment, measured),
     ]
-    infers = experiment.kind.infers
-    return Section("Model card", list(_text(experiment, measured)), pictures, [_table(measured, infers)])
+    return Section("Model card", list(_text(experiment, measured)), pictures, [_table(measured)])
 
 
 def _text(experiment: Experiment, measured: Record) -> Iterator[str]:
     floors = any(name.endswith("_floor") for name in measured["figures"])
     yield (
-        f"Figures of the {measured['split']} rows of {measured['data']}: {DATA_KINDS[measured['data_kind']]}. "
-        "Each is a mean over n examples, with its standard error."
+        f"Figures of the {measured['split']} rows of {measured['data']}. {about(measured)}. "
+        "Each has its standard error, where there is one, and n: how many examples, or what else is named, it is from."
         f"{' A floor is what test examples reach in place of samples.' if floors else ''}"
     )
+    yield from notes(measured)
     found = {name.partition(".")[0] for name in measured["figures"] if "." in name}
     missing = [name for name in METRICS if name not in found and name not in ALWAYS]
     if can := [name for name in missing if METRICS[name].lacks(experiment) is None]:
@@ -68,34 +66,23 @@ def _text(experiment: Experiment, measured: Record) -> Iterator[str]:
     yield from dict.fromkeys([*measured.get("warnings", ()), *(told for score in scores for told in score["warnings"])])
 
 
-def _table(measured: Record, infers: bool) -> Table:
-    """A row for each figure, grouped by metric; its floor beside it."""
-    kept, rows = measured["figures"], []
-    order, bare = list(METRICS), "bound" if infers else "game"
-    named = [(full.rpartition(".")[0] or bare, full) for full in kept if not full.endswith("_floor")]
-    floors = len(named) < len(kept)
-    named.sort(key=lambda one: order.index(one[0]) if one[0] in order else len(order))
-    for metric, group in groupby(named, key=lambda one: one[0]):
-        head, said = metric, ""
-        for _, full in group:
-            figure, name = kept[full], full.rpartition(".")[2]
-            words, unit = of_game(name) if metric == "game" else of_figure(name)
-            row = [head, _whole(words), _shown(figure, unit)]
-            if floors:
-                row.append(_shown(kept[f"{full}_floor"]) if f"{full}_floor" in kept else None)
-            # said once; and a point on the way of a curve has the estimator of its end
-            again = figure["estimator"] == said or on_curve(name)
-            seconds = round(figure["seconds"], 2) if head and "seconds" in figure else None
-            rows.append([*row, figure["count"], None if again else figure["estimator"], seconds])
-            head, said = None, said if again else figure["estimator"]
+def _table(measured: Record) -> Table:
+    """A row for each figure, grouped by metric; its floor and what must be known of it beside it."""
+    rows: list[list[Any]] = []
+    every = list(lines(measured, list(METRICS)))
+    floors, cautions = (any(told) for told in zip(*((line.floor, line.caution) for line in every), strict=True))
+    head = ""
+    for line in every:
+        row: list[Any] = [None if line.metric == head else line.metric, _whole(line.words), _whole(line.shown())]
+        if floors:
+            row.append(line.floor and _whole(line.shown(line.floor)))
+        seconds = round(line.figure["seconds"], 2) if line.metric != head and "seconds" in line.figure else None
+        row += [line.figure["count"] if line.n[-1].isdigit() else _whole(line.n), line.estimator or None, seconds]
+        rows.append([*row, line.caution or None] if cautions else row)
+        head = line.metric
     columns = ["metric", "figure", "value", *(["floor"] if floors else []), "n", "estimator", "seconds"]
+    columns += ["caution"] if cautions else []
     return Table(columns, rows, f"{measured['split']} rows, step {measured['step']:,}")
-
-
-def _shown(figure: Record, unit: str = "") -> str:
-    """Value, standard error and unit on one line, with as many digits as the error allows."""
-    value, error = figure["value"], figure["standard_error"]
-    return _whole(f"{plain(value) if not error else ' ± '.join(with_error(value, error))} {unit}".rstrip())
 
 
 def _whole(words: str) -> str:
@@ -123,7 +110,7 @@ def _images(experiment: Experiment, split: str) -> Iterator[Picture]:
     yield svg(figure, alt, f"From the left: {', '.join(panels)}.{means}")
 
 
-def _convergence(kept: Record) -> Iterator[Picture]:
+def _convergence(kept: Record, evidence: str = "log p(x)") -> Iterator[Picture]:
     lines = curves(kept)
     if not lines:
         return
@@ -144,14 +131,14 @@ def _convergence(kept: Record) -> Iterator[Picture]:
         f"{samples(line[-1].samples)}"
         for metric, line in lines.items()
     ]
-    alt = f"log p(x) in nats against the number of samples: {'; '.join(ends)}."
+    alt = f"{evidence} in nats against the number of samples: {'; '.join(ends)}."
     caption = (
-        "Both rise towards log p(x) from below. Few draws of the prior come near the posterior of an example, and the "
-        "more the codes tell, the fewer: what they still miss is their bias, not noise."
+        f"Both rise towards {evidence} from below. Few draws of the prior come near the posterior of an example, and "
+        "the more the codes tell, the fewer: what they still miss is their bias, not noise."
         if "prior" in lines
         else "The bound rises towards log p(x) with the number of draws of the posterior."
     )
-    yield svg(figures.convergence(named, mark=mark), alt, caption)
+    yield svg(figures.convergence(named, mark=mark, quantity=evidence), alt, caption)
 
 
 def _reliability(measured: Record) -> Iterator[Picture]:
@@ -186,4 +173,4 @@ def _heats(experiment: Experiment, measured: Record) -> Iterator[Picture]:
         ]
         figure = figures.heat(matrix[best], [units[u] for u in best], factors)
         few = f" The {MOST_UNITS} units that tell most." if len(units) > MOST_UNITS else ""
-        yield svg(figure, f"{says}; the most of {', '.join(told)}.", f"{says}, from 0 to 1.{few}", of_figure(name)[0])
+        yield svg(figure, f"{says}; the most of {', '.join(told)}.", f"{says}, from 0 to 1.{few}", of_figure(name))

@@ -16,7 +16,7 @@ from importlib import resources
 from typing import Any
 
 from zatlas.errors import UsageError
-from zatlas.report.numbers import exact, plain, size, with_error
+from zatlas.measure.numbers import exact, plain, size, with_error
 
 _DATA_URI = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
 _UNSAFE_SVG = re.compile(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,9 @@ from zatlas import figures
 from zatlas.evaluation.disentanglement.points import LEAST_POINTS
 from zatlas.figures import View
 from zatlas.kinds import ADVERSARIAL, OBJECTIVES
-from zatlas.measure import compare_runs, neighbours
+from zatlas.measure import beside as side_by_side
+from zatlas.measure import compare_runs, groups, neighbours, short_names
+from zatlas.measure.words import LIKELIHOODS
 from zatlas.opened import Experiment
 from zatlas.report.page import Picture, Section, Table
 
@@ -109,33 +110,40 @@ def samples(experiment: Experiment) -> Section | None:
         caption = f"{what}, z drawn from the ex-post prior: {experiment.ex_post_prior('mixture').describe()}."
         pictures.append(svg(figures.grid(experiment.displayable(other.mean)), alt, caption))
     if experiment.run.record["data_kind"] in ("grey", "static", "dynamic"):
-        alt = "Bernoulli draws at the same codes: every pixel black or white."
-        pictures.append(svg(figures.grid(new.draw), alt, "Bernoulli draws from p(x|z) at the same codes."))
+        law = LIKELIHOODS[experiment.likelihood]
+        bits = ": every pixel black or white" if experiment.likelihood == "bernoulli" else ""
+        caption = f"{law} draws from p(x|z) at the same codes."
+        drawn_at = experiment.displayable(new.draw)
+        pictures.append(svg(figures.grid(drawn_at), f"{law} draws at the same codes{bits}.", caption))
     if min(len(experiment.rows(split)) for split in ("train", experiment.held_out())) >= LEAST_POINTS:
         near = neighbours(experiment, n=10)
         pictures.append(shown(near, f"Samples above their nearest training images. {near.sentences[0]}"))
     return Section("Samples", "New examples: a code from the prior, and what the decoder makes of it.", pictures)
 
 
-def comparison(experiments: Sequence[Experiment], split: str) -> Section:
-    rows = compare_runs(experiments, split)
-    places, table = [], []
-    for row in rows:
-        name, found = Path(row["run"]).name, row["figures"]
-        if "rate" in found:
-            places.append(figures.Place(name, found["rate"]["value"], found["distortion"]["value"]))
-            bound = -found["elbo"]["value"]
-            table.append(
-                [name, f"{row['beta']:g}", *(round(v, 2) for v in (bound, places[-1].distortion, places[-1].rate))]
+def comparison(experiments: Sequence[Experiment], split: str) -> list[Section]:
+    """Runs beside one another, a section for each group whose figures may be compared."""
+    sections: list[Section] = []
+    for group in groups(compare_runs(experiments, split)):
+        names = short_names([row["run"] for row in group.rows])
+        shown = side_by_side(group, names)
+        places = [
+            figures.Place(name, row["figures"]["rate"]["value"], row["figures"]["distortion"]["value"])
+            for name, row in zip(names, group.rows, strict=True)
+            if "rate" in row["figures"]
+        ]
+        text = [*filter(None, [group.why]), *shown.title.split("\n"), *dict.fromkeys(shown.cautions)]
+        if places:
+            text.append(
+                "Each point is a run: what its codes cost against what they lose. On a dashed line the sum, the "
+                "negative ELBO, is the same everywhere."
             )
-    text = (
-        "Each point is a run: what its codes cost against what they lose. On a dashed line the sum, the negative ELBO, "
-        "is the same everywhere."
-    )
-    alt = "Distortion against rate, a point for each run."
-    pictures = [svg(figures.rate_distortion(places, highlight=0), alt)] if places else []
-    columns = ["run", "beta", "negative ELBO (nats)", "distortion (nats)", "rate (nats)"]
-    return Section("Beside other runs", text, pictures, [Table(columns, table)])
+        alt = "Distortion against rate, a point for each run."
+        highlight = 0 if not sections else None
+        pictures = [svg(figures.rate_distortion(places, highlight=highlight), alt)] if places else []
+        title = "Beside runs of another kind" if group.why else "Beside other runs"
+        sections.append(Section(title, text, pictures, [Table(shown.columns, shown.cells)]))
+    return sections
 
 
 def data(experiment: Experiment) -> Section | None:

@@ -177,7 +177,9 @@ class Annealed:
         estimator = f"annealed importance sampling, {self.chains} chains of {self.temperatures} temperatures"
         names = ("log_likelihood", "effective_sample_size", "acceptance")
         error = sampling_error(self.effective_sample_size, self.chains, estimator)
-        return {name: mean_figure(getattr(self, name), estimator) for name in names} | {"sampling_error": error}
+        unit = lambda name: "nats" if name == "log_likelihood" else ""
+        found = {name: mean_figure(getattr(self, name), estimator, unit=unit(name)) for name in names}
+        return found | {"sampling_error": error}
 
 
 def annealed_importance(
@@ -251,7 +253,7 @@ class Bidirectional:
     def figures(self) -> dict[str, Figure]:
         """``lower_bound``, ``upper_bound`` and their ``gap``: how far annealing is off for this model, at most."""
         values = {"lower_bound": self.lower, "upper_bound": self.upper, "gap": self.upper - self.lower}
-        return {name: mean_figure(value, self.estimator) for name, value in values.items()}
+        return {name: mean_figure(value, self.estimator, over="draws") for name, value in values.items()}
 
 
 def bidirectional(

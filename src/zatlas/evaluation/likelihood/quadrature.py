@@ -40,7 +40,8 @@ class Quadrature:
 
     def figures(self) -> dict[str, Figure]:
         """``log_likelihood``, and ``quadrature_error``: the largest of any example."""
-        largest = Figure(self.error.max().item(), math.nan, len(self.error), "largest change on halving the grid")
+        how = "largest change on halving the grid"
+        largest = Figure(self.error.max().item(), math.nan, len(self.error), how, "nats")
         return {"log_likelihood": mean_figure(self.log_likelihood, "quadrature"), "quadrature_error": largest}
 
 

@@ -144,7 +144,7 @@ class Curve:
         return {
             "log_likelihood": mean_figure(self.log_likelihood, of(self.samples)),
             **{f"log_likelihood_{k}": mean_figure(value, of(k)) for k, value in self.at.items() if k < self.samples},
-            "effective_sample_size": mean_figure(self.effective_sample_size, of(self.samples)),
+            "effective_sample_size": mean_figure(self.effective_sample_size, of(self.samples), unit=""),
             "sampling_error": sampling_error(self.effective_sample_size, self.samples, of(self.samples)),
         }
 
