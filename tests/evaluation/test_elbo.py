@@ -1,6 +1,7 @@
 """The bound over a data set: its parts, its errors, and what it leaves alone."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import torch
 
 from zatlas.config import make_config
 from zatlas.data import ArraySource, Batches
-from zatlas.evaluation import estimate_elbo, mean_figure, mean_terms
+from zatlas.evaluation import estimate_elbo, mean_figure, mean_terms, term_figures
 from zatlas.objectives import distortion, rate
 from zatlas.recipes import build_game
+from zatlas.types import Terms
 
 CPU = torch.device("cpu")
 
@@ -93,3 +95,26 @@ def test_an_autoencoder_has_no_rate(data):
     elbo = estimate_elbo(game(kind="ae").model, Batches(data, np.arange(50), batch_size=50), device=CPU)
     assert (elbo.rate == 0).all()
     assert math.isfinite(elbo.figures()["distortion"].value)
+
+
+def test_terms_that_are_no_nats_do_not_say_so():
+    class Played:
+        players = ("critic", "model")
+
+        def __init__(self, unit):
+            self.objective = SimpleNamespace(unit=unit)
+
+        def eval(self): ...
+
+        def __call__(self, player, batch, step):
+            return Terms(torch.ones(len(batch.x)), {"d_real": torch.ones(()), "value": torch.ones(())})
+
+    batches = Batches(
+        ArraySource("x", np.arange(16, dtype=np.uint8).reshape(4, 2, 2)), np.arange(4), batch_size=4, shuffle=False
+    )
+    units = lambda unit: {
+        name: figure.unit
+        for name, figure in term_figures(Played(unit), batches, players=("critic", "model"), device=CPU).items()
+    }
+    assert units("nats") == {"loss": "nats", "model_loss": "nats", "d_real": "", "value": "nats"}
+    assert units("")["model_loss"] == ""

@@ -74,7 +74,7 @@ LONG = [f"/data/experiments/2026/a-very-long-name-that-all-runs-begin-with-and-m
 @pytest.mark.parametrize("settings", [{}, {"model": "vae"}])
 def test_at_80_columns_every_run_is_told_from_every_other(folders, settings):
     rows = [row(run=folder, latent_dim=2 + at % 2, **settings) for at, folder in enumerate(folders)]
-    _, table, _ = comparison_table(Group(rows), 80)
+    _, table, _ = comparison_table(Group(rows), folders, 80)
     text = printed(table)
     assert max(map(len, text.splitlines())) <= 80
     body = text.splitlines()[-len(folders) :]
@@ -82,8 +82,8 @@ def test_at_80_columns_every_run_is_told_from_every_other(folders, settings):
 
 
 def test_names_keep_what_tells_them_apart():
-    assert short_names(TWENTY, 8)[:2] == ["…z2-001", "…z2-002"]
-    assert short_names(["runs/a", "other/a"]) == ["runs/a", "other/a"]
-    assert short_names(["somewhere/runs/only-one"]) == ["only-one"]
-    far = short_names(["abcdefghijklmnop", "qrstuvwxyzabcdef"], 9)
-    assert far == ["abcd…mnop", "qrst…cdef"]
+    names = lambda folders, width=40: list(short_names(folders, width).values())
+    assert names(TWENTY, 8)[:2] == ["…z2-001", "…z2-002"]
+    assert names(["runs/a", "other/a"]) == ["runs/a", "other/a"]
+    assert names(["somewhere/runs/only-one"]) == ["only-one"]
+    assert names(["abcdefghijklmnop", "qrstuvwxyzabcdef"], 9) == ["abcd…mnop", "qrst…cdef"]

@@ -7,9 +7,11 @@ import pytest
 
 from zatlas.config import make_config
 from zatlas.experiment import train
+from zatlas.measure.words import about
 from zatlas.opened import Experiment
 from zatlas.report import write_report
 from zatlas.report.build import describe
+from zatlas.report.sections import samples
 
 
 def run(tmp_path, source, **sections):
@@ -69,6 +71,14 @@ def test_units_of_any_number(tmp_path, latent_dim):
 def test_an_autoencoder_has_no_samples(tmp_path):
     found = titles(run(tmp_path, "digits", model={"kind": "ae"}))
     assert found == [title for title in ALL if title != "Samples"]
+
+
+def test_draws_are_called_by_the_likelihood_they_are_from(tmp_path):
+    ppca = run(tmp_path, "digits", model={"kind": "ppca"}, data={"binarise": "dynamic"})
+    told = [text for picture in samples(ppca).pictures for text in (picture.alt, picture.caption)]
+    assert "Gaussian draws from p(x|z) at the same codes." in told
+    assert not any("Bernoulli" in text for text in told)
+    assert "log p(x) is of a density" in about({"data_kind": "dynamic", "quantity": ppca.quantity})
 
 
 def test_vectors_have_no_pictures_of_examples(tmp_path):

@@ -43,7 +43,7 @@ def rows(section):
 
 def test_a_run_of_which_only_the_bound_is_known(run):
     section = with_record(run, {})
-    assert [row["metric"] for row in rows(section)] == ["bound", None, None, None]
+    assert [row["metric"] for row in rows(section)] == ["bound", None, None, None, "reconstruction", None]
     assert [picture.alt for picture in section.pictures] == [
         "16 images each of data, reconstructions, samples, side by side."
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -85,20 +85,25 @@ def say_cautions(lines: Iterable[Line]) -> None:
         say(f"Caution, {', '.join(names)}: {caution.rstrip('.')}.")
 
 
-def comparison_table(group: Group, width: int) -> tuple[str, Table, list[str]]:
-    """The title of a group of runs, their table in so many columns of a terminal, and its cautions."""
+def comparison_table(group: Group, runs: Sequence[str], width: int) -> tuple[str, Table, list[str]]:
+    """The title of a group of runs, their table in so many columns of a terminal, and its cautions.
+
+    Args:
+        group: the runs of the table.
+        runs: the folders of all runs, from which their names tell them apart.
+        width: of the terminal.
+    """
     from zatlas.measure import beside, short_names
 
-    folders = [row["run"] for row in group.rows]
-    shown = beside(group, folders)
+    shown = beside(group, dict.fromkeys(runs, ""))
     wide = {name: max(len(word) for word in name.split()) for name in shown.columns}
     for name, *cells in zip(shown.columns, *shown.cells, strict=True):
-        wide[name] = max(wide[name], *map(len, cells))
+        wide[name] = max(wide[name], *map(len, cells))  # of the names nothing yet: they get the room that is left
     if "model" in wide:
         wide["model"] = min(wide["model"], 12)  # which wraps at blanks
     gap = 2 if sum(wide.values()) - wide["run"] + 2 * len(wide) + 16 <= width else 1
     room = width - sum(wide.values()) + wide["run"] - gap * len(wide)
-    shown = beside(group, short_names(folders, max(room, 8)))
+    shown = beside(group, short_names(runs, max(room, 8)))
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for name in shown.columns:
         words = name in ("run", "model")

@@ -117,15 +117,14 @@ def compare(
         return
     rows = compare_runs(experiments, split)
     found = groups(rows)
-    pictures: list[Path] = []
-    refused = None
+    folders = [row["run"] for row in rows]
+    names, pictures, refused = short_names(folders), list[Path](), None
     for group in found:
         here = [row for row in group.rows if "rate" in row["figures"] and not row["point"]]
         if len(here) < (2 if pictures else 1):  # beside no other, a point of a second picture says nothing
             continue
         value = lambda row, name: row["figures"][name]["value"]
-        names = short_names([row["run"] for row in here])
-        places = [Place(name, value(r, "rate"), value(r, "distortion")) for name, r in zip(names, here, strict=True)]
+        places = [Place(names[row["run"]], value(row, "rate"), value(row, "distortion")) for row in here]
         first = (out or Path("compare.png")).with_suffix(".png")
         picture = first if not pictures else first.with_stem(f"{first.stem}-{len(pictures) + 1}")
         try:
@@ -143,7 +142,7 @@ def compare(
         for number, group in enumerate(found):
             if number:
                 say(f"\n{group.why}")
-            title, table, cautions = comparison_table(group, console.width)
+            title, table, cautions = comparison_table(group, folders, console.width)
             say(title)
             console.print(table)
             for caution in dict.fromkeys(cautions):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,13 +28,13 @@ class Beside(NamedTuple):
     cautions: list[str]
 
 
-def beside(group: Group, names: Sequence[str]) -> Beside:
-    """The table of a group of runs, under the names given; a column that no run has anything for is left out."""
+def beside(group: Group, names: Mapping[str, str]) -> Beside:
+    """The table of a group of runs, each under its folder's name; a column without anything in it is left out."""
     rows, first = group.rows, group.rows[0]
     made = [{name: of(row) for name, of in SETTINGS.items()} for row in rows]
     alike = [one for name, one in made[0].items() if one and all(each[name] == one for each in made)]
     unlike = [" ".join(filter(None, (one for one in each.values() if one not in alike))) for each in made]
-    columns: dict[str, list[str]] = {"run": list(names), "model": unlike}
+    columns: dict[str, list[str]] = {"run": [names[row["run"]] for row in rows], "model": unlike}
     columns["−ELBO nats"] = [_value(row, "elbo", sign=-1, error=True) if not row["point"] else ABSENT for row in rows]
     columns["bits /dim"] = [_value(row, "bits_per_dimension") for row in rows]
     columns["distortion"] = [_value(row, "distortion") for row in rows]
@@ -43,7 +43,7 @@ def beside(group: Group, names: Sequence[str]) -> Beside:
     columns["PSNR dB"] = [_value(row, "reconstruction.psnr") for row in rows]
     columns["n"] = [f"{row['n']:,}" if row["n"] else ABSENT for row in rows]
     columns["train s"] = [f"{row['train_seconds']:.0f}" for row in rows]
-    columns = {name: cells for name, cells in columns.items() if any(cell not in (ABSENT, "") for cell in cells)}
+    columns = {name: cells for name, cells in columns.items() if name == "run" or {*cells} - {ABSENT, ""}}
     title = f"{first['data']}  ·  {first['split']} rows  ·  {', '.join(alike)}\n{about(first)}."
     told = [f"{figure['caution']}." for row in rows for figure in row["figures"].values() if figure.get("caution")]
     return Beside(title, list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)], told)
@@ -65,16 +65,21 @@ def _alike(sequences: Sequence[Sequence[str]]) -> int:
     return next(ends, min(map(len, sequences)))
 
 
-def short_names(folders: Sequence[str | Path], width: int = 40) -> list[str]:
-    """What tells folders apart, in at most ``width`` characters where that can be.
+def short_names(folders: Sequence[str], width: int = 40) -> dict[str, str]:
+    """What tells folders apart, by folder, in at most ``width`` characters where that can be.
 
     Folders that all lie in go first, then what names begin with alike, then the middle of what is still too long.
 
     >>> short_names(["runs/mnist-vae-z2-001", "runs/mnist-vae-z2-002"])
-    ['mnist-vae-z2-001', 'mnist-vae-z2-002']
-    >>> short_names(["runs/mnist-vae-z2-001", "runs/mnist-vae-z2-002"], 10)
+    {'runs/mnist-vae-z2-001': 'mnist-vae-z2-001', 'runs/mnist-vae-z2-002': 'mnist-vae-z2-002'}
+    >>> list(short_names(["runs/mnist-vae-z2-001", "runs/mnist-vae-z2-002"], 10).values())
     ['…z2-001', '…z2-002']
     """
+    folders = list(dict.fromkeys(folders))
+    return dict(zip(folders, _shortened(folders, width), strict=True))
+
+
+def _shortened(folders: Sequence[str], width: int) -> list[str]:
     paths = [Path(folder).parts for folder in folders]
     shared = _alike([parts[:-1] for parts in paths])
     names = ["/".join(parts[shared:] if len(paths) > 1 else parts[-1:]) for parts in paths]

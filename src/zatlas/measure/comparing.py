@@ -26,7 +26,7 @@ ALIKE: dict[str, Callable[[Any, Any], str]] = {
     "point": lambda here, first: f"{_bound(here)}, not {_bound(first)}",
     "split": lambda here, first: f"{here} rows, not {first} rows",
     "rows_sha256": lambda here, first: "other rows, as the data were divided otherwise",
-    "n": lambda here, first: f"{here:,} examples, not {first:,}",
+    "n": lambda here, first: f"{here:,} examples, not {first:,} (zatlas evaluate measures all)",
 }
 
 

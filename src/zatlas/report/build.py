@@ -63,7 +63,7 @@ def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Repor
         sections.samples(experiment),
         space.latent_space(experiment, split, measured) if experiment.kind.infers else None,
         space.units(experiment),
-        *(sections.comparison([experiment, *beside], split) if beside else ()),
+        sections.comparison([experiment, *beside], split) if beside else None,
         sections.data(experiment),
         sections.left_out(experiment),
     )

@@ -121,29 +121,28 @@ def samples(experiment: Experiment) -> Section | None:
     return Section("Samples", "New examples: a code from the prior, and what the decoder makes of it.", pictures)
 
 
-def comparison(experiments: Sequence[Experiment], split: str) -> list[Section]:
-    """Runs beside one another, a section for each group whose figures may be compared."""
-    sections: list[Section] = []
-    for group in groups(compare_runs(experiments, split)):
-        names = short_names([row["run"] for row in group.rows])
+def comparison(experiments: Sequence[Experiment], split: str) -> Section:
+    """Runs beside one another, a picture and a table for each group whose figures may be compared."""
+    rows = compare_runs(experiments, split)
+    names, pictures, tables = short_names([row["run"] for row in rows]), [], []
+    for number, group in enumerate(groups(rows)):
         shown = side_by_side(group, names)
+        title = shown.title.replace("\n", ". ")
         places = [
-            figures.Place(name, row["figures"]["rate"]["value"], row["figures"]["distortion"]["value"])
-            for name, row in zip(names, group.rows, strict=True)
-            if "rate" in row["figures"]
+            figures.Place(names[row["run"]], row["figures"]["rate"]["value"], row["figures"]["distortion"]["value"])
+            for row in group.rows
+            if "rate" in row["figures"] and not row["point"]
         ]
-        text = [*filter(None, [group.why]), *shown.title.split("\n"), *dict.fromkeys(shown.cautions)]
-        if places:
-            text.append(
-                "Each point is a run: what its codes cost against what they lose. On a dashed line the sum, the "
-                "negative ELBO, is the same everywhere."
-            )
-        alt = "Distortion against rate, a point for each run."
-        highlight = 0 if not sections else None
-        pictures = [svg(figures.rate_distortion(places, highlight=highlight), alt)] if places else []
-        title = "Beside runs of another kind" if group.why else "Beside other runs"
-        sections.append(Section(title, text, pictures, [Table(shown.columns, shown.cells)]))
-    return sections
+        if len(places) > 1:
+            picture = figures.rate_distortion(places, highlight=None if number else 0)
+            pictures.append(svg(picture, "Distortion against rate, a point for each run.", title))
+        told = " ".join(filter(None, [group.why, title, *dict.fromkeys(shown.cautions)]))
+        tables.append(Table(shown.columns, shown.cells, told))
+    text = (
+        "Each point is a run: what its codes cost against what they lose. On a dashed line the sum, the negative ELBO, "
+        "is the same everywhere."
+    )
+    return Section("Beside other runs", text if pictures else (), pictures, tables)
 
 
 def data(experiment: Experiment) -> Section | None:

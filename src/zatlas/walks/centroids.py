@@ -73,7 +73,7 @@ def centroid(
     need_codes(experiment, "centroids")
     if spread not in (None, *SPREADS):
         raise UsageError(f"the spread of samples is posterior or class, not {spread!r}.")
-    spreads = [spread] if spread else ["class"] if experiment.kind.point else list(SPREADS)
+    spreads: list[str] = [spread] if spread else ["class"] if experiment.kind.point else list(SPREADS)
     groups = [group(experiment, label)] if label is not None else _classes(experiment)
     n = n or (16 if label is not None else 8)
     rng = np.random.default_rng(seed)
