@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
+
+from zatlas.text import printable
 
 if TYPE_CHECKING:
     from zatlas.measure import Group
@@ -19,12 +21,21 @@ if TYPE_CHECKING:
 
 BARE = ("bound", "game", "")  # metrics whose figures need no heading
 QUOTED = {"bits_per_dimension": "{:.3f} bits/dim", "psnr": "PSNR {:.2f} dB"}
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _Plain(Console):
+    """A console to which text is text: no markup, no emoji codes, no control characters, wherever it comes from."""
+
+    def render_str(self, text: str, **words: Any) -> Text:
+        return super().render_str(printable(text), **{**words, "markup": False, "emoji": False})
+
+
+console = _Plain(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def say(sentence: str) -> None:
     """A sentence for people."""
-    console.print(sentence, markup=False)
+    console.print(sentence)
 
 
 def print_json(record: dict[str, Any]) -> None:
@@ -65,10 +76,10 @@ def figures_table(title: str, lines: Iterable[Line]) -> Table:
     metric = ""
     for line in lines:
         if line.metric not in (metric, *BARE):
-            table.add_row(f"[bold]{line.metric}[/bold]")
+            table.add_row(Text(line.metric, "bold"))
         metric = line.metric
         indent = "" if metric in BARE else "  "
-        table.add_row(f"{indent}{line.words}", line.shown(), line.n, escape(line.estimator))
+        table.add_row(f"{indent}{line.words}", line.shown(), line.n, line.estimator)
         if line.floor:
             table.add_row(f"{indent}  floor", line.shown(line.floor))
     return table
@@ -110,5 +121,5 @@ def comparison_table(group: Group, runs: Sequence[str], width: int) -> tuple[str
         header = name.replace(" ", "\n")
         table.add_column(header, justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for cells in shown.cells:
-        table.add_row(*map(escape, cells))
+        table.add_row(*cells)
     return shown.title, table, shown.cautions

@@ -113,7 +113,6 @@ def apply(
 @app.command("list")
 def list_(run: RunPath, json: Json = False) -> None:
     """The directions saved with a run."""
-    from rich.markup import escape
     from rich.table import Table
 
     from zatlas.cli.console import console, print_json, say
@@ -137,9 +136,9 @@ def list_(run: RunPath, json: Json = False) -> None:
     for direction in found:
         f = direction.facts
         table.add_row(
-            escape(direction.name),
-            escape(f.get("with") or ""),
-            escape(f.get("without") or "–"),
+            direction.name,
+            f.get("with") or "",
+            f.get("without") or "–",
             direction.method,
             with_error(f["accuracy"]) if "accuracy" in f else f"r {with_error(f['correlation'])}",
             f"{f['effect']:.1f}" if "effect" in f else "–",
@@ -161,10 +160,11 @@ def relabel(
     json: Json = False,
 ) -> None:
     """Images with every other label, their style kept; without a conditional model by arithmetic on codes."""
+    from zatlas.walks.attributes import listed
     from zatlas.walks.relabel import relabel
 
     experiment = opened(run, device, data)
-    wanted = None if to is None else [part.strip() for part in to.split(",")]
+    wanted = None if to is None else listed(to, experiment.spec.labels)
     view = relabel(experiment, rows=whole_numbers(rows, "--rows"), n=n, to=wanted, label=column)
     show_run(experiment, out, "relabel", json, view)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False) -> None:
     """Say when to use which model, objective, prior, posterior, network and likelihood, and what goes together."""
     from rich.table import Table
+    from rich.text import Text
 
     from zatlas import kinds
     from zatlas.cli.console import console, print_json
@@ -33,12 +34,14 @@ def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
         print_json({name: words for name, (_, words) in choices.items()} | goes_with)
         return
     for title, (option, words) in choices.items():
-        table = Table(title=f"{title}  [dim]{option}[/dim]", title_justify="left", box=None, show_header=False)
+        table = Table(
+            title=Text.assemble(title, (f"  {option}", "dim")), title_justify="left", box=None, show_header=False
+        )
         table.add_column(style="bold", no_wrap=True, min_width=20)
         table.add_column()
         for name, when in words.items():
-            goes = f"  [dim]({_goes_with(kinds.MODELS[name])})[/dim]" if title == "model" else ""
-            table.add_row(name, when + goes)
+            goes = f"  ({_goes_with(kinds.MODELS[name])})" if title == "model" else ""
+            table.add_row(name, Text.assemble(when, (goes, "dim")))
         console.print(table)
         console.print()
 

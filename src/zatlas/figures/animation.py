@@ -50,7 +50,7 @@ def moving(images: ArrayLike, names: Sequence[str], *, columns: int | None = Non
     for (top, left), name in zip(corners, names, strict=True):
         figure.text(
             (left + width * scale / 2) / (columns * across), 1 - (top - 4) / (rows * down), name,
-            ha="center", va="bottom", size=NORMAL, color="black", parse_math=False,
+            ha="center", va="bottom", size=NORMAL, color="black",
         )  # fmt: skip
     drawn = FigureCanvasAgg(figure)
     drawn.draw()

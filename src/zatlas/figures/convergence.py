@@ -84,7 +84,7 @@ def convergence(
         axes.axhline(mark[0], color=MUTED, linestyle=(0, (3, 3)), linewidth=0.9, zorder=1)
         axes.annotate(
             mark[1], (0.02, mark[0]), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-            color=MUTED, size=SMALL, parse_math=False, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
+            color=MUTED, size=SMALL, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
         )  # fmt: skip
     write_ends(axes, ends, 1.16 * room)
     _names(axes, list(lines))
@@ -111,6 +111,6 @@ def _names(axes: Axes, names: Sequence[str]) -> None:
         above = 12 + 12 * (rows[-1] - row)
         axes.annotate(
             name, (0, 1), (across[row] * 0.75, above), xycoords="axes fraction", textcoords="offset points",
-            color=colour, size=NORMAL, weight="bold", annotation_clip=False, parse_math=False,
+            color=colour, size=NORMAL, weight="bold", annotation_clip=False,
         )  # fmt: skip
         across[row] += 1.15 * text_width(name) + 16

@@ -108,7 +108,7 @@ def _side_by_side(
     for name, x in zip(names, middles, strict=True):
         axes.annotate(
             name, (x, 0), (0, 5), textcoords="offset points", ha="center", va="bottom", color=INK, size=NORMAL,
-            annotation_clip=False, parse_math=False,
+            annotation_clip=False,
         )  # fmt: skip
     return axes
 
@@ -169,7 +169,6 @@ def moved(
     axes.annotate(
         f"strength along {_short(along, 40)}" if along else "strength", ((start + width) / 2, 0), (0, 16),
         textcoords="offset points", ha="center", va="bottom", color=INK, size=NORMAL, annotation_clip=False,
-        parse_math=False,
     )  # fmt: skip
     if spots is not None:
         top = _HEADS + (28 if title else 0) + height * scale + 24
@@ -198,7 +197,6 @@ def _histogram(axes: Axes, spots: tuple[ArrayLike, ArrayLike], names: tuple[str,
         axes.annotate(
             name, (0 if left else 1, 1), (2 if left else -2, 0), xycoords="axes fraction", textcoords="offset points",
             ha="left" if left else "right", va="top", color=colour, size=NORMAL, weight="bold", annotation_clip=False,
-            parse_math=False,
         )  # fmt: skip
     if boundary is not None:
         axes.axvline(boundary, color=MUTED, linestyle=(0, (3, 3)), linewidth=0.9)
@@ -209,4 +207,4 @@ def _histogram(axes: Axes, spots: tuple[ArrayLike, ArrayLike], names: tuple[str,
     axes.xaxis.set_major_formatter(lambda value, _: number(value))
     axes.spines["left"].set_visible(False)
     means = f": 0 the mean of {names[0]}, 1 that of {names[1]}" if boundary is not None else ": 0 the mean of all"
-    axes.set_xlabel("along the direction" + means, parse_math=False)
+    axes.set_xlabel("along the direction" + means)

@@ -64,7 +64,7 @@ def heads(axes: Axes, names: Sequence[str], middles: Sequence[float], room: floa
     for name, x in zip(names, middles, strict=True):
         axes.annotate(
             name, (x, 0), (-2, 4), textcoords="offset points", ha="left", va="bottom", rotation=45, size=SMALL,
-            color=INK, annotation_clip=False, parse_math=False, rotation_mode="anchor",
+            color=INK, annotation_clip=False, rotation_mode="anchor",
         )  # fmt: skip
 
 

@@ -66,12 +66,12 @@ def heat(
     for row, name in enumerate(row_names):
         axes.annotate(
             name, (0, row + 0.5), (-6, 0), textcoords="offset points", ha="right", va="center", color=INK,
-            size=NORMAL, annotation_clip=False, parse_math=False,
+            size=NORMAL, annotation_clip=False,
         )  # fmt: skip
     for column, name in enumerate(column_names):
         axes.annotate(
             _short(name, across), (column + 0.5, 0), (0, 5), textcoords="offset points", ha="center", va="bottom",
-            color=MUTED, size=NORMAL, annotation_clip=False, parse_math=False,
+            color=MUTED, size=NORMAL, annotation_clip=False,
         )  # fmt: skip
     return figure
 

@@ -109,7 +109,7 @@ def manifolds(
             tile_pixels(pixels, n, 0), cmap="gray", vmin=0, vmax=255, interpolation="none", extent=extent, aspect="auto"
         )
         axes.spines[:].set_visible(False)
-        axes.set_title(name, loc="left", size=TITLE, color=INK, pad=4, parse_math=False)
+        axes.set_title(name, loc="left", size=TITLE, color=INK, pad=4)
         lowest = i + columns >= len(panels)
         axes.set_xticks(*(_nice(values, centres(n, width, 0)) if lowest else ([], [])))
         axes.set_yticks(*(_nice(values, centres(n, height, 0)[::-1]) if column == 0 else ([], [])))
@@ -155,7 +155,6 @@ def plane_through(
         axes.annotate(
             name, (x + width / 2, y if above else y + height), (0, 4 if above else -4), textcoords="offset points",
             ha="center", va="bottom" if above else "top", size=NORMAL, color=MUTED, annotation_clip=False,
-            parse_math=False,
         )  # fmt: skip
         start = x + (width if inward > 0 else 0)
         axes.annotate(
@@ -222,7 +221,7 @@ def traversals(
         for text, offset, colour in texts:
             axes.annotate(
                 text, (0, y), (offset, 0), textcoords="offset points", ha="right", va="center", size=NORMAL,
-                color=MUTED if dead[row] else colour, annotation_clip=False, parse_math=False,
+                color=MUTED if dead[row] else colour, annotation_clip=False,
             )  # fmt: skip
     if notes:
         axes.annotate(

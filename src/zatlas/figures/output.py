@@ -7,6 +7,8 @@ import io
 import re
 from pathlib import Path
 from typing import IO, Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -14,7 +16,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
 from zatlas.errors import UsageError
-from zatlas.figures.style import INK, LINE, MUTED, PAPER, PX
+from zatlas.figures.style import INK, LINE, MUTED, PAPER, PX, boxes_for_missing_glyphs
+from zatlas.text import printable
 
 _THEME = {INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper"}
 _SETTINGS: Any = {"svg.hashsalt": "zatlas", "svg.fonttype": "none", "svg.image_inline": True}
@@ -23,7 +26,10 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-_USE = re.compile(r'(?:xlink:href="#|url\(#)([^")]+)')
+_SVG, _HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
+_LEVEL = re.compile(r"rotate\(-?0 ")
+ElementTree.register_namespace("", _SVG[1:-1])
+ElementTree.register_namespace("xlink", _HREF[1:-5])
 
 
 def save(figure: Figure, path: str | Path, *, background: str | None = None, pixels_per_inch: float = 2 * PX) -> Path:
@@ -48,7 +54,7 @@ def save_to(
 ) -> None:
     """As :func:`save`, to a file that need not have a name."""
     face = background or ("white" if kind == "png" else "none")
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context(_SETTINGS), boxes_for_missing_glyphs():
         figure.savefig(file, format=kind, dpi=pixels_per_inch, facecolor=face, metadata=_METADATA[kind])
 
 
@@ -68,44 +74,53 @@ def themed_svg(figure: Figure, *, alt: str = "", prefix: str | None = None) -> s
     halos = _take_halos(figure)
     buffer = io.StringIO()
     try:
-        with matplotlib.rc_context(_SETTINGS):
+        with matplotlib.rc_context(_SETTINGS), boxes_for_missing_glyphs():
             metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
             figure.savefig(buffer, format="svg", dpi=1.5 * PX, facecolor="none", metadata=metadata)
     finally:
         for text, effects, gid in halos.values():
             text.set_path_effects(effects)
             text.set_gid(gid)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].strip()
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, count=1, flags=re.S)
-    for gid, (text, _, _) in halos.items():
-        svg = _halo(svg, gid, text)
-    svg = _own_ids(svg, prefix)
+    root = ElementTree.fromstring(buffer.getvalue())  # our own file, no stranger's
+    for parent in [element for element in root.iter() if element.tag in (_SVG + "svg", _SVG + "defs")]:
+        for child in [child for child in parent if child.tag in (_SVG + "metadata", _SVG + "style")]:
+            parent.remove(child)
+    for element in root.iter():
+        if element.get("id") in halos:
+            element.set("style", _halo(halos[element.attrib.pop("id")][0]))
+    _own_ids(root, prefix)
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            element.set(name, _themed(value))
+        if _LEVEL.match(element.get("transform", "")):
+            del element.attrib["transform"]
+    _open(root, figure, alt)
+    return ElementTree.tostring(root, encoding="unicode").strip()
+
+
+def _themed(value: str) -> str:
+    """An attribute with the page's colours and font in place of the figure's."""
     for colour, name in _THEME.items():
-        svg = re.sub(re.escape(colour), f"var(--{name}, {colour.upper()})", svg, flags=re.I)
-    svg = re.sub(
-        r"(font: (?:[\w.]+ )*[\d.]+px |font-family: )[^;\"]+", r"\1var(--font, 'DejaVu Sans', sans-serif)", svg
+        value = re.sub(re.escape(colour), f"var(--{name}, {colour.upper()})", value, flags=re.I)
+    return re.sub(
+        r"(font: (?:[\w.]+ )*[\d.]+px |font-family: )[^;\"]+", r"\1var(--font, 'DejaVu Sans', sans-serif)", value
     )
-    svg = re.sub(r' transform="rotate\(-?0 [^"]*"', "", svg)
-    return re.sub(r"<svg[^>]*>", lambda _: _opening(figure, alt), svg, count=1)
 
 
-def _opening(figure: Figure, alt: str) -> str:
+def _open(root: Element, figure: Figure, alt: str) -> None:
     """The root element: sized by the page, but never so small that it cannot be read; the page scrolls it then.
 
     Wide figures keep two thirds of their width; those that are nearly square fit a phone and are read whole.
     """
-    from xml.sax.saxutils import quoteattr
-
     width, height = figure.get_size_inches()
     least = 0.45 if width < 1.4 * height else 0.66
-    spoken = f'role="img" aria-label={quoteattr(alt)}' if alt else 'aria-hidden="true"'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {spoken} '
-        f'viewBox="0 0 {width * 72:g} {height * 72:g}" style="display:block;width:100%;height:auto;'
-        f"min-width:{least * width * PX:.0f}px;max-width:{width * PX:.0f}px;"
-        'stroke-linejoin:round;stroke-linecap:butt">'
+    root.attrib.clear()
+    root.attrib |= {"role": "img", "aria-label": printable(alt)} if alt else {"aria-hidden": "true"}
+    root.set("viewBox", f"0 0 {width * 72:g} {height * 72:g}")
+    root.set(
+        "style",
+        f"display:block;width:100%;height:auto;min-width:{least * width * PX:.0f}px;max-width:{width * PX:.0f}px;"
+        "stroke-linejoin:round;stroke-linecap:butt",
     )
 
 
@@ -120,15 +135,23 @@ def _take_halos(figure: Figure) -> dict[str, tuple[Text, Any, str | None]]:
     return found
 
 
-def _halo(svg: str, gid: str, text: Text) -> str:
+def _halo(text: Text) -> str:
     size = 3 if float(text.get_fontsize()) >= 9 else 2
-    style = f"paint-order:stroke;stroke:{PAPER};stroke-width:{size}px;stroke-linejoin:round"
-    return svg.replace(f'<g id="{gid}">', f'<g style="{style}">')
+    return f"paint-order:stroke;stroke:{PAPER};stroke-width:{size}px;stroke-linejoin:round"
 
 
-def _own_ids(svg: str, prefix: str | None) -> str:
-    used = set(_USE.findall(svg))
-    prefix = "z" + hashlib.sha256(svg.encode()).hexdigest()[:8] if prefix is None else prefix
-    svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
-    svg = re.sub(r'xlink:href="#', f'xlink:href="#{prefix}-', svg)
-    return svg.replace("url(#", f"url(#{prefix}-")
+def _own_ids(root: Element, prefix: str | None) -> None:
+    """Ids that something refers to get a prefix, the others go."""
+    if prefix is None:
+        prefix = "z" + hashlib.sha256(ElementTree.tostring(root)).hexdigest()[:8]
+    refers = re.compile(r"url\(#([^)]+)\)")
+    links = {element.get(_HREF, "")[1:] for element in root.iter()}
+    used = links.union(*(refers.findall(value) for element in root.iter() for value in element.attrib.values()))
+    for element in root.iter():
+        if (own := element.attrib.pop("id", None)) in used:
+            element.set("id", f"{prefix}-{own}")
+        for name, value in element.attrib.items():
+            if name == _HREF and value.startswith("#"):
+                element.set(name, f"#{prefix}-{value[1:]}")
+            else:
+                element.set(name, refers.sub(rf"url(#{prefix}-\1)", value))

@@ -66,13 +66,13 @@ def paths(
     for name, colour, y in zip(names, colours, centres(count, height, gap), strict=True):
         axes.annotate(
             name, (0, y), (-6, 0), textcoords="offset points", ha="right", va="center", size=NORMAL, color=colour,
-            weight="bold" if count > 1 and nats is not None else "normal", annotation_clip=False, parse_math=False,
+            weight="bold" if count > 1 and nats is not None else "normal", annotation_clip=False,
         )  # fmt: skip
     middles = centres(n, width, gap)
     for column, name in (anchors or {}).items():
         axes.annotate(
             name, (middles[column], 0), (0, 4), textcoords="offset points", ha="center", va="bottom", size=NORMAL,
-            color=MUTED, annotation_clip=False, parse_math=False,
+            color=MUTED, annotation_clip=False,
         )  # fmt: skip
     if nats is None:
         return figure

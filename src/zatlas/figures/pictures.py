@@ -67,9 +67,7 @@ def framed(
 def heading(figure: Figure, title: str, left: float = 0.0) -> None:
     """The title of a figure: bold, at the top, flush with the left edge of what it names."""
     across, down = figure.get_size_inches() * figure.dpi
-    figure.text(
-        left / across, 1 - 4 / down, title, size=TITLE, weight="bold", color=INK, va="top", ha="left", parse_math=False
-    )
+    figure.text(left / across, 1 - 4 / down, title, size=TITLE, weight="bold", color=INK, va="top", ha="left")
 
 
 def write_left(axes: Axes, labels: Sequence[str], centres: Sequence[float], colour: str = MUTED) -> None:
@@ -77,7 +75,7 @@ def write_left(axes: Axes, labels: Sequence[str], centres: Sequence[float], colo
     for label, y in zip(labels, centres, strict=True):
         axes.annotate(
             label, (0, y), (-6, 0), textcoords="offset points", ha="right", va="center",
-            color=colour, size=NORMAL, annotation_clip=False, parse_math=False,
+            color=colour, size=NORMAL, annotation_clip=False,
         )  # fmt: skip
 
 
@@ -86,7 +84,7 @@ def write_above(axes: Axes, labels: Sequence[str], centres: Sequence[float], siz
     for label, x in zip(labels, centres, strict=True):
         axes.annotate(
             label, (x, 0), (0, 4), textcoords="offset points", ha="center", va="bottom",
-            color=MUTED, size=size, annotation_clip=False, parse_math=False,
+            color=MUTED, size=size, annotation_clip=False,
         )  # fmt: skip
 
 
@@ -258,5 +256,5 @@ def _write_names(axes: Axes, names: Sequence[str], middles: Sequence[float], abo
     for name, x in zip(names, middles, strict=True):
         axes.annotate(
             name, (x, 0), (0, above), textcoords="offset points", ha="center", va="bottom",
-            color=INK, size=TITLE, annotation_clip=False, parse_math=False,
+            color=INK, size=TITLE, annotation_clip=False,
         )  # fmt: skip

@@ -203,7 +203,7 @@ def _name_classes(
                     at[j, way] -= push
     for text, (x, y) in zip(texts, at / scale, strict=True):
         label = axes.text(
-            x, y, text, size=size, weight="bold", color=INK, ha="center", va="center", zorder=6, parse_math=False,
+            x, y, text, size=size, weight="bold", color=INK, ha="center", va="center", zorder=6,
             clip_on=True,
         )  # fmt: skip
         label.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
@@ -242,11 +242,11 @@ def _legend(
         [6] * len(present), range(len(present)), c=class_colours(len(present)), s=34, linewidths=0, clip_on=False
     )
     for row, k in enumerate(present):
-        axes.text(17, row, _short(_name(int(k), names)), size=NORMAL, color=INK, va="center_baseline", parse_math=False)
+        axes.text(17, row, _short(_name(int(k), names)), size=NORMAL, color=INK, va="center_baseline")
     if label_name:
         axes.annotate(
             label_name, (2, 1), (0, 6), xycoords=("data", "axes fraction"), textcoords="offset points", size=NORMAL,
-            color=MUTED, annotation_clip=False, parse_math=False,
+            color=MUTED, annotation_clip=False,
         )  # fmt: skip
 
 

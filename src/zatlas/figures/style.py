@@ -8,7 +8,9 @@ was the alternative: twice the bytes, and a page that cannot follow its reader.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from math import ceil
 from typing import Any, ParamSpec, TypeVar
@@ -18,7 +20,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
+from matplotlib.path import Path
+from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
+
+from zatlas.text import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +52,7 @@ _RC: Any = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": NORMAL,
     "text.usetex": False,
+    "text.parse_math": False,  # a name of a class may hold dollar signs; our own labels are written in Unicode
     "text.color": INK,
     "axes.unicode_minus": True,
     "axes.facecolor": "none",
@@ -79,14 +86,30 @@ _RC: Any = {
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run ``draw`` under zatlas's settings, and leave those of the caller as they were."""
+    """Run ``draw`` under zatlas's settings, and leave those of the caller as they were.
+
+    Every text of the figure passes here, so it is here that names from the data are made fit to be shown.
+    """
 
     @wraps(draw)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
         with matplotlib.rc_context(_RC):
-            return draw(*args, **kwargs)
+            drawn = draw(*args, **kwargs)
+            if isinstance(drawn, Figure):
+                for text in drawn.findobj(Text):
+                    if not (words := text.get_text()).isprintable():
+                        text.set_text(printable(words))
+            return drawn
 
     return inside
+
+
+@contextmanager
+def boxes_for_missing_glyphs() -> Iterator[None]:
+    """A character that the font lacks, as an emoji, is drawn as a box, and nobody is warned of it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
 
 
 def canvas(width: float, height: float) -> Figure:
@@ -102,9 +125,9 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
 
 def name_axes(axes: Axes, labels: tuple[str, str]) -> None:
     """Names of the two axes; a short vertical one, as z₂, stands upright."""
-    axes.set_xlabel(labels[0], color=INK, parse_math=False)
+    axes.set_xlabel(labels[0], color=INK)
     upright = len(labels[1]) <= 3
-    axes.set_ylabel(labels[1], color=INK, labelpad=8 if upright else 3, rotation=0 if upright else 90, parse_math=False)
+    axes.set_ylabel(labels[1], color=INK, labelpad=8 if upright else 3, rotation=0 if upright else 90)
     axes.yaxis.label.set_verticalalignment("center" if upright else "bottom")
 
 
@@ -114,8 +137,13 @@ def text_width(text: str, size: float = NORMAL, weight: str = "normal") -> float
 
     if not text.strip():
         return 0.0
-    path = TextPath((0, 0), text, size=size, prop=FontProperties(family="DejaVu Sans", weight=weight), usetex=False)
-    return float(path.get_extents().width) * PX / 72
+    prop = FontProperties(family="DejaVu Sans", weight=weight)
+    with boxes_for_missing_glyphs():
+        vertices, codes = text_to_path.get_text_path(prop, printable(text), ismath=False)
+    if not len(vertices):
+        return 0.0
+    path = Path(vertices, codes)
+    return float(path.get_extents().width) * size / text_to_path.FONT_SCALE * PX / 72
 
 
 def class_colours(count: int) -> list[Any]:

@@ -119,9 +119,7 @@ def units(rows: Sequence[UnitRow], values: ArrayLike, *, title: str | None = Non
 def _write(figure: Figure, text: str, x: float, y: float, colour: str, size: float) -> None:
     """Text that ends at x, centred on y, in pixels from the top left corner."""
     across, down = figure.get_size_inches() * figure.dpi
-    figure.text(
-        x / across, 1 - y / down, text, color=colour, size=size, ha="right", va="center_baseline", parse_math=False
-    )
+    figure.text(x / across, 1 - y / down, text, color=colour, size=size, ha="right", va="center_baseline")
 
 
 def _picture(axes: Axes, picture: ArrayLike, **colours: object) -> None:
@@ -162,5 +160,5 @@ def _links(axes: Axes, rows: Sequence[UnitRow], pitch: float) -> None:
             ):
                 axes.annotate(
                     text, (x, y), (away, 0), xycoords=("axes fraction", "data"), textcoords="offset points", ha=side,
-                    va="center_baseline", color=colour, size=size, annotation_clip=False, parse_math=False,
+                    va="center_baseline", color=colour, size=size, annotation_clip=False,
                 )  # fmt: skip

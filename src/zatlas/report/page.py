@@ -14,16 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
+from xml.etree import ElementTree
 
 from zatlas.errors import UsageError
 from zatlas.measure.numbers import exact, plain, size, with_error
+from zatlas.text import printable
 
 _DATA_URI = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
-_UNSAFE_SVG = re.compile(
-    r"<\s*(script|foreignObject|iframe|a|style|animate|set)\b|\son\w+\s*=|javascript:|"
-    r"(?:href|src)\s*=\s*[\"'](?!#|data:image/)|url\(\s*[\"']?(?!#)",
-    re.I,
-)
+_ACTIVE = {"script", "foreignobject", "iframe", "a", "style", "animate", "set"}
+_LOADS = re.compile(r"javascript:|url\(\s*[\"']?(?!#)", re.I)
 _VIEW_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 _WIDEST = 760  # CSS pixels that a small picture is enlarged to at most
 
@@ -87,8 +86,8 @@ class Picture:
         if not self.alt.strip():
             raise UsageError("a picture of a report has no alt text: say in one sentence what it shows.")
         if self.is_svg:
-            if found := _UNSAFE_SVG.search(self.content):
-                raise UsageError(f"the SVG of {self.alt!r} holds {found[0].strip()!r}: give one of themed_svg.")
+            if found := _unsafe(self.content):
+                raise UsageError(f"the SVG of {self.alt!r} holds {found!r}: give one of themed_svg.")
         elif not _DATA_URI.fullmatch(self.content):
             raise UsageError(f"the picture of {self.alt!r} is neither inline SVG nor a base64 data:image URI.")
 
@@ -110,6 +109,29 @@ class Picture:
         width, height = struct.unpack(">II", head[16:24])
         scale = max(1, min(6, _WIDEST // max(width, 1))) if self.scale is None else self.scale
         return width * scale, height * scale
+
+
+def _unsafe(svg: str) -> str | None:
+    """What an SVG holds that could load or run; text in it may say what it likes.
+
+    It is judged as the tree that it is: a pattern over the source took a class called ``turn one=1`` for a handler.
+    """
+    if found := re.search(r"<[!?]", svg):  # comments and the like, which HTML reads otherwise than XML
+        return found[0]
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        return str(error)
+    for element in root.iter():
+        tag = element.tag.rpartition("}")[2].lower()
+        if tag in _ACTIVE:
+            return f"<{tag}>"
+        for key, value in element.attrib.items():
+            name = key.rpartition("}")[2].lower()
+            leads = name in ("href", "src") and not value.startswith(("#", "data:image/"))
+            if name.startswith("on") or leads or (name != "aria-label" and _LOADS.search(value)):
+                return f"{name}={value[:40]}"
+    return None
 
 
 @dataclass(frozen=True)
@@ -174,7 +196,10 @@ def render(report: Report) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    shown = lambda value: printable(value) if type(value) is str else value  # not Markup, which has passed already
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown
+    )
     environment.filters.update(plain=plain, exact=exact, bytes=size)
     environment.tests["number"] = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
     template = environment.from_string(_resource("template.html.j2"))

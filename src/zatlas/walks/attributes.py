@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,19 +64,37 @@ def group(experiment: Experiment, words: str) -> Group:
         UsageError: a class, a factor, a value or a row that is not there; the nearest known name is given.
     """
     labels = experiment.source.spec.labels if experiment.source.spec.label_kind == "class" else ()
-    if words.startswith("rows:"):
+    if words not in labels and words.startswith("rows:"):
         chosen = np.unique(experiment.numbered(_row_numbers(words.removeprefix("rows:"))))
         return Group(f"{len(chosen)} chosen", lambda rows: np.isin(rows, chosen), chosen)
     if words not in labels and (found := re.fullmatch(r"(.+?)\s*(>=|<=|!=|=|<|>)\s*(.+)", words)):
         name, sign, value = found.groups()
         values, level = column(experiment, name), _level(experiment, name, value)
         return Group(words, lambda rows: COMPARISONS[sign](values(rows), level))
-    names = [words] if words in labels else [part.strip() for part in words.split(",")]
+    names = listed(words, labels)
     for name in names:
         if name not in labels:
             raise UsageError(f"{experiment.source.name} has no {_called(experiment, name)}")
     numbers = [labels.index(name) for name in names]
     return Group(",".join(names), lambda rows: np.isin(_labels(experiment, rows), numbers))
+
+
+def listed(words: str, known: Sequence[str]) -> list[str]:
+    """The names in a list with commas; a known name may hold some itself, and the longest that is known wins.
+
+    >>> listed("red, green,blue", ["red", "green,blue"])
+    ['red', 'green,blue']
+    """
+    parts, names = words.split(","), []
+    while parts:
+        for count in range(len(parts), 0, -1):
+            text = ",".join(parts[:count])
+            name = text if text in known else text.strip()
+            if name in known or count == 1:
+                names.append(name)
+                parts = parts[count:]
+                break
+    return names
 
 
 def column(experiment: Experiment, name: str) -> Callable[[Rows], Array]:

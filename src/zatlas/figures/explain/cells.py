@@ -157,7 +157,7 @@ def _draw(axes: Axes, panel: Panel, size: float | None) -> None:
     ):
         axes.annotate(
             text, (0, row), (0, above), textcoords="offset points", color=colour, size=points, weight=weight,
-            annotation_clip=False, parse_math=False,
+            annotation_clip=False,
         )  # fmt: skip
 
 

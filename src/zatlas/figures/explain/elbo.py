@@ -127,7 +127,7 @@ def _sums(figure: Figure, axes: Axes, world: World, candidates: Sequence[Candida
         top = 4.4 * group
         write = lambda text, y, shade, weight="normal": axes.annotate(
             text, (0, y), (-6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right",
-            va="center", size=NORMAL, color=shade, weight=weight, annotation_clip=False, parse_math=False,
+            va="center", size=NORMAL, color=shade, weight=weight, annotation_clip=False,
         )  # fmt: skip
         write(f"{one.name}: ELBO {number(one.elbo)}", top, colour, "bold")
         for row, (start, end, name, shade) in enumerate(

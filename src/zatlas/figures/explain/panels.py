@@ -35,13 +35,13 @@ def describe(
     """A panel's title, its axes' names, and the (name, colour) of its lines under the title, ``left`` pixels in."""
     axes.annotate(
         title, (0, 1), (left * 0.75, 25), xycoords="axes fraction", textcoords="offset points", size=NORMAL + 0.5,
-        weight="bold", color=INK, annotation_clip=False, parse_math=False,
+        weight="bold", color=INK, annotation_clip=False,
     )  # fmt: skip
     across = left
     for name, colour in names:
         axes.annotate(
             name, (0, 1), (across * 0.75, 9), xycoords="axes fraction", textcoords="offset points", color=colour,
-            size=NORMAL, weight="bold", annotation_clip=False, parse_math=False,
+            size=NORMAL, weight="bold", annotation_clip=False,
         )  # fmt: skip
         across += text_width(name, NORMAL, "bold") + 14
     name_axes(axes, labels)
@@ -59,7 +59,7 @@ def point_out(
     """Words beside a place of the axes, legible on any ground."""
     written = axes.annotate(
         text, at, offset, textcoords="offset points", ha=align, va="center", size=SMALL, color=colour, zorder=8,
-        annotation_clip=False, parse_math=False,
+        annotation_clip=False,
     )  # fmt: skip
     written.set_path_effects([withStroke(linewidth=2.5, foreground=PAPER)])
 
