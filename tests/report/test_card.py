@@ -73,6 +73,13 @@ def test_figures_stand_by_metric_with_their_floors(run):
     assert [row["seconds"] for row in shown] == [0.5, 0.5, None, 0.5]
 
 
+def test_a_caution_and_what_the_error_holds_fixed_stand_beside_their_figure(run):
+    one = figure(9.1, 0.2) | {"unit": "", "over": "samples", "fixed": "the test images", "caution": "raw values"}
+    shown = rows(with_record(run, {"samples.frechet_distance": one}))[-1]
+    assert shown["estimator"] == "e; the error holds the test images fixed. Caution: raw values"
+    assert shown["n"] == "100\u00a0samples"
+
+
 def test_curves_are_read_off_the_figures_that_estimators_give():
     at = {k: torch.full((30,), -20.0 + k / 100) for k in (1, 10, 100)}
     kept = {f"prior.{name}": one.to_json() for name, one in Curve(at, torch.ones(30), "by draws").figures().items()}
@@ -109,7 +116,7 @@ def test_the_verdict_stands_with_the_latent_space(run):
 
 def test_a_mark_is_only_of_the_same_examples(monkeypatch):
     marks = []
-    monkeypatch.setattr(card.figures, "convergence", lambda lines, mark: marks.append(mark))
+    monkeypatch.setattr(card.figures, "convergence", lambda lines, mark, quantity: marks.append(mark))
     monkeypatch.setattr(card, "svg", lambda *shown: shown)
     ends = {k: figure(-30.0 + i, 0.1, estimator=f"bound, {k} samples per example") for i, k in enumerate((1, 10))}
     kept = {"importance.log_likelihood_1": ends[1], "importance.log_likelihood": ends[10]}

@@ -145,7 +145,7 @@ def compare(
             title, table, cautions = comparison_table(group, folders, console.width)
             say(title)
             console.print(table)
-            for caution in dict.fromkeys(cautions):
+            for caution in cautions:
                 say(caution)
         for picture in pictures:
             say(str(picture))

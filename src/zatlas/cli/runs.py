@@ -94,7 +94,6 @@ def _delete(folders: list[Path], yes: bool, json: bool) -> None:
 
 
 def _table(entries: list[RunEntry]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     from zatlas.cli.console import clock
@@ -110,9 +109,9 @@ def _table(entries: list[RunEntry]) -> Table:
     for e in entries:
         split = "" if e.split in (None, "test") else "*"
         table.add_row(
-            escape(e.name),
+            e.name,
             e.model or "–",
-            escape(e.data or "–") + (f" {e.data_kind}" if e.loss is not None else ""),
+            (e.data or "–") + (f" {e.data_kind}" if e.loss is not None else ""),
             "–" if e.latent_dim is None else str(e.latent_dim),
             e.status,
             "–" if e.epochs is None else f"{e.epochs:.3g}",

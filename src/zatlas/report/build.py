@@ -118,7 +118,7 @@ def _headlines(experiment: Experiment, measured: dict[str, Any]) -> list[Headlin
         return [*shown, *_speed(record)]
     if "loss" not in figures_:
         elbo = figures_["elbo"]
-        figures_ = {"loss": {**elbo, "value": -elbo["value"]}, **figures_}
+        figures_ = {"loss": {**elbo, "value": -elbo["value"], "caution": ""}, **figures_}
     loss = "loss" if experiment.config.objective.is_weighted_elbo else "negative ELBO"
     names = {"loss": f"{measured['split']} {loss}", "distortion": "distortion", "rate": "rate"}
     names |= {"bits_per_dimension": "bits per dimension", "reconstruction.psnr": "PSNR", "reconstruction.rmse": "RMSE"}

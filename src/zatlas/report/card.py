@@ -70,18 +70,22 @@ def _table(measured: Record) -> Table:
     """A row for each figure, grouped by metric; its floor and what must be known of it beside it."""
     rows: list[list[Any]] = []
     every = list(lines(measured, list(METRICS)))
-    floors, cautions = (any(told) for told in zip(*((line.floor, line.caution) for line in every), strict=True))
+    floors = any(line.floor for line in every)
     head = ""
     for line in every:
         row: list[Any] = [None if line.metric == head else line.metric, _whole(line.words), _whole(line.shown())]
         if floors:
             row.append(line.floor and _whole(line.shown(line.floor)))
         seconds = round(line.figure["seconds"], 2) if line.metric != head and "seconds" in line.figure else None
-        row += [line.figure["count"] if line.n[-1].isdigit() else _whole(line.n), line.estimator or None, seconds]
-        rows.append([*row, line.caution or None] if cautions else row)
+        told = (line.estimator, line.caution and f"Caution: {line.caution}")
+        row += [
+            line.figure["count"] if line.n[-1].isdigit() else _whole(line.n),
+            ". ".join(filter(None, told)) or None,
+            seconds,
+        ]
+        rows.append(row)
         head = line.metric
     columns = ["metric", "figure", "value", *(["floor"] if floors else []), "n", "estimator", "seconds"]
-    columns += ["caution"] if cautions else []
     return Table(columns, rows, f"{measured['split']} rows, step {measured['step']:,}")
 
 

@@ -136,7 +136,7 @@ def comparison(experiments: Sequence[Experiment], split: str) -> Section:
         if len(places) > 1:
             picture = figures.rate_distortion(places, highlight=None if number else 0)
             pictures.append(svg(picture, "Distortion against rate, a point for each run.", title))
-        told = " ".join(filter(None, [group.why, title, *dict.fromkeys(shown.cautions)]))
+        told = " ".join(filter(None, [group.why, title, *shown.cautions]))
         tables.append(Table(shown.columns, shown.cells, told))
     text = (
         "Each point is a run: what its codes cost against what they lose. On a dashed line the sum, the negative ELBO, "
