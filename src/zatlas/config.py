@@ -35,8 +35,9 @@ Likelihood = Literal[
 Network = Literal[
     "mlp", "conv", "resnet", "burgess", "konny-h", "konny-b", "burda", "course-conv", "course-mlp", "exported"
 ]
-# Upper bounds, so that a slip of the keyboard is refused by name: of seeds, as torch takes 64 bits; of steps, as float64
-# counts them; of what is laid out in memory, where more of it is nobody's; threads that cannot be made end the process.
+# Upper bounds, so that a slip of the keyboard is refused by name: of seeds, as torch takes 64 bits; of steps, as
+# float64 counts them; of what is laid out in memory, where nobody wants more. Threads that cannot be started end the
+# process.
 SEED, STEPS, MOST = 2**63 - 1, 10**15, 10**6
 Pixels = Annotated[int, Field(ge=1, le=2**16)]
 

@@ -266,7 +266,7 @@ class Experiment:
         return self._prior_path(kind).is_file()
 
     def ex_post_prior(self, kind: str) -> ExPostPrior:
-        """The ex-post prior of that kind; where there is none yet, fitted to the training rows, and kept if it can be."""
+        """The ex-post prior of that kind; where there is none, fitted to the training rows, and kept if it can be."""
         path = self._prior_path(kind)
         if path.is_file():
             return ExPostPrior.load(path)

@@ -204,9 +204,9 @@ class Run:
             found = {}
         if any(found.get(key) != self.record.get(key) for key in ("created", "config_sha256")):
             raise RunGone(
-                f"{self.folder} no longer holds this run, which was moved, removed or replaced while in use, so nothing "
-                "more was written there: where it was moved, its checkpoints are with it and `zatlas train --resume` "
-                "on its new place goes on; where it was removed, they are gone."
+                f"{self.folder} no longer holds this run, which was moved, removed or replaced while in use, so "
+                "nothing more was written there: where it was moved, its checkpoints are with it and `zatlas train "
+                "--resume` on its new place goes on; where it was removed, they are gone."
             )
 
     def update(self, **values: Any) -> None:

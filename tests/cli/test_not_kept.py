@@ -1,4 +1,4 @@
-"""Where a file cannot be written, what was computed is shown all the same, and then it is said what could not be kept."""
+"""Where a file cannot be written, what was computed is shown all the same; then it is said what is not kept."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def blocked(plain_runs, tmp_path):
-    """A run of a kind in whose folder nothing more can be kept, as in one that is read-only: root may write there too."""
+    """A run of a kind whose folder takes nothing more, as a read-only one does for all but root."""
 
     def make(kind="vae"):
         run = shutil.copytree(plain_runs / kind, tmp_path / kind)

@@ -1,4 +1,4 @@
-"""A run folder that is moved, removed or replaced under its training: no half of one is left, and what is said is so."""
+"""A run folder that is moved, removed or replaced under its training: no half is left, and what is said is so."""
 
 import shutil
 

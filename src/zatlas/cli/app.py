@@ -15,6 +15,14 @@ from zatlas.cli import bring, data, describe, explain, know, measure, models, pi
 from zatlas.errors import UsageError, ZatlasError, one_line
 from zatlas.files import LARGEST
 
+# How libraries say that there is no memory, in errors of other kinds: torch, numpy, the loader of libraries, oneDNN, C++.
+MEMORY = (
+    *("out of memory", "can't allocate memory", "Cannot allocate memory", "Storage size calculation overflowed"),
+    *("Maximum allowed size exceeded", "array is too big", "failed to map segment", "could not create a primitive"),
+    *("can't start new thread", "bad_alloc"),
+)
+OVERFLOW = "Overflow when unpacking long"  # torch, in a TypeError or a ValueError
+
 
 class Interrupted(Exception):
     """Ctrl-C; click would swallow a KeyboardInterrupt without a word, or with status 1."""
@@ -117,29 +125,50 @@ for panel, commands in COMMANDS.items():
 
 def main() -> None:
     """Runs the command line; every failure is one sentence on stderr and a status of 1 or 2."""
+    _open_streams()
     try:
         app()
     except (Interrupted, KeyboardInterrupt):
-        print("zatlas: interrupted.", file=sys.stderr)
+        _tell("interrupted.")
         sys.exit(130)
     except Exception as error:
         if os.environ.get("ZATLAS_DEBUG"):
             raise
-        print(f"zatlas: {one_line(_sentence(error))}", file=sys.stderr)
+        _tell(one_line(_sentence(error)))
         if isinstance(error, OSError):  # it may be stdout that is full: the interpreter is not to try again at its end
             with suppress(OSError), open(os.devnull, "w") as nowhere:
                 os.dup2(nowhere.fileno(), sys.stdout.fileno())
         sys.exit(error.exit_status if isinstance(error, ZatlasError) else 1)
 
 
+def _open_streams() -> None:
+    """Puts something at the three standard descriptors where they were closed: a file that is opened would get their
+    numbers, and what a library prints would go into it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
+
+
+def _tell(sentence: str) -> None:
+    with suppress(OSError):  # nobody may be listening any more
+        print(f"zatlas: {sentence}", file=sys.stderr)
+
+
 def _sentence(error: Exception) -> str:
     """One line for people; what no room foresaw says so, and how to see more of it."""
     if isinstance(error, ZatlasError):
         return str(error)
-    # torch's own errors are RuntimeErrors, whose words alone tell them apart
-    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
-        smaller = "make the images (--resize), the batch (--batch-size) or the model (--size) smaller"
-        return f"out of memory: {smaller}, or set data.resident=false."
+    if isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY):
+        return (
+            "there is not enough memory for this: free some, raise the limit of this process if it has one (ulimit -v), "
+            "or ask for less, by --resize, --batch-size, --size, --latent-dim or --set data.resident=false."
+        )
+    if isinstance(error, OverflowError) or OVERFLOW in str(error):
+        return "a number that was given is too large to be worked with: give a smaller one."
+    if isinstance(error, RecursionError):
+        return "something that was read lies too deep in itself to be followed: no file of zatlas does."
     if isinstance(error, OSError) and error.strerror:
         return one_line(f"{error.filename or 'reading or writing'} failed: {error.strerror}.")
     lines = str(error).strip().splitlines()

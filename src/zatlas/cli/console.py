@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from zatlas.errors import ZatlasError
 from zatlas.text import printable
 
 if TYPE_CHECKING:
@@ -39,7 +40,13 @@ def say(sentence: str) -> None:
 
 
 def print_json(record: dict[str, Any]) -> None:
-    """Exactly one JSON object on stdout."""
+    """Exactly one JSON object on stdout.
+
+    Raises:
+        ZatlasError: there is no stdout.
+    """
+    if sys.stdout is None:
+        raise ZatlasError("stdout is closed, and --json writes its result there: leave it open, or leave --json out.")
     sys.stdout.write(json.dumps(record) + "\n")  # escapes keep it readable under any locale
     sys.stdout.flush()  # a closed pipe or a full disk is noticed here and not when the process ends
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from zatlas.config import Config, known_keys, make_config
+from zatlas.config import SEED, Config, known_keys, make_config
 from zatlas.errors import UsageError, nearest
 from zatlas.kinds import MODELS, OBJECTIVE_DEFAULTS
 from zatlas.words import places
@@ -30,6 +30,8 @@ def seed_of(random_state: Any) -> int:
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))
     if isinstance(random_state, int | np.integer):
+        if random_state > SEED:
+            raise UsageError(f"random_state: {random_state} is too large for a seed, which ends at {SEED}.")
         return int(random_state)
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))

@@ -1,7 +1,7 @@
 """Files of weights: tensors are read from them, and nothing that could run.
 
-What can be verified differs. A file of ``torch.save`` is a zip, and each of its members has a checksum, which torch does
-not look at: here an altered byte is refused. A safetensors file, one of torch before 1.6, and one saved with
+What can be verified differs. A file of ``torch.save`` is a zip whose members have checksums, which torch does not look
+at: here an altered byte is refused. A safetensors file, one of torch before 1.6, and one saved with
 ``torch.serialization.set_crc32_options(False)`` hold no checksum, so that of them only the structure can be checked.
 """
 
@@ -158,7 +158,7 @@ def _chosen(path: Path, states: dict[str, Tensors], wanted: str | None) -> Tenso
 
 
 def _weight(path: Path, name: str, tensor: Tensor) -> Tensor:
-    """A tensor as the parameter it is to be; its size is looked at first, since a stride of 0 repeats a number for ever.
+    """A tensor as the parameter it is to be; its size comes first, since a stride of 0 repeats a number for ever.
 
     Raises:
         ZatlasError: it is larger than its file, of a kind that weights are not, or not finite.

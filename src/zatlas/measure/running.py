@@ -35,8 +35,8 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Measures some rows and writes the figures to evaluation.json, beside those measured before of the same weights.
 
-    A metric that the model cannot have is left out, with its reason. The file is written after every metric, so that one
-    that fails, or a Ctrl-C, takes no other with it; where it cannot be written, the record says so as ``not_kept``.
+    A metric that the model cannot have is left out, with its reason. The file is written after every metric, so that
+    one that fails, or a Ctrl-C, takes no other with it; where it cannot be written, the record's ``not_kept`` says so.
 
     Args:
         experiment: an opened run.
