@@ -15,7 +15,7 @@ from zatlas.cli import bring, data, describe, explain, know, measure, models, pi
 from zatlas.errors import UsageError, ZatlasError, one_line
 from zatlas.files import LARGEST
 
-# How libraries say that there is no memory, in errors of other kinds: torch, numpy, the loader of libraries, oneDNN, C++.
+# How libraries say that there is no memory, in errors of other kinds: torch, numpy, the loader, oneDNN, C++.
 MEMORY = (
     *("out of memory", "can't allocate memory", "Cannot allocate memory", "Storage size calculation overflowed"),
     *("Maximum allowed size exceeded", "array is too big", "failed to map segment", "could not create a primitive"),
@@ -162,7 +162,7 @@ def _sentence(error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY):
         return (
-            "there is not enough memory for this: free some, raise the limit of this process if it has one (ulimit -v), "
+            "there is not enough memory for this: free some, raise this process's limit if it has one (ulimit -v), "
             "or ask for less, by --resize, --batch-size, --size, --latent-dim or --set data.resident=false."
         )
     if isinstance(error, OverflowError) or OVERFLOW in str(error):

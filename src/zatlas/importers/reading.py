@@ -76,11 +76,11 @@ def _torch(path: Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ZatlasError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (ZatlasError, MemoryError):
+    except ZatlasError:
         raise
     except Exception as error:  # a file that is no checkpoint fails in as many ways as there are files
-        if "can't allocate memory" in str(error):
-            raise
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+            raise ZatlasError(f"{path} asks for more memory than there is: it is damaged, or too large.") from None
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         wanted = named[1] if named else "TorchScript" if "TorchScript" in str(error) else _called(path)
         if wanted:
