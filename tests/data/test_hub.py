@@ -49,6 +49,40 @@ def test_choices(saved):
         open_source(f"hf:{folder / 'alone'}", labels="kin")
 
 
+def test_a_label_that_is_missing_keeps_the_names_of_the_others(tmp_path, rng):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"image": datasets.Image(), "kind": datasets.ClassLabel(names=["cat", "dog"])})
+    x = list(rng.integers(0, 256, (3, 6, 5), dtype=np.uint8))
+    datasets.Dataset.from_dict({"image": x, "kind": [1, -1, 0]}, features=features).save_to_disk(tmp_path / "set")
+    assert open_source(f"hf:{tmp_path / 'set'}").spec.labels == ("-1", "cat", "dog")
+
+
+def test_columns_that_are_no_labels_and_images_that_are_missing_are_named(tmp_path, rng):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "boxes": datasets.Sequence(datasets.Value("int64")),
+            "word": datasets.Value("string"),
+        }
+    )
+    x = [*rng.integers(0, 256, (2, 6, 5), dtype=np.uint8), None]
+    columns = {"image": x, "boxes": [[1], [1, 2], []], "word": ["a", None, "b"]}
+    datasets.Dataset.from_dict(columns, features=features).save_to_disk(tmp_path / "set")
+    where = f"hf:{tmp_path / 'set'}"
+    for labels, words in (("boxes", "the labels cannot be read"), ("word", "labels of type object")):
+        with pytest.raises(ZatlasError, match=words):
+            open_source(where, labels=labels)
+    with pytest.raises(ZatlasError, match="row 2 has no image"):
+        open_source(where).read(np.arange(3))
+    arrow = next((tmp_path / "set").glob("*.arrow"))
+    arrow.write_bytes(arrow.read_bytes()[:300])
+    with pytest.raises(ZatlasError, match="cannot be read"):
+        open_source(where)
+    with pytest.raises(UsageError, match="names no data set"):
+        open_source("hf:")
+
+
 def test_faults(tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     datasets.Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "text")

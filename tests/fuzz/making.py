@@ -73,7 +73,7 @@ def npy(chance: Chance, x: np.ndarray | None = None) -> bytes:
     size = choose(chance, (0, 1, 64, 80, 1000))
     if chance.random() < 0.8:
         with suppress(Exception):  # where the header can be true, it mostly is
-            size = min(np.dtype(descr.strip("'")).itemsize * prod(ast.literal_eval(shape)), 10_000)
+            size = min(abs(np.dtype(descr.strip("'")).itemsize * prod(ast.literal_eval(shape))), 10_000)
     return start + text + chance.bytes(size)
 
 

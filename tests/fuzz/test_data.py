@@ -12,7 +12,7 @@ from zatlas.errors import ZatlasError
 from . import making
 from .harness import Hang, choose, fault, limited, mutate, run
 
-FEW = 60  # cases of each kind in a quick run
+FEW = 30  # cases of each kind in a quick run
 FREE_BYTES = 256 << 20
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from zatlas.config import make_config
+from zatlas.data import ArraySource
 from zatlas.errors import UsageError
 from zatlas.experiment import train
 from zatlas.measure import METRICS, Options, chosen, compare_runs, evaluate_run, groups, neighbours
@@ -201,3 +203,16 @@ def test_eight_bit_data_have_bits_per_dimension_and_grey_data_have_none(tmp_path
     importance = figures["importance.bits_per_dimension"]["value"]
     assert 0 < importance < 8
     assert "bits_per_dimension" not in evaluate_run(vae, metrics=["bound"])["figures"]
+
+
+def test_real_factors_are_cut_into_bins_and_whole_ones_are_not():
+    rng = np.random.default_rng(0)
+    hue, place, scale = rng.random(300), rng.integers(0, 32, 300), rng.choice([0.5, 0.6, 1.0], 300)
+    images = rng.integers(0, 256, (300, 4, 4), dtype=np.uint8)
+    source = ArraySource("x", images, factors=np.stack([hue, place, scale], 1), factor_names=["hue", "place", "scale"])
+    table, names = known_factors(SimpleNamespace(source=source), np.arange(300))
+    assert names == ["hue", "place", "scale"]
+    assert np.bincount(table[:, 0]).tolist() == [30] * 10
+    assert (np.diff(table[np.argsort(hue), 0]) >= 0).all()
+    assert table[:, 1].tolist() == place.tolist()
+    assert table[:, 2].tolist() == np.searchsorted([0.5, 0.6, 1.0], scale).tolist()

@@ -127,7 +127,8 @@ def _look_through(name: str, x: npt.NDArray[Any]) -> _Seen:
         # Python floats, as numpy compares float16 with float16(limit), which is infinite; min and max keep a NaN
         low, high = float(np.minimum(low, part.min())), float(np.maximum(high, part.max()))
         if exact and not (low >= -limit and high <= limit):
-            bad = ~(np.abs(part.astype(np.float64)) <= limit)
+            with np.errstate(all="ignore"):
+                bad = ~(np.abs(part.astype(np.float64)) <= limit)
             place = tuple(int(i) for i in np.argwhere(bad)[0])
             raise ZatlasError(
                 f"{name}: row {piece.start + place[0]} holds {part[place]} at {list(place[1:])}: "

@@ -63,7 +63,7 @@ def _opened(datasets: Any, found: Any, text: str, labels: str | None, geometry: 
         y = make_labels(None, len(whole), text)
     else:
         names = getattr(whole.features[column], "names", None)
-        y = make_labels(np.asarray(whole[column]), len(whole), text, names)
+        y = make_labels(whole[column], len(whole), text, names)
     test = np.arange(len(parts[0]), len(whole)) if len(parts) > 1 else None
     return HubSource(text, whole.select_columns([images]), images, y, test_rows=test, geometry=geometry)
 

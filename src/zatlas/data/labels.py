@@ -62,7 +62,7 @@ def make_labels(given: Any, n: int, where: str, names: Sequence[str] | None = No
         raise ZatlasError(
             f"{where}: labels of type {values.dtype} cannot be used: give whole numbers, words or floats."
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         real = values.astype(np.float32).reshape(n, -1)
     if not np.isfinite(real).all():
         row = int(np.flatnonzero(~np.isfinite(real).all(axis=1))[0])
@@ -105,7 +105,7 @@ def make_factors(given: Any, n: int, where: str, names: Any = ()) -> tuple[npt.N
         )
     if values.dtype.kind not in "biuf":
         raise ZatlasError(f"{where}: factors of type {values.dtype} cannot be used: give whole numbers or floats.")
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         real = values.astype(np.float64)
     if not np.isfinite(real).all():
         row, column = np.argwhere(~np.isfinite(real))[0].tolist()
