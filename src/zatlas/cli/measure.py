@@ -201,7 +201,9 @@ def classifier(
     resize: Annotated[str | None, typer.Option(help="Pixels: 64 (square) or 64x48.")] = None,
     crop: Annotated[str | None, typer.Option(help="Pixels: 64 or 64x48.")] = None,
     channels: Annotated[int | None, typer.Option(help="1 grey, 3 RGB.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training rows.")] = 2,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the training rows. (default: 2, or 500 steps)")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and order.")] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File. (default: where `evaluate --metric samples` looks)")
@@ -213,6 +215,7 @@ def classifier(
     from zatlas.cli.console import counting, print_json, say
     from zatlas.cli.train import sizes
     from zatlas.config import make_config
+    from zatlas.evaluation.classifier import enough_epochs, unfit
     from zatlas.measure.judge import classifier_path, examples, train_judge
     from zatlas.run_data import open_data
     from zatlas.training import choose_device
@@ -220,7 +223,7 @@ def classifier(
     words = {"labels": labels, "channels": channels, **sizes(resize, crop)}
     config = make_config(("the options", {"data": {"source": source, "binarise": binarise, **words}}))
     data, splits = open_data(config)
-    with counting("training", epochs * len(splits.train)) as progress:
+    with counting("training", (epochs or enough_epochs(len(splits.train))) * len(splits.train)) as progress:
         trained = train_judge(
             data,
             splits.train,
@@ -232,13 +235,25 @@ def classifier(
             progress=progress,
         )
     held = "test" if len(splits.test) else "validation" if len(splits.validation) else "train"
-    accuracy = trained.accuracy(*examples(data, getattr(splits, held), config.data.binarise))
+    x, y = examples(data, getattr(splits, held), config.data.binarise)
+    accuracy = trained.accuracy(x, y)
+    reason = unfit(accuracy, y)
     path = out or classifier_path(data, config.data.binarise)
     if json:
-        print_json({"file": str(path), "name": trained.name, "sha256": trained.sha256, held: accuracy.to_json()})
+        print_json(
+            {
+                "file": str(path),
+                "name": trained.name,
+                "sha256": trained.sha256,
+                held: accuracy.to_json(),
+                "unfit": reason,
+            }
+        )
         return
     error = f" ± {accuracy.standard_error:.4f}"
     say(f"{trained.name}: {accuracy.value:.4f}{error} of {accuracy.count:,} {held} images are given their class.")
+    if reason:
+        say(f"It will not do to judge samples: {reason}; train it longer with --epochs, or with fewer classes.")
     say(f"Kept in {path}; `zatlas evaluate RUN --metric samples` uses it." if out is None else f"Kept in {path}.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from zatlas.training import Optimisation, Schedule
 
 FEATURES = 64
 FORMAT = "zatlas classifier 1"
+LEAST_SKILL = 0.5  # of the way from chance to always right, from which features may judge samples
+SIGMAS = 3  # that the accuracy must be above chance
+LEAST_STEPS = 500  # of training, where nobody says how many epochs
 
 
 class ConvolutionalClassifier(nn.Module):
@@ -123,7 +127,8 @@ class Classifier:
     def accuracy(self, x: Array, y: Array) -> Figure:
         """Share of images ``[N, C, H, W]`` that are given their class ``[N]``."""
         value = float((self.predict(x) == check_images(x, y)).mean())
-        return Figure(value, binomial_error(value, len(x)), len(x), f"accuracy of {self.name}")
+        error = binomial_error(value, len(x))
+        return Figure(value, error, len(x), f"accuracy of {self.name}", over="images", fixed="the classifier")
 
     @torch.no_grad()
     def _over(self, x: Array, function: Callable[[Tensor], Tensor]) -> Array:
@@ -142,6 +147,27 @@ class Classifier:
         record = {"format": FORMAT, "shape": self.shape, "classes": self.classes, "about": self.about}
         metadata = {"zatlas": json.dumps({**record, "sha256": self.sha256})}
         write_bytes(path, serialise({n: t.cpu().contiguous() for n, t in self.module.state_dict().items()}, metadata))
+
+
+def unfit(accuracy: Figure, y: Array) -> str | None:
+    """Why samples should not be judged in the features of a classifier, as a clause; None where they may be.
+
+    Its accuracy must be above the share of the commonest class by three standard errors, and half of the way from that
+    share to one: a rule that holds for any number of classes, however unequal.
+
+    Args:
+        accuracy: of the classifier.
+        y: class numbers ``[N]`` of the images that it is over.
+    """
+    chance = float(np.bincount(check_classes(y, "the labels")).max() / len(y))
+    least = max(chance + LEAST_SKILL * (1 - chance), chance + SIGMAS * accuracy.standard_error)
+    if accuracy.value >= least:
+        return None
+    return (
+        f"the {accuracy.estimator} is {accuracy.value:.3f} ± {accuracy.standard_error:.3f}, and its features tell "
+        f"nothing below {least:.3f}: half of the way from the commonest class's share ({chance:.3f}) to 1, and "
+        f"{SIGMAS} standard errors above that share"
+    )
 
 
 def load_classifier(path: Path, device: torch.device | None = None) -> Classifier:
@@ -190,12 +216,21 @@ def check_images(x: Array, y: Array) -> Array:
     return y
 
 
+def enough_epochs(count: int, batch_size: int = 128) -> int:
+    """Passes over so many images that make 500 steps, and at least two.
+
+    >>> enough_epochs(60_000), enough_epochs(1400)
+    (2, 46)
+    """
+    return max(2, math.ceil(LEAST_STEPS / math.ceil(count / batch_size)))
+
+
 def train_classifier(
     x: Array,
     y: Array,
     *,
     classes: int | None = None,
-    epochs: int = 2,
+    epochs: int | None = None,
     batch_size: int = 128,
     learning_rate: float = 4e-3,
     seed: int = 0,
@@ -209,7 +244,7 @@ def train_classifier(
         x: images ``[N, C, H, W]``, uint8 or float with 1 for white.
         y: class numbers ``[N]``.
         classes: Y; None: as many as the labels show.
-        epochs: passes over the images.
+        epochs: passes over the images; None: two, or as many as make 500 steps.
         batch_size: images a step.
         learning_rate: the highest.
         seed: of weights and order; the global random state is left as it was.
@@ -236,6 +271,7 @@ def train_classifier(
     optimizer = Optimisation("adamw", learning_rate)(list(module.parameters()), lambda p: p.dim() > 1)
     schedule, rng = Schedule("cosine", warmup=0.1), np.random.default_rng(seed)
     starts = range(0, len(x), batch_size)
+    epochs = enough_epochs(len(x), batch_size) if epochs is None else epochs
     for epoch in range(epochs):
         order = rng.permutation(len(x))
         for step, start in enumerate(starts):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from zatlas import figures
@@ -9,10 +11,11 @@ from zatlas.errors import UsageError
 from zatlas.evaluation.classifier import load_classifier
 from zatlas.evaluation.quality import copying, nearest, raw_values
 from zatlas.figures import View, arrays
-from zatlas.measure.judge import classifier_path, examples
+from zatlas.measure.judge import classifier_path, examples, judged
 from zatlas.measure.samples import MOST_TRAINING, SMALLEST, lacks_images, shown_as_data
 from zatlas.opened import Experiment
 
+COMPARED = 1000  # samples, of which those nearest to training images are shown
 MOST_VALUES = 20_000_000
 
 
@@ -20,11 +23,11 @@ def neighbours(experiment: Experiment, *, n: int = 20, seed: int = 0, most: int 
     """New samples, nearest to the training data first, each with its nearest training example.
 
     Distances are in the features of the data's classifier where ``zatlas classifier`` has trained one, else between
-    raw values. Whether the samples lie nearer than test examples do is the test of Meehan et al. 2020.
+    raw values. :func:`zatlas.evaluation.quality.copying` says whether training images are nearer than held-out ones.
 
     Args:
         experiment: an opened run with its data.
-        n: samples shown, of at least 200 drawn.
+        n: samples shown, of at least 1,000 drawn.
         seed: of the samples.
         most: training examples that are searched, spread evenly; None: 20,000, or as many as fit some 160 MB.
 
@@ -38,10 +41,17 @@ def neighbours(experiment: Experiment, *, n: int = 20, seed: int = 0, most: int 
         raise UsageError(f"{experiment.run.folder} has no samples to compare: {reason}.")
     source, binarise, seen = experiment.source, experiment.config.data.binarise, experiment.config.training.seed
     path = classifier_path(source, binarise)
-    extractor = load_classifier(path, experiment.device).extractor if path.is_file() else raw_values()
+    extractor, told = raw_values(), []
+    if path.is_file():
+        known = load_classifier(path, experiment.device)
+        accuracy, reason = judged(experiment, known)
+        if reason:
+            told.append(f"Compared in raw values, since {reason}.")
+        else:
+            extractor = replace(known.extractor, name=f"{known.name} (accuracy {accuracy.value:.3f})")
     most = most or min(MOST_TRAINING, max(SMALLEST, MOST_VALUES // experiment.spec.size))
-    rows, held = experiment.spread("train", most), experiment.spread(experiment.held_out(), max(SMALLEST, n))
-    train, made = examples(source, rows, binarise, seen)[0], shown_as_data(experiment, max(SMALLEST, n), seed)
+    rows, held = experiment.spread("train", most), experiment.spread(experiment.held_out(), most)
+    train, made = examples(source, rows, binarise, seen)[0], shown_as_data(experiment, max(COMPARED, n), seed)
     features, of_samples = extractor(train), extractor(made)
     index, distance = nearest(of_samples, features)
     order = np.argsort(distance, kind="stable")[:n]
@@ -53,10 +63,9 @@ def neighbours(experiment: Experiment, *, n: int = 20, seed: int = 0, most: int 
         figures.pairs(*pair, labels=("sample", "nearest training image")),
         f"The {len(order)} of {len(made)} samples that lie nearest to training images, each above that image.",
         (
-            f"By {extractor.name} a sample lies nearer to the training images than a held-out image does in "
-            f"{share:.0%} ± {error:.0%} of pairs: a half is what fresh images would give; well above it they may be "
-            "copies, though means of p(x|z), being smooth, lie a little nearer too.",
-            *found.warnings,
+            f"Of samples whose nearest image by {extractor.name} is a training or a held-out one, both of equal "
+            f"weight, {share:.1%} ± {error:.1%} have a training image. {found.figure.caution}",
+            *told,
         ),
-        {"copying": found.figure.to_json(), "extractor": extractor.name, "rows": rows[index[order]].tolist()},
+        {"neighbour_share": found.figure.to_json(), "extractor": extractor.name, "rows": rows[index[order]].tolist()},
     )

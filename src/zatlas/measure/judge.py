@@ -13,11 +13,14 @@ import torch
 from zatlas.data import Batches, Rows, Source
 from zatlas.data.catalog import data_folder
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.evaluation.classifier import Classifier, load_classifier, train_classifier
+from zatlas.evaluation import Figure
+from zatlas.evaluation.classifier import Classifier, load_classifier, train_classifier, unfit
+from zatlas.opened import Experiment
 from zatlas.types import Binarise
 
 CHANNELS = (1, 3)
 EVALUATED_AT_ONCE = 1000
+MOST_HELD_OUT = 10_000
 
 Array = npt.NDArray[np.float32]
 Classes = npt.NDArray[np.int64]
@@ -52,7 +55,7 @@ def train_judge(
     rows: Rows,
     binarise: Binarise = "none",
     *,
-    epochs: int = 2,
+    epochs: int | None = None,
     seed: int = 0,
     device: torch.device | None = None,
     out: Path | None = None,
@@ -64,7 +67,7 @@ def train_judge(
         source: images with classes.
         rows: the training rows.
         binarise: how the models see the data.
-        epochs: passes over the rows.
+        epochs: passes over the rows; None: two, or as many as make 500 steps.
         seed: of weights and order.
         device: where it is trained, and stays.
         out: the file; None: :func:`classifier_path`.
@@ -100,9 +103,17 @@ def judge(
     if path.is_file():
         return load_classifier(path, device)
     say(f"Training a classifier of {source.name} as feature extractor; it is kept in {path}.")
-    trained = _trained(source, rows, binarise, epochs=2, device=device)
+    trained = _trained(source, rows, binarise, device=device)
     try:
         trained.save(path)
     except ZatlasError as error:
         say(f"The classifier is used here and not kept: {error}")
     return trained
+
+
+def judged(experiment: Experiment, classifier: Classifier) -> tuple[Figure, str | None]:
+    """Its accuracy over rows held out of the run's training, and why it cannot judge samples, None where it can."""
+    held = experiment.spread(experiment.held_out(), MOST_HELD_OUT)
+    x, y = examples(experiment.source, held, experiment.config.data.binarise)
+    accuracy = classifier.accuracy(x, y)
+    return accuracy, unfit(accuracy, y)

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zatlas.data import Rows
+from zatlas.errors import ZatlasError
 from zatlas.evaluation import Figure
 from zatlas.opened import Experiment
 
 Progress = Callable[[int], None]
+
+
+class Refused(ZatlasError):
+    """A metric whose figures would mislead; the message is a clause that says why, and what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Metric:
     Attributes:
         when: what it tells, one line.
         lacks: what a run has not that it needs, as a reason; None where nothing lacks.
-        measure: the figures over some rows; it is told when each example is done.
+        measure: the figures over some rows; it is told when each example is done, and may raise :class:`Refused`.
         rows: at most so many examples unless more are asked for; None: all.
         usual: whether it belongs to the default set.
     """

@@ -16,7 +16,7 @@ from zatlas.data import Rows
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import write_json
 from zatlas.measure.catalog import METRICS, chosen
-from zatlas.measure.metric import Options
+from zatlas.measure.metric import Options, Refused
 from zatlas.measure.verdict import verdict_of
 from zatlas.opened import Experiment
 from zatlas.runs import now
@@ -47,6 +47,7 @@ def evaluate_run(
 
     Raises:
         UsageError: an unknown metric; or one alone was asked for and the model cannot have it.
+        ZatlasError: one alone was asked for, and its figures would mislead.
     """
     start = time.perf_counter()
     names = chosen(metrics)
@@ -76,8 +77,14 @@ def evaluate_run(
             continue
         some = _spread(rows, options.rows or metric.rows)
         began = time.perf_counter()
-        with (counting or _silent)(name, len(some)) as progress:
-            found = metric.measure(experiment, some, options, progress)
+        try:
+            with (counting or _silent)(name, len(some)) as progress:
+                found = metric.measure(experiment, some, options, progress)
+        except Refused as refused:
+            if metrics and len(names) == 1:
+                raise ZatlasError(f"{experiment.run.folder} is not measured by {name}: {refused}.") from None
+            record["left_out"][name] = str(refused)
+            continue
         prefix = "" if name in ALWAYS else f"{name}."
         seconds = round(time.perf_counter() - began, 3)
         if prefix:  # fewer samples make a shorter curve, whose old end would stay

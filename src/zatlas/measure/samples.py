@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
+from zatlas.evaluation import Figure
 from zatlas.evaluation.quality import quality, raw_values
-from zatlas.measure.judge import examples, judge
-from zatlas.measure.metric import Found, Options, Progress
+from zatlas.measure.judge import examples, judge, judged
+from zatlas.measure.metric import Found, Options, Progress, Refused
 from zatlas.opened import Experiment
 
 Array = npt.NDArray[np.float32]
@@ -29,6 +32,17 @@ def samples(experiment: Experiment, rows: npt.NDArray[np.int64], options: Option
     source, binarise = experiment.source, experiment.config.data.binarise
     seed = experiment.config.training.seed
     known = judge(source, experiment.rows("train"), binarise, experiment.device, experiment.say)
+    extractor = raw_values()
+    figures: dict[str, Figure] = {}
+    if known:
+        accuracy, reason = judged(experiment, known)
+        if reason:
+            raise Refused(
+                f"{reason}; train it longer with `zatlas classifier {experiment.config.data.source} --epochs N` (and "
+                "the options of the data), or measure a run on data with fewer classes or more images of each"
+            )
+        extractor = replace(known.extractor, name=f"{known.name} (accuracy {accuracy.value:.3f})")
+        figures["classifier_accuracy"] = accuracy
     train, _ = examples(source, experiment.spread("train", MOST_TRAINING), binarise, seed)
     test, _ = examples(source, rows, binarise, seed)
     made = shown_as_data(experiment, max(SMALLEST, len(rows)), options.seed)
@@ -36,12 +50,12 @@ def samples(experiment: Experiment, rows: npt.NDArray[np.int64], options: Option
         made,
         train,
         test,
-        extractor=known.extractor if known else raw_values(),
+        extractor=extractor,
         predict=known.predict if known else None,
         seed=options.seed,
     )
     progress(len(rows))
-    return Found(found.figures, {"warnings": list(found.warnings)})
+    return Found(figures | found.figures, {"warnings": list(found.warnings)})
 
 
 def shown_as_data(experiment: Experiment, count: int, seed: int) -> Array:

@@ -72,7 +72,9 @@ NAMES = {
     "beta_vae": "beta-VAE score",
     "frechet_distance": "Fréchet distance",
     "modes": "classes hit",
-    "copying": "copies of training examples",
+    "classifier_accuracy": "accuracy of the classifier",
+    "neighbour_share": "nearest-neighbour two-sample share",
+    "copying": "share of pairs with the sample nearer to training images",  # of records of 0.1
 }
 # Records written before figures carried their unit: these were in nats, and all others pure numbers.
 OLD_NATS = (

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from zatlas.errors import UsageError
-from zatlas.evaluation.disentanglement.score import Array, Score, bootstrap_error
+from zatlas.evaluation.disentanglement.score import Array, Score, jackknife_error
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.modes import check_classes
 
@@ -77,6 +77,6 @@ def calibration_error(probabilities: Array, labels: Array, *, bins: int = BINS, 
         "largest": float(np.nanmax(np.abs(matrices["accuracy"] - matrices["confidence"]))),
         "overconfidence": float(confidence.mean() - hit.mean()),
     }
-    error = bootstrap_error(gap, len(table), seed)
+    error = jackknife_error(gap, len(table), seed)
     figure = Figure(gap(np.ones(len(table))), error, len(table), f"expected calibration error, {bins} bins")
     return Score(figure, parts, matrices)

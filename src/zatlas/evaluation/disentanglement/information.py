@@ -8,6 +8,7 @@ from zatlas.evaluation.disentanglement.points import Points
 from zatlas.evaluation.disentanglement.score import Array
 
 BINS = 20  # Locatello et al. 2019, appendix on metrics
+ROUNDING_NATS = 1e-12  # differences of entropies leave some 1e-15; one point of a million in another bin is 1e-10
 
 
 def entropy(probabilities: Array, axis: int | tuple[int, ...] = -1) -> Array:
@@ -39,7 +40,10 @@ class Information:
             self.cells.append((f, (units * len(values) + label[:, None]).ravel(), len(values)))
 
     def matrices(self, weights: Array | None = None) -> tuple[Array, Array]:
-        """I(z_d; v_f) ``[D, F]`` and H(v_f) ``[F]``, zero for a factor that never changes."""
+        """I(z_d; v_f) ``[D, F]`` and H(v_f) ``[F]``, zero for a factor that never changes.
+
+        Zero is exact: what rounding leaves is nothing, or a ratio of two such numbers would be taken for a finding.
+        """
         information, entropies = np.zeros(self.shape), np.zeros(self.shape[1])
         repeated = None if weights is None else np.repeat(weights, self.shape[0])
         for f, cells, values in self.cells:
@@ -48,4 +52,4 @@ class Information:
             joint /= joint[0].sum()
             entropies[f] = entropy(joint[0].sum(axis=0))
             information[:, f] = entropy(joint.sum(axis=2)) + entropies[f] - entropy(joint, axis=(1, 2))
-        return np.maximum(information, 0.0), entropies
+        return np.where(information > ROUNDING_NATS, information, 0.0), entropies

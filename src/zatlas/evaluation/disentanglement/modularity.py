@@ -9,7 +9,7 @@ import numpy as np
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.information import BINS, Information
 from zatlas.evaluation.disentanglement.points import check_points, check_split, listed
-from zatlas.evaluation.disentanglement.score import Array, Score, bootstrap_error
+from zatlas.evaluation.disentanglement.score import Array, Score, jackknife_error
 from zatlas.evaluation.figure import Figure
 
 
@@ -48,7 +48,7 @@ def modularity(codes: Array, factors: Array, *, bins: int = BINS, seed: int = 0)
     information, _ = counted.matrices()
     units = unit_modularities(information, points.varied)
     again = lambda weights: float(unit_modularities(counted.matrices(weights)[0], points.varied).mean())
-    error = bootstrap_error(again, len(points), seed)
+    error = jackknife_error(again, len(points), seed)
     figure = Figure(float(units.mean()), error, len(points), f"modularity, means in {bins} bins of equal width")
     return Score(figure, {}, {"information": information, "unit": units}, points.warnings)
 

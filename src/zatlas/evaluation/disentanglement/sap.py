@@ -6,7 +6,7 @@ import numpy as np
 
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.points import Points, check_points, check_split, listed
-from zatlas.evaluation.disentanglement.score import Array, Score, bootstrap_error, top_gap
+from zatlas.evaluation.disentanglement.score import Array, Score, jackknife_error, top_gap
 from zatlas.evaluation.figure import Figure
 
 
@@ -54,7 +54,7 @@ def sap(
     told = list(train.warnings)
     if unsettled:
         told.append(f"The classifiers of {listed('factor', sorted(unsettled))} had not settled after 1000 iterations.")
-    error = bootstrap_error(lambda weights: _mean_gap(hits @ weights / len(test), train), len(test), seed)
+    error = jackknife_error(lambda weights: _mean_gap(hits @ weights / len(test), train), len(test), seed)
     figure = Figure(_mean_gap(accuracy, train), error, len(test), f"SAP, linear SVM with C={c:g}, classes balanced")
     return Score(figure, {}, {"accuracy": accuracy, "gap": _gaps(accuracy, train)}, tuple(told))
 
@@ -78,7 +78,7 @@ def sap_correlation(codes: Array, factors: Array, *, seed: int = 0) -> Score:
     points = check_points(codes, factors)
     units, quantities = points.codes.astype(np.float64), points.factors.astype(np.float64)
     whole = squared_correlation(units, quantities, np.ones(len(points)))
-    error = bootstrap_error(lambda w: _mean_gap(squared_correlation(units, quantities, w), points), len(points), seed)
+    error = jackknife_error(lambda w: _mean_gap(squared_correlation(units, quantities, w), points), len(points), seed)
     figure = Figure(_mean_gap(whole, points), error, len(points), "SAP, squared correlation of unit and factor")
     return Score(figure, {}, {"correlation": whole, "gap": _gaps(whole, points)}, points.warnings)
 

@@ -14,6 +14,10 @@ from zatlas.evaluation.disentanglement.points import LEAST_POINTS, check_codes
 from zatlas.evaluation.disentanglement.score import Array
 
 BATCH = 500
+RAW = (
+    "Raw values judge images poorly, as one moved by a pixel is as far away as another image: compare with the floor, "
+    "and runs on the same data only."
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Extractor:
     Attributes:
         name: what it is and which weights it has.
         call: any function of an array; what it returns may be an array or a tensor, of any shape after N.
+        caution: a sentence that every figure made with it carries; empty where there is none.
 
     >>> Extractor("raw values", lambda x: x)(np.zeros((30, 1, 2, 2))).shape
     (30, 4)
@@ -30,6 +35,7 @@ class Extractor:
 
     name: str
     call: Callable[[Array], Array | Tensor]
+    caution: str = ""
 
     def __call__(self, x: Array) -> Array:
         """Features ``[N, F]``, float64.
@@ -50,7 +56,7 @@ def unit_values(x: Array) -> Array:
 
 def raw_values(name: str = "raw values") -> Extractor:
     """The values themselves, 8-bit ones as x/255."""
-    return Extractor(name, unit_values)
+    return Extractor(name, unit_values, RAW)
 
 
 def module_extractor(name: str, module: nn.Module, device: torch.device | None = None) -> Extractor:

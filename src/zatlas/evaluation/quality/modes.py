@@ -72,7 +72,7 @@ def mode_coverage(found: Array, reference: Array, *, classes: int | None = None)
     if len(found) < 10 * total:
         told.append(f"{len(found)} samples are few for {total} classes: {10 * total} are advised.")
     hit = int((counts > 0).sum())
-    figure = Figure(hit, math.nan, len(found), f"classes hit, of {total}")
+    figure = Figure(hit, math.nan, len(found), f"classes hit, of {total}", over="samples")
     return Score(figure, parts, {"count": counts, "reference": expected}, tuple(told))
 
 

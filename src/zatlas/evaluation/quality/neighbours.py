@@ -1,20 +1,21 @@
-"""What nearest neighbours tell of samples: precision and recall, density and coverage, and copies of training data."""
+"""What nearest neighbours tell of samples: precision and recall, density and coverage."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from zatlas.errors import UsageError
-from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
+from zatlas.evaluation.disentanglement.score import Array, binomial_error, left_out_error
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import check_pair
 
-PAIRS = 10_000_000  # compared at once, which bounds the memory
-SUSPECT = 0.6  # share from which a warning is due; test data of other writers or days alone are a little farther
-CLOSEST = 0.01  # of the test examples, against which samples that all but copy are counted
+PAIRS = 1_000_000  # compared at once, which bounds the memory; ten times as many leave the cache, and are slower
+GROUPS = 10  # of each set, for standard errors
+LEFT_OUT = ((), *((g,) for g in range(GROUPS)), *itertools.combinations(range(GROUPS), 2))
 
 
 def squared_distances(a: Array, b: Array) -> Iterator[tuple[slice, Array]]:
@@ -32,13 +33,20 @@ def squared_distances(a: Array, b: Array) -> Iterator[tuple[slice, Array]]:
         yield rows, squared
 
 
-def neighbour_radii(a: Array, k: int) -> Array:
-    """Squared distance of each row of ``[N, F]`` to its k-th neighbour, itself left out, ``[N]``."""
-    radii = np.empty(len(a))
+def neighbour_radii(a: Array, k: int, group: Array) -> Array:
+    """Squared distance of each row of ``[N, F]`` to its k-th neighbour, itself left out, ``[L, N]``.
+
+    Line l is of all rows but those whose ``group`` ``[N]``, which must rise, is in ``LEFT_OUT[l]``.
+    """
+    bounds = np.searchsorted(group, np.arange(GROUPS + 1))
+    nearest = np.full((len(a), GROUPS, k), np.inf)  # the k nearest within each group
     for rows, squared in squared_distances(a, a):
         squared[np.arange(len(squared)), np.arange(len(a))[rows]] = np.inf
-        radii[rows] = np.partition(squared, k - 1, axis=1)[:, k - 1]
-    return radii
+        for g in range(GROUPS):
+            own = squared[:, bounds[g] : bounds[g + 1]]
+            nearest[rows, g, : own.shape[1]] = np.partition(own, k - 1)[:, :k] if own.shape[1] > k else own
+    kth = lambda found: np.partition(found.reshape(len(a), -1), k - 1)[:, k - 1]
+    return np.stack([kth(np.delete(nearest, out, axis=1)) for out in LEFT_OUT])
 
 
 def overlap(real: Array, made: Array, *, k: int = 5) -> dict[str, Figure]:
@@ -57,41 +65,64 @@ def overlap(real: Array, made: Array, *, k: int = 5) -> dict[str, Figure]:
         k: neighbours.
 
     Returns:
-        Four figures by name. Standard errors are of the counted examples, the balls taken as given.
+        Four figures by name. Standard errors are over both sets redrawn, balls and all, by leaving tenths of
+        each set out; of the counted examples alone, the balls taken as given, they would be up to half as large.
 
     Raises:
         UsageError: shapes that do not match, NaN, k out of range, or too few examples.
     """
     real, made = check_pair(real, made)
-    if not 1 <= k < min(len(real), len(made)):
-        raise UsageError(f"of {min(len(real), len(made))} examples none has {k} neighbours: give fewer neighbours.")
+    fewest = min(len(x) - 2 * math.ceil(len(x) / GROUPS) for x in (real, made))  # once two groups are left out
+    if not 1 <= k < fewest:
+        raise UsageError(f"of {fewest} examples none has {k} neighbours: give fewer neighbours.")
     middle = real.mean(axis=0)
-    real, made = real - middle, made - middle  # large common offsets would cost digits
-    radii_real, radii_made = neighbour_radii(real, k), neighbour_radii(made, k)
-    balls = np.zeros(len(made))  # of real examples, that a sample lies in
-    recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
+    # every tenth row is of a group, so that a drift along the rows does not matter
+    real, made = (np.concatenate([(x - middle)[g::GROUPS] for g in range(GROUPS)]) for x in (real, made))
+    of_real, of_made = (np.sort(np.arange(len(x)) % GROUPS) for x in (real, made))
+    radii_real, radii_made = neighbour_radii(real, k, of_real), neighbour_radii(made, k, of_made)
+    balls = np.zeros((len(LEFT_OUT), len(made)))  # of real examples, that a sample lies in
+    recalled, covered = np.zeros((2, len(LEFT_OUT), len(real)), bool)
+    for i, j, apart in _near_pairs(real, made, radii_real.max(axis=0), radii_made.max(axis=0)):
+        of_i, of_j = of_real[i], of_made[j]
+        for line, out in enumerate(LEFT_OUT):
+            there = ~(np.isin(of_i, out) | np.isin(of_j, out))
+            in_real, in_made = (there & (apart <= radii) for radii in (radii_real[line, i], radii_made[line, j]))
+            balls[line] += np.bincount(j[in_real], minlength=len(made))
+            covered[line, i[in_real]] = True
+            recalled[line, i[in_made]] = True
+    sides = {"precision": (balls > 0, of_made), "recall": (recalled, of_real)}
+    sides |= {"density": (balls / k, of_made), "coverage": (covered, of_real)}
+    return {name: _figure(name, values, of, f"{real.shape[1]} features, k={k}") for name, (values, of) in sides.items()}
+
+
+def _near_pairs(real: Array, made: Array, reach_real: Array, reach_made: Array) -> Iterator[tuple[Array, Array, Array]]:
+    """Rows i and j, and squared distances, of pairs within reach ``[N]`` of the one or ``[M]`` of the other."""
+    found, count = [], 0
     for rows, squared in squared_distances(real, made):
-        inside = squared <= radii_real[rows, None]
-        balls += inside.sum(axis=0)
-        covered[rows] = inside.any(axis=1)
-        recalled[rows] = (squared <= radii_made).any(axis=1)
-    name = lambda what: f"{what} of {real.shape[1]} features, k={k}"
-    share = lambda hits, what: Figure(
-        float(hits.mean()), binomial_error(float(hits.mean()), len(hits)), len(hits), name(what)
-    )
-    density = Figure(
-        float(balls.mean() / k), float(balls.std(ddof=1) / k / math.sqrt(len(made))), len(made), name("density")
-    )
-    return {
-        "precision": share(balls > 0, "precision"),
-        "recall": share(recalled, "recall"),
-        "density": density,
-        "coverage": share(covered, "coverage"),
-    }
+        i, j = np.nonzero((squared <= reach_real[rows, None]) | (squared <= reach_made))
+        found.append((i + rows.start, j, squared[i, j]))
+        count += len(i)
+        if count > PAIRS or rows.stop >= len(real):  # of sets far apart in spread nearly all are near
+            i, j, apart = (np.concatenate(part) for part in zip(*found, strict=True))
+            yield i, j, apart
+            found, count = [], 0
 
 
-def nearest(queries: Array, points: Array) -> tuple[Array, Array]:
+def _figure(name: str, values: Array, group: Array, of: str) -> Figure:
+    """The mean of the first line of ``[L, N]``, and its error from the others."""
+    value, count = float(values[0].mean()), values.shape[1]
+    means = {out: float(line[~np.isin(group, out)].mean()) for out, line in zip(LEFT_OUT, values, strict=True)}
+    error = left_out_error(means, GROUPS)
+    if name != "density":
+        error = max(error, binomial_error(value, count))  # where all are in, or none, leaving some out tells nothing
+    over = "samples" if name in ("precision", "density") else "reference examples"
+    return Figure(value, error, count, f"{name} of {of}", over=over)
+
+
+def nearest(queries: Array, points: Array, *, others: bool = False) -> tuple[Array, Array]:
     """Row of the nearest of ``[M, F]`` and its distance, for each of ``[N, F]``: ``[N]`` and ``[N]``.
+
+    With ``others`` the queries are the points, and the nearest of the others is meant.
 
     Raises:
         UsageError: shapes that do not match, NaN, or fewer than 20 examples.
@@ -100,52 +131,9 @@ def nearest(queries: Array, points: Array) -> tuple[Array, Array]:
     middle = points.mean(axis=0)
     index, distance = np.empty(len(queries), np.int64), np.empty(len(queries))
     for rows, squared in squared_distances(queries - middle, points - middle):
-        index[rows] = squared.argmin(axis=1)
-        distance[rows] = np.sqrt(squared.min(axis=1))
+        lines = np.arange(len(squared))
+        if others:
+            squared[lines, lines + rows.start] = np.inf
+        index[rows] = best = squared.argmin(axis=1)
+        distance[rows] = np.sqrt(squared[lines, best])
     return index, distance
-
-
-def copying(samples: Array, train: Array, test: Array) -> Score:
-    r"""Whether samples lie nearer to training examples than test examples do (Meehan et al. 2020, section 3).
-
-    .. math:: P(d(\text{sample}, \text{train}) < d(\text{test}, \text{train}))
-
-    with d the distance to the nearest training example, and ties counted half. A half is what fresh data gives; well
-    above it the model repeats its training examples, well below it its samples lie far from any. The test is global: a
-    model that copies here and fails there may come out at a half, so look at the nearest too.
-
-    Args:
-        samples: features ``[N, F]``.
-        train: features ``[T, F]``, best of all the training examples.
-        test: features ``[M, F]``.
-
-    Returns:
-        The share, with the standard error of DeLong et al. 1988; parts ``z`` (standard errors above a half) and
-        ``closest``, the share of samples nearer than all but 1% of the test examples; ``"index"`` and ``"distance"``
-        ``[N]`` of each sample's nearest training example.
-
-    Raises:
-        UsageError: shapes that do not match, NaN, or fewer than 20 examples.
-    """
-    index, of_samples = nearest(samples, train)
-    _, of_test = nearest(test, train)
-    farther = _share_above(of_samples, of_test)  # for each sample, of the test examples
-    nearer = 1 - _share_above(of_test, of_samples)  # for each test example, of the samples
-    value = float(farther.mean())
-    error = math.sqrt(farther.var(ddof=1) / len(farther) + nearer.var(ddof=1) / len(nearer))
-    told = []
-    if value - 3 * error > SUSPECT:
-        told.append(f"{value:.0%} of pairs have the sample nearer to the training data than the test example: copies?")
-    parts = {
-        "z": (value - 0.5) / error if error else math.copysign(math.inf, value - 0.5) if value != 0.5 else 0.0,
-        "closest": float((of_samples < np.quantile(of_test, CLOSEST)).mean()),
-    }
-    figure = Figure(value, error, len(of_samples), f"share nearer to {len(train)} training examples than test examples")
-    return Score(figure, parts, {"index": index, "distance": of_samples}, tuple(told))
-
-
-def _share_above(values: Array, others: Array) -> Array:
-    """For each of ``[N]`` the share of ``[M]`` that is greater, ties counted half, ``[N]``."""
-    ordered = np.sort(others)
-    below, not_above = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-    return 1 - (below + not_above) / (2 * len(others))

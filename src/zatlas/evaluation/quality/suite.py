@@ -11,11 +11,12 @@ import numpy as np
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.score import Array
 from zatlas.evaluation.figure import Figure
+from zatlas.evaluation.quality.copies import copying
 from zatlas.evaluation.quality.features import Extractor, check_pair
 from zatlas.evaluation.quality.frechet import frechet_distance
 from zatlas.evaluation.quality.kernel import kernel_distance
 from zatlas.evaluation.quality.modes import mode_coverage
-from zatlas.evaluation.quality.neighbours import copying, overlap
+from zatlas.evaluation.quality.neighbours import overlap
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +71,8 @@ def quality(
         progress: is told the name of each measure before it starts.
 
     Returns:
-        ``frechet_distance``, ``kernel_distance``, ``precision``, ``recall``, ``density``, ``coverage``, each with its
-        ``_floor``; ``copying``; and with ``predict`` ``modes`` and ``mode_kl``, with their floors.
+        ``frechet_distance``, ``kernel_distance``, ``precision``, ``recall``, ``density``, ``coverage``;
+        ``neighbour_share``, the test for copies; with ``predict`` ``modes`` and ``mode_kl``; each with its ``_floor``.
 
     Raises:
         UsageError: examples of different shapes, too few of them, or features that are not finite.
@@ -91,7 +92,9 @@ def quality(
     pairs = {"": made[rows["samples"]], "_floor": held[rows["test"]]}
     size = "x".join(map(str, sets["test"].shape[1:]))
     named = lambda figure: replace(
-        figure, estimator=f"{figure.estimator} by {extractor.name}, N={figure.count}, {size}"
+        figure,
+        estimator=f"{figure.estimator} by {extractor.name}, N={figure.count}, {size}",
+        caution=f"{figure.caution} {extractor.caution}".strip(),
     )
     found: dict[str, dict[str, Figure]] = {}
     warnings: list[str] = []
@@ -111,11 +114,28 @@ def quality(
         for suffix, name in (("", "samples"), ("_floor", "test")):
             modes = mode_coverage(seen[name], seen["train"])
             warnings += modes.warnings
-            kl = Figure(modes.parts["kl"], modes.parts["kl_error"], number, "KL(samples || training) of classes, nats")
+            kl = Figure(
+                modes.parts["kl"],
+                modes.parts["kl_error"],
+                number,
+                "KL(samples || training) of classes, nats",
+                unit="nats",
+                over="samples",
+                fixed=f"the classifier and its counts of {number} training examples",
+                caution=f"{number} draws of the training classes themselves have {modes.parts['kl_floor']:.2g} nats.",
+            )
             found[suffix] |= {"modes": modes.figure, "mode_kl": kl}
     tell("copying")
     copies = copying(made, every, held)
-    found[""]["copying"] = copies.figure
+    found[""]["neighbour_share"] = copies.figure
+    found["_floor"]["neighbour_share"] = replace(
+        copies.figure,
+        value=copies.parts["held_out"],
+        standard_error=copies.parts["held_out_error"],
+        count=len(held),
+        over="test examples",
+        caution="Each test example beside the training and the other test examples.",
+    )
     figures = {
         name + suffix: named(found[suffix][name]) for name in found[""] for suffix in pairs if name in found[suffix]
     }
