@@ -162,11 +162,12 @@ class Experiment:
     def batches(self, rows: Rows) -> Batches:
         return batches(self.config, self.source, rows, self.device)
 
-    def elbo(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Elbo:
-        """The bound over some rows."""
+    def elbo(self, rows: Rows, progress: Callable[[int], None] | None = None, *, seed: int = 0) -> Elbo:
+        """The bound over some rows, at one draw of z for each from ``seed``."""
         self.need_inference("bound on the likelihood")
+        shown = self.batches(rows)
         return estimate_elbo(
-            self.model, self.batches(rows), device=self.device, precision=self.precision, progress=progress
+            self.model, shown, device=self.device, precision=self.precision, seed=seed, progress=progress
         )
 
     def reconstruction(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Reconstruction:
@@ -181,11 +182,11 @@ class Experiment:
             progress=progress,
         )
 
-    def terms(self, rows: Rows) -> dict[str, Figure]:
+    def terms(self, rows: Rows, *, seed: int = 0) -> dict[str, Figure]:
         """The objective's own terms over some rows: of the model, and of the critic of one that only generates."""
         players = self.game.players if not self.kind.infers else None
         shown = self.batches(rows)
-        return term_figures(self.game, shown, players=players, device=self.device, precision=self.precision)
+        return term_figures(self.game, shown, players=players, device=self.device, precision=self.precision, seed=seed)
 
     def test(self) -> dict[str, float]:
         """Mean terms over the test rows (validation or training rows where there are none), and what the field quotes

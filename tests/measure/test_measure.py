@@ -50,6 +50,31 @@ def test_a_metric_of_a_vae(vae, name):
     assert all(figure["count"] and figure["estimator"] for figure in mine.values())
 
 
+@pytest.mark.parametrize(
+    "name", ["bound", "importance", "prior", "annealed", "defensive", "rate", "gap", "bidirectional"]
+)
+def test_the_seed_of_an_evaluation_is_that_of_its_draws(vae, name):
+    value = lambda seed: {
+        key: figure["value"]
+        for key, figure in evaluate_run(vae, metrics=[name], options=Options(5, 3, seed))["figures"].items()
+        if key.startswith(f"{name}.") or (name == "bound" and key in ("elbo", "distortion"))
+    }
+    first = value(0)
+    assert value(0) == first
+    assert value(1) != first
+
+
+def test_the_seed_of_a_game_and_of_bayes_rule(tmp_path):
+    gan = trained(tmp_path / "gan", model={"kind": "gan"})
+    cvae = trained(tmp_path / "cvae", model={"kind": "cvae"})
+    for run, name, figure in ((gan, "game", "loss"), (cvae, "bayes", "bayes.calibration_error")):
+        values = [
+            evaluate_run(run, metrics=[name], options=Options(30, 2, seed))["figures"][figure]["value"]
+            for seed in (0, 0, 1)
+        ]
+        assert values[0] == values[1] != values[2]
+
+
 def test_estimators_of_the_likelihood_agree_and_are_kept_beside_one_another(vae):
     evaluate_run(vae, metrics=["bound"])
     for name, samples in (("quadrature", None), ("importance", 500), ("prior", 20_000)):

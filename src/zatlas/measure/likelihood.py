@@ -68,7 +68,7 @@ def lacks_exact(experiment: Experiment) -> str | None:
 
 def bound(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
     """ELBO, distortion, rate, active units, and the rate of each unit."""
-    elbo = experiment.elbo(rows, progress)
+    elbo = experiment.elbo(rows, progress, seed=options.seed)
     objective = experiment.config.objective
     figures = elbo.figures(objective.beta if objective.is_weighted_elbo else 1.0)
     if experiment.kind.point:
@@ -82,7 +82,7 @@ def bound(experiment: Experiment, rows: Rows, options: Options, progress: Progre
 
 def game(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
     """The players' own terms."""
-    figures = experiment.terms(rows)
+    figures = experiment.terms(rows, seed=options.seed)
     progress(len(rows))
     return Found(figures)
 
