@@ -22,7 +22,6 @@ from torch import Tensor
 
 from zatlas.config import make_config
 from zatlas.evaluation.likelihood import annealed_importance, bidirectional, importance_weighted, integrated
-from zatlas.evaluation.likelihood.shared import sampling_error
 from zatlas.experiment import train
 from zatlas.opened import Experiment
 
@@ -49,10 +48,10 @@ def estimates(experiment: Experiment, n: int, temperatures: int) -> list[tuple[s
     found = []
     for share in (0.0, 0.2):
         curve = importance_weighted(model, shown(), samples=IMPORTANCE, device=CPU, prior_share=share)
-        error = sampling_error(curve.effective_sample_size, IMPORTANCE, "").value
+        error = curve.figures()["sampling_error"].value
         found.append((f"IWAE-{IMPORTANCE}" + (f", {share:.0%} from the prior" if share else ""), curve, error))
     annealed = annealed_importance(model, shown(), temperatures=temperatures, device=CPU)
-    error = sampling_error(annealed.effective_sample_size, annealed.chains, "").value
+    error = annealed.figures()["sampling_error"].value
     found.append((f"AIS, {annealed.chains} chains of {temperatures}", annealed, error))
     return [(name, one.log_likelihood.double(), error) for name, one, error in found]
 

@@ -75,6 +75,13 @@ def test_the_seed_of_a_game_and_of_bayes_rule(tmp_path):
         assert values[0] == values[1] != values[2]
 
 
+def test_a_codebook_says_that_its_bound_is_only_that(tmp_path):
+    run = trained(tmp_path / "vqvae", model={"kind": "vqvae"})
+    figures = evaluate_run(run, metrics=["importance"], options=Options(8, 30))["figures"]
+    assert "words of a codebook" in figures["importance.log_likelihood"]["caution"]
+    assert not any("khat" in name for name in figures)
+
+
 def test_estimators_of_the_likelihood_agree_and_are_kept_beside_one_another(vae):
     evaluate_run(vae, metrics=["bound"])
     for name, samples in (("quadrature", None), ("importance", 500), ("prior", 20_000)):

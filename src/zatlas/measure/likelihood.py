@@ -26,6 +26,7 @@ from zatlas.opened import Experiment
 QUADRATURE_UNITS = 2
 PRIOR_SHARE = 0.2  # of defensive draws
 NO_BOUND = "an autoencoder's codes have no distribution: this is minus the distortion and bounds nothing"
+ONE_CODE = "a lower bound whose gap is not known, and no metric tells it for codes that are words of a codebook."
 
 
 def lacks_inference(experiment: Experiment) -> str | None:
@@ -127,9 +128,19 @@ def _in_bits(experiment: Experiment, figure: Figure) -> dict[str, Figure]:
     return {"bits_per_dimension": bits_per_dimension(figure, size)} if size else {}
 
 
+def _of_codewords(found: Found) -> Found:
+    """Weights whose tail says nothing: the posterior is a single code, so that all its draws weigh the same."""
+    figures = {name: figure for name, figure in found.figures.items() if name != "high_khat"}
+    for name in ("log_likelihood", "effective_sample_size"):
+        caution = ONE_CODE if name == "log_likelihood" else ""
+        figures[name] = replace(figures[name], caution=caution)
+    return Found(figures)
+
+
 def importance(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
     words = {"samples": options.samples or 1000, "precision": experiment.fast_precision}
-    return _evidence(importance_weighted, experiment, rows, options, progress, **words)
+    found = _evidence(importance_weighted, experiment, rows, options, progress, **words)
+    return found if experiment.kind.axes else _of_codewords(found)
 
 
 def defended(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
@@ -139,7 +150,8 @@ def defended(experiment: Experiment, rows: Rows, options: Options, progress: Pro
 
 def prior(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
     words = {"samples": options.samples or 10_000, "conditional": experiment.kind.conditional}
-    return _evidence(prior_sampled, experiment, rows, options, progress, **words)
+    found = _evidence(prior_sampled, experiment, rows, options, progress, **words)
+    return found if experiment.kind.axes else _of_codewords(found)
 
 
 def quadrature(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:

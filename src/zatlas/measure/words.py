@@ -60,6 +60,7 @@ NAMES = {
     "mode_kl": "KL of the classes",
     "psnr": "PSNR",
     "rmse": "RMSE",
+    "high_khat": "examples whose weights have a heavy tail",
     "acceptance": "share of moves accepted",
     "mig": "MIG",
     "mig_sampled": "MIG, from draws",

@@ -5,7 +5,7 @@ from zatlas.evaluation.likelihood.importance import importance_weighted
 from zatlas.evaluation.likelihood.parts import AmortisationGap, RateParts, amortisation_gap, rate_parts
 from zatlas.evaluation.likelihood.prior import prior_sampled
 from zatlas.evaluation.likelihood.quadrature import Quadrature, integrated
-from zatlas.evaluation.likelihood.shared import Curve
+from zatlas.evaluation.likelihood.weights import Curve
 
 __all__ = [
     "AmortisationGap",

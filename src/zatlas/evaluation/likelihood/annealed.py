@@ -13,7 +13,8 @@ from torch.distributions import Distribution
 
 from zatlas.evaluation.elbo import Batches
 from zatlas.evaluation.figure import Figure, mean_figure
-from zatlas.evaluation.likelihood.shared import Progress, only_level, sampling_error, seeded, split
+from zatlas.evaluation.likelihood.shared import Progress, only_level, seeded, split
+from zatlas.evaluation.likelihood.weights import Running, sampling_error, settled_by, trust
 from zatlas.training import Precision, autocast
 from zatlas.types import Batch
 
@@ -162,24 +163,33 @@ class Annealed:
         log_likelihood: ``[N]``, in nats; a bound in the mean.
         effective_sample_size: of each example's chains, ``[N]``.
         acceptance: mean over its chains and temperatures, ``[N]``.
+        variance: of the estimate, for the chains alone, ``[N]`` in nats squared; NaN for fewer than 5.
+        khat: shape of the tail of the chains' weights, ``[N]``; NaN for fewer than 25.
         chains: C.
         temperatures: T.
+        settles: what would tell the gap where the weights cannot, as a clause.
     """
 
     log_likelihood: Tensor
     effective_sample_size: Tensor
     acceptance: Tensor
+    variance: Tensor
+    khat: Tensor
     chains: int
     temperatures: int
+    settles: str
 
     def figures(self) -> dict[str, Figure]:
-        """``log_likelihood``, ``effective_sample_size``, ``acceptance`` and ``sampling_error``."""
+        """``log_likelihood``, ``effective_sample_size``, ``acceptance``, ``sampling_error``, ``high_khat``."""
         estimator = f"annealed importance sampling, {self.chains} chains of {self.temperatures} temperatures"
-        names = ("log_likelihood", "effective_sample_size", "acceptance")
-        error = sampling_error(self.effective_sample_size, self.chains, estimator)
-        unit = lambda name: "nats" if name == "log_likelihood" else ""
-        found = {name: mean_figure(getattr(self, name), estimator, unit=unit(name)) for name in names}
-        return found | {"sampling_error": error}
+        heavy, caution = trust(self.khat, self.chains, "chains", self.settles)
+        return {
+            "log_likelihood": mean_figure(self.log_likelihood, estimator, caution=caution),
+            "effective_sample_size": mean_figure(self.effective_sample_size, estimator, unit="chains"),
+            "acceptance": mean_figure(self.acceptance, estimator, unit=""),
+            **sampling_error(self.variance, estimator),
+            **heavy,
+        }
 
 
 def annealed_importance(
@@ -225,13 +235,14 @@ def annealed_importance(
             for part in split(batch, max(1, rows_at_once // max(chains, PILOT_CHAINS))):
                 run = _chains(model, part, prior, leapfrogs, device, precision)
                 log_w, acceptance = run.forward(path, run.pilot(path), chains)
-                total = log_w.logsumexp(0)
-                size = (2 * total - (2 * log_w).logsumexp(0)).exp()
-                found.append(torch.stack([total - math.log(chains), size, acceptance]).cpu())
+                weights = Running(chains)
+                weights.add(log_w)
+                found.append(torch.cat([weights.table()[-4:], acceptance.double().cpu()[None]]))
                 if progress:
                     progress(len(part.x))
-    log_likelihood, sizes, acceptances = torch.cat(found, 1)
-    return Annealed(log_likelihood, sizes, acceptances, chains, temperatures)
+    log_likelihood, sizes, variance, khat, acceptances = torch.cat(found, 1)
+    settles = settled_by(run.prior.event_shape)
+    return Annealed(log_likelihood, sizes, acceptances, variance, khat, chains, temperatures, settles)
 
 
 @dataclass(frozen=True)
@@ -253,7 +264,7 @@ class Bidirectional:
     def figures(self) -> dict[str, Figure]:
         """``lower_bound``, ``upper_bound`` and their ``gap``: how far annealing is off for this model, at most."""
         values = {"lower_bound": self.lower, "upper_bound": self.upper, "gap": self.upper - self.lower}
-        return {name: mean_figure(value, self.estimator, over="draws") for name, value in values.items()}
+        return {name: mean_figure(value, self.estimator, over="draws of the model") for name, value in values.items()}
 
 
 def bidirectional(

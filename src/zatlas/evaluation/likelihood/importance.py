@@ -10,17 +10,8 @@ from torch import Tensor
 
 from zatlas.errors import UsageError
 from zatlas.evaluation.elbo import Batches
-from zatlas.evaluation.likelihood.shared import (
-    Curve,
-    Progress,
-    Running,
-    chunks,
-    empty_table,
-    join,
-    only_level,
-    seeded,
-    split,
-)
+from zatlas.evaluation.likelihood.shared import Progress, chunks, only_level, seeded, split
+from zatlas.evaluation.likelihood.weights import Curve, Running, empty_table, join, settled_by
 from zatlas.objectives.bounds import log_weights
 from zatlas.training import Precision, autocast
 from zatlas.types import Batch
@@ -41,8 +32,10 @@ def importance_weighted(
 ) -> Curve:
     r"""log 1/K sum_k p(x, z_k) / q(z_k|x), z_k from q (Burda et al. 2016, equation 8), for every example.
 
-    A bound in the mean, which rises with K to log p(x). How fast depends on q, and the effective sample size says how
-    far to trust it: where it is near one, a single draw carries the estimate and the truth is higher.
+    A bound in the mean, which rises with K to log p(x). How fast depends on q, and the tail of the weights says how far
+    to trust it: where its shape k is above 0.7 the gap is not known (Vehtari et al. 2024), and where the effective
+    sample size is near one a single draw carries the estimate. The tail is fitted to judge the weights, not to smooth
+    them: a smoothed mean is no bound, and published figures are of the plain one.
 
     With ``prior_share`` = a a share of the draws is from the prior, and every draw is weighted by
     p(x, z) / ((1 - a) q(z|x) + a p(z)) (the balance heuristic, Veach & Guibas 1995; defensive importance sampling,
@@ -91,7 +84,7 @@ def importance_weighted(
                     progress(len(part.x))
             found.append(kept)
     from_prior = f", {prior_share:.0%} of the draws from the prior" if prior_share else ""
-    return join(found, samples, f"importance-weighted bound{from_prior}")
+    return join(found, samples, f"importance-weighted bound{from_prior}", settled_by(model.latent_dims))
 
 
 def _plain(model: Any, batch: Batch, count: int) -> Tensor:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from zatlas.evaluation.elbo import Batches
-from zatlas.evaluation.likelihood.shared import Curve, Progress, Running, alike, chunks, empty_table, join, seeded
+from zatlas.evaluation.likelihood.shared import Progress, alike, chunks, seeded
+from zatlas.evaluation.likelihood.weights import Curve, Running, empty_table, join, settled_by
 from zatlas.training import Precision, autocast
 
 
@@ -27,7 +28,8 @@ def prior_sampled(
     r"""log 1/S sum_s p(x|z_s), z_s from the prior, for every example: a bound in the mean, loose unless S is huge.
 
     The examples of a batch that have the same y share their draws, each of which is decoded once for all of them.
-    Their errors are therefore not independent, and the standard error of the mean is a little too small.
+    Their errors are therefore not independent: the standard error over examples holds the draws fixed, and the sampling
+    error is that of the sum over the examples that share them.
 
     Args:
         model: generates; of any number of layers.
@@ -49,7 +51,7 @@ def prior_sampled(
         for batch in batches.epoch(0):
             kept = empty_table(samples, len(batch.x))
             for positions, group in alike(batch, conditional):
-                running = Running(samples)
+                running = Running(samples, together=True)
                 for count in chunks(samples, max(1, rows_at_once // len(group.x))):
                     y = None if group.y is None else group.y.expand(count, -1)
                     with autocast(device, precision):
@@ -59,4 +61,7 @@ def prior_sampled(
             found.append(kept)
             if progress:
                 progress(len(batch.x))
-    return join(found, samples, "plain Monte Carlo from the prior, draws shared by the examples of a batch")
+    estimator = "plain Monte Carlo from the prior, draws shared by the examples of a batch"
+    return join(
+        found, samples, estimator, settled_by(model.latent_dims), fixed="the draws, which the examples of a batch share"
+    )

@@ -22,6 +22,7 @@ from zatlas.types import Batch
 MOST_UNITS = 2
 NEAR_INTERVALS, FAR_INTERVALS = 16, 128  # along each unit, in the first grids
 NEAR_WIDTHS, FAR_WIDTHS = 8.0, 6.5  # half the grids' sizes, in standard deviations of posterior and prior
+SETTLED_NATS = 0.1  # the error of an example beyond which the mean needs a caution
 PRIOR_DRAWS = 4096  # from which the prior's standard deviation is taken
 
 
@@ -40,9 +41,18 @@ class Quadrature:
 
     def figures(self) -> dict[str, Figure]:
         """``log_likelihood``, and ``quadrature_error``: the largest of any example."""
-        how = "largest change on halving the grid"
-        largest = Figure(self.error.max().item(), math.nan, len(self.error), how, "nats")
-        return {"log_likelihood": mean_figure(self.log_likelihood, "quadrature"), "quadrature_error": largest}
+        largest = Figure(
+            self.error.max().item(), math.nan, len(self.error), "largest change on halving the grid", "nats"
+        )
+        open_ones = int((self.error > SETTLED_NATS).sum())
+        caution = ""
+        if open_ones:
+            caution = (
+                f"the grid did not settle for {open_ones:,} of {len(self.error):,} examples, which are off by up to "
+                f"{largest.value:.2g} nats."
+            )
+        value = mean_figure(self.log_likelihood, "quadrature", caution=caution)
+        return {"log_likelihood": value, "quadrature_error": largest}
 
 
 @torch.no_grad()
