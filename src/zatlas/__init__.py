@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __version__ = version("zatlas")
 
-# Threads of OpenMP that wait by spinning keep their cores from the very thread they wait for where other programs run as
-# well: two of them then trained the mlp on MNIST 7 to 20 times slower than one, and 1.1 to 1.8 times when they sleep.
+# OpenMP's threads that wait by spinning keep their cores from the very thread they wait for where others run too:
+# two of them then trained the mlp on MNIST 7 to 20 times slower than one, and 1.1 to 1.8 times when they sleep.
 # No result depends on it. It holds if torch is not loaded yet, and whoever has set it keeps their choice.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -75,6 +75,8 @@ def check(config: Any) -> None:
         raise ValueError(f"model.kind = '{m.kind}' is built of network {_words(kind.networks)}, not of '{m.network}'")
     _belongs("model", m, m.kind, MODEL_KEYS)
     _belongs("objective", o, o.kind, OBJECTIVE_KEYS)
+    if m.network == "table" and m.kind not in FLAT:
+        raise ValueError(f"model.network = 'table' goes with model.kind = {_words(FLAT)}, not with '{m.kind}'")
     _graphs(m)
     _densities(config)
     _objective(config)

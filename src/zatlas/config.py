@@ -33,7 +33,7 @@ Likelihood = Literal[
     "categorical",
 ]
 Network = Literal[
-    "mlp", "conv", "resnet", "burgess", "konny-h", "konny-b", "burda", "course-conv", "course-mlp", "exported"
+    "mlp", "table", "conv", "resnet", "burgess", "konny-h", "konny-b", "burda", "course-conv", "course-mlp", "exported"
 ]
 # Upper bounds, so that a slip of the keyboard is refused by name: of seeds, as torch takes 64 bits; of steps, as
 # float64 counts them; of what is laid out in memory, where nobody wants more. Threads that cannot be started end the

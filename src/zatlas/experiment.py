@@ -53,7 +53,8 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     t = config.training
     device = choose_device(t.device)
     torch.manual_seed(t.seed)
-    stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config))
+    units = config.model.latent_dim if config.model.network == "table" else 0
+    stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config), units=units)
     game = recipes.build_game(config, source.spec, len(splits.train), stats).to(device)
     fitted_seconds = 0.0
     if MODELS[config.model.kind].closed:
@@ -105,6 +106,7 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
         validations=t.validations,
         target_loss=t.target_loss,
         patience=t.patience,
+        validate_start=config.model.network == "table",
         watchers=watchers,
     )
     trainer.state.seconds = fitted_seconds

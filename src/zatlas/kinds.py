@@ -164,6 +164,7 @@ PRIORS: dict[str, str] = {
 
 NETWORKS: dict[str, str] = {
     "mlp": "any data: fast on a CPU, and hard to beat on small images",
+    "table": "rows of real columns: a small mlp beside a linear map, which starts as factor analysis",
     "conv": "images: fewer parameters, better with few examples or larger images",
     "resnet": "images: residual blocks, the best networks here and the slowest",
     "burgess": "32x32 or 64x64 images: the network of disentangling-vae, to compare with published figures",

@@ -54,6 +54,19 @@ def test_other_types_of_the_same_numbers(vae, digits):
         np.testing.assert_allclose(vae.transform(same), vae.transform(x), rtol=1e-5, atol=1e-6)
 
 
+def test_intensities_in_another_unit_are_refused(vae, digits):
+    """Floats in [0, 1] are black to a model of 0..255, which answered -57,733 nats without a word."""
+    x = digits[0][400:]
+    for ask in (vae.transform, vae.score_samples, vae.reconstruct):
+        for other in (x / 255, (x / 255).astype(np.float32), x > 127):
+            with pytest.raises(ValueError, match="from 0 to 1, and VAE was fitted on whole numbers from 0 to 255"):
+                ask(other)
+    with pytest.raises(ValueError, match="fitted on values from 0 to 1"):
+        VAE(**TINY).fit(x / 255).transform(x)
+    black = np.zeros_like(x[:1])
+    np.testing.assert_array_equal(vae.transform(black.astype(float)), vae.transform(black))
+
+
 def test_density_in_the_units_of_x(digits):
     """p_X(x) = p(x/255) / 255^64 for the same model; grey losses have no units."""
     whole, unit = digits[0], digits[0] / 255

@@ -113,7 +113,7 @@ def train(
     seed: Annotated[int | None, _option(HOW, "Of weights, order and draws. (default: 0)")] = None,
     device: Annotated[str | None, _option(HOW, "auto, cpu, cuda or mps. (default: auto)")] = None,
     precision: Annotated[
-        str | None, _option(HOW, "auto (by hardware and size of a step), fp32 or bf16. (default: auto)")
+        str | None, _option(HOW, "auto (by hardware and shapes), fp32 or bf16. (default: auto)")
     ] = None,
     out: Annotated[Path | None, _option(HOW, "Run folder. (default: a new one under runs/)", "--out", "-o")] = None,
     config: Annotated[Path | None, _option(HOW, "A config.toml, such as a run's own: repeats that run.")] = None,

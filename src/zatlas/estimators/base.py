@@ -18,7 +18,7 @@ from zatlas.errors import UsageError
 from zatlas.estimators.fitting import Fitted, fit
 from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Examples, Layout
-from zatlas.estimators.settings import configure, seed_of
+from zatlas.estimators.settings import configure, for_data, seed_of
 from zatlas.estimators.trained import Trained
 from zatlas.kinds import MODELS, ModelKind
 
@@ -110,6 +110,7 @@ class GenerativeEstimator(BaseEstimator, ABC):
         if fresh:
             d = config.data
             layout, shown = Layout.learn(x, grey=config.model.likelihood == "bernoulli" or d.binarise != "none")
+            config = for_data(config, self.get_params(deep=False), layout.spec, len(x))
             layout = layout if labels is None else replace(layout, spec=labels.describe(layout.spec))
         else:
             layout = self._trained.layout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from zatlas.config import Likelihood
+from zatlas.config import Likelihood, Network
 from zatlas.estimators.base import GenerativeEstimator
 from zatlas.estimators.inferring import LatentEstimator
 from zatlas.estimators.training import TrainedEstimator, parameters
@@ -40,6 +40,7 @@ class AutoEncoder(_Encoding):
 class _Variational(_Encoding):
     """Abstract: a flat model with a rate to weigh."""
 
+    network: Network | Literal["auto"] = "auto"
     objective: ObjectiveKind = "elbo"
     beta: float = 1.0
     prior: Prior = "normal"
@@ -63,16 +64,17 @@ class VAE(_Variational):
             own numbers are ``settings``, ``{"objective.samples": 10}``.
         beta: weight of the rate.
         prior: ``"normal"``, ``"mixture"``, ``"vamp"`` or ``"flow"``.
-        network: ``"mlp"``, or for images ``"conv"``, ``"resnet"`` or one of those with a name of their own.
+        network: ``"auto"``, which is ``"table"`` for rows of real columns and ``"mlp"`` for all else; or for images ``"conv"``, ``"resnet"`` or one of those with a name of their own.
         size: of the networks, ``"xs"``, ``"s"``, ``"m"`` or ``"l"``.
         likelihood: ``"auto"``, ``"bernoulli"``, ``"gaussian"``, ``"gaussian-learned"``, ``"gaussian-per-pixel"``,
             ``"continuous-bernoulli"``, or for 8-bit values ``"logistic"``, ``"logistic-mixture"``, ``"categorical"``.
         binarise: train on bits with P(1) = intensity, ``"static"`` or ``"dynamic"``, or ``"none"``.
         epochs, steps, seconds: the first of these limits ends the training; none: 1500 steps or ten epochs, whichever
-            is more.
+            is more; for a table 200 steps.
         batch_size: examples in a step.
         learning_rate: the highest of the schedule; None, as for batch_size: what suits the kind of model.
-        validation: rows held out of X, a fraction or a count; None: none, or a tenth where there is patience.
+        validation: rows held out of X, a fraction or a count; None: none, or a tenth where there is patience, and for a
+            table of 30 rows or more without a limit; then the best state by these rows is kept, the start among them.
         patience: stop after so many validations (20 over the whole training) without a better loss, and keep the best.
         random_state: seed; a RandomState; or None: another result every time.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...

@@ -116,6 +116,12 @@ class Layout:
                     f"X holds {low if low < 0 else high:g}, and {who} was fitted on values from 0 to {self.scale:g}: "
                     "bring X into that range."
                 )
+            if self.scale > 1 and high <= 1 and (x.dtype == bool or (x != np.round(x)).any()):
+                # such values are black to the model, and it would answer with tens of thousands of nats
+                raise UsageError(
+                    f"X holds values from 0 to 1, and {who} was fitted on whole numbers from 0 to {self.scale:g}: "
+                    f"multiply X by {self.scale:g}."
+                )
             seen = np.divide(x.astype(np.float32), np.float32(self.scale))
             return np.ascontiguousarray(seen.clip(0, 1))
         with np.errstate(over="ignore"):

@@ -11,9 +11,15 @@ from sklearn.utils import check_random_state
 from zatlas.config import SEED, Config, known_keys, make_config
 from zatlas.errors import UsageError, nearest
 from zatlas.kinds import MODELS, OBJECTIVE_DEFAULTS
+from zatlas.types import DataSpec
 from zatlas.words import places
 
 AUTOMATIC = {"batch_size", "learning_rate"}  # None: what suits the kind of model
+# What suits a table, where nothing else is said: a second of training from a start that is good already. The best state
+# is kept, by rows held out where there are enough of them.
+TABLE = {"steps": 200, "learning_rate": 2e-3}
+TABLE_CHECKED = {"validation": 0.1, "patience": 20}
+FEWEST_CHECKED = 30
 # What arrays in memory, the class or random_state decide.
 DECIDED = {
     *("data.source", "data.labels", "data.resize", "data.crop", "data.channels", "data.test", "model.kind"),
@@ -48,6 +54,8 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
     values: dict[str, dict[str, Any]] = {"data": {"test": 0}, "model": {"kind": kind}, "objective": {}, "training": {}}
     own = {".".join(place): name for name, place in places().items() if name in params}
     for name in own.values():
+        if name == "network" and params[name] == "auto":
+            continue
         if params[name] is not None or name not in AUTOMATIC:
             section, key = places()[name]
             values[section][key] = params[name]
@@ -65,6 +73,32 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
             raise UsageError(f"{who}: settings: {key} {why if dot else f'is no section.key; {nearest(key, free)}'}.")
         others.setdefault(section, {})[name] = value
     return make_config((who, values), (f"{who}: settings", others))
+
+
+def for_data(config: Config, params: Mapping[str, Any], spec: DataSpec, rows: int) -> Config:
+    """The configuration where ``network="auto"`` meets real columns: a table, trained as suits one.
+
+    Args:
+        config: that of :func:`configure`.
+        params: the estimator's.
+        spec: of the data.
+        rows: how many there are.
+    """
+    real = spec.values == "real" and not spec.is_image
+    likely = config.model.likelihood in ("auto", "gaussian-learned") and config.model.sigma == 1
+    if params.get("network") != "auto" or not (real and likely):
+        return config
+    limited = any(params[name] is not None for name in ("epochs", "steps", "seconds"))
+    wanted = {name: value for name, value in TABLE.items() if not (limited and name == "steps")}
+    if not limited and rows >= FEWEST_CHECKED and params["validation"] is None and params["patience"] is None:
+        wanted |= TABLE_CHECKED
+    values = config.model_dump(exclude_unset=True)
+    values["model"]["network"] = "table"
+    for name, value in wanted.items():
+        section, key = PLACES[name].split(".")
+        if params[name] is None:
+            values[section][key] = value
+    return make_config(("the table", values))
 
 
 def parameters(config: Config, names: set[str]) -> dict[str, Any]:

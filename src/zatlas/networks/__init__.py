@@ -37,12 +37,13 @@ from zatlas.networks.likelihood import (
     LogisticMixtureLikelihood,
     PerValueGaussianLikelihood,
 )
-from zatlas.networks.mlp import MLPDecoder, MLPEncoder, SineFeatures
+from zatlas.networks.mlp import BesideLinear, MLPDecoder, MLPEncoder, SineFeatures
 from zatlas.networks.posteriors import FlowEncoder, FullGaussianEncoder
 from zatlas.networks.priors import FlowPrior, MixturePrior, VampPrior
 from zatlas.networks.resnet import ResNetDecoder, ResNetEncoder
 
 __all__ = [
+    "BesideLinear",
     "BernoulliLikelihood",
     "BurgessDecoder",
     "BurgessEncoder",

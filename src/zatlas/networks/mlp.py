@@ -34,6 +34,38 @@ def join(features: Tensor, y: Tensor | None, label_dim: int) -> Tensor:
     return torch.cat([features, y], -1)
 
 
+FAR = 5.0  # standard deviations
+
+
+class BesideLinear(nn.Module):
+    """A network that starts at zero, added to a linear map: ``net(a, y) + W a + b`` for a ``[..., *rest]``.
+
+    So the whole starts as the linear model that the map is set to, and learns what that leaves over. The network sees a
+    up to 5 units from zero: a column that hardly ever changes may be hundreds of units off in a new row.
+
+    Args:
+        net: its last layer is set to zero.
+        inputs: size of a, without y.
+        out_shape: of the network's output.
+    """
+
+    def __init__(self, net: MLPEncoder | MLPDecoder, inputs: int, out_shape: Sequence[int]) -> None:
+        super().__init__()
+        last = net.layers[-1]
+        assert isinstance(last, nn.Linear)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+        self.net = net
+        self.out_shape = tuple(out_shape)
+        self.linear = nn.Linear(inputs, torch.Size(out_shape).numel())
+
+    def forward(self, a: Tensor, y: Tensor | None) -> Tensor:
+        # in float32, as the map may be exact
+        with torch.autocast(a.device.type, enabled=False):
+            straight = self.linear(a.float()).unflatten(-1, self.out_shape)
+        return straight + self.net(a.clamp(-FAR, FAR), y)
+
+
 class SineFeatures(nn.Module):
     r"""z ``[..., D]`` to (z, sin(W z + b)) ``[..., D + features]``, W and b learned.
 

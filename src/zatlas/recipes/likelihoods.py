@@ -52,6 +52,8 @@ def likelihood_name(config: Config, spec: DataSpec) -> LikelihoodName:
         )
     if bits and name != "bernoulli":
         raise UsageError(f"binarised data want the bernoulli likelihood, not {name}.")
+    if config.model.network == "table" and (name != "gaussian-learned" or spec.values != "real"):
+        raise UsageError(f"the table network wants real columns and gaussian-learned, and this is {name}: choose mlp.")
     if config.model.sigma != 1 and name not in ("gaussian", "gaussian-learned"):
         raise UsageError(f"model.sigma is the width of a gaussian likelihood, and this is {name}: choose gaussian.")
     return name
@@ -123,6 +125,8 @@ def build_likelihood(config: Config, spec: DataSpec, stats: Statistics) -> Likel
             return PerValueGaussianLikelihood(dims, shift, scale)
         case name:
             learned = name == "gaussian-learned"
+            if stats.linear:
+                scale = stats.linear.noise
             from_data = learned and spec.values != "real"
             sigma = float(stats.std.square().mean().sqrt()) if from_data else config.model.sigma
             return GaussianLikelihood(dims, shift, scale, sigma=sigma, learned=learned)

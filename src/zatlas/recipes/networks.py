@@ -9,6 +9,7 @@ from torch import nn
 from zatlas.config import Config
 from zatlas.errors import UsageError
 from zatlas.networks import (
+    BesideLinear,
     BurgessDecoder,
     BurgessEncoder,
     ConvDecoder,
@@ -25,6 +26,7 @@ from zatlas.networks import (
 )
 from zatlas.types import DataSpec
 
+TABLE_WIDTH = {"xs": 32, "s": 64, "m": 128, "l": 256}
 MLP_WIDTH = {"xs": 64, "s": 256, "m": 512, "l": 1024}
 CONV_WIDTHS = {"xs": (8, 16, 32), "s": (32, 64, 64), "m": (32, 64, 128, 128), "l": (64, 128, 256, 256)}
 CONV_HIDDEN = {"xs": 64, "s": 256, "m": 256, "l": 512}
@@ -63,6 +65,16 @@ def build_networks(
                     sines=w if few else 0,
                     normalise=not few,
                 ),
+            )
+        case "table":
+            if spec.is_image:
+                raise UsageError(f"the table network wants rows of columns, not images of {spec.shape}: choose mlp.")
+            w = TABLE_WIDTH[model.size]
+            encoder = MLPEncoder(spec.size, (w, w), outputs, label_dim=label_dim)
+            decoder = MLPDecoder(model.latent_dim, (w, w), out_shape, label_dim=label_dim)
+            return (
+                BesideLinear(encoder, spec.size, (outputs,)),
+                BesideLinear(decoder, model.latent_dim, out_shape),
             )
         case "burda":
             return (

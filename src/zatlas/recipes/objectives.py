@@ -29,11 +29,12 @@ WARMUP_STEPS = 300  # of beta; also worth 2 nats at 2500 steps and 5 at 600 (mlp
 
 
 def warmup_steps(config: Config) -> int:
-    """The steps asked for; else none for an mlp of few units, which does not collapse and would lose over a nat."""
+    """The steps asked for; else none for an mlp of few units, which does not collapse and would lose over a
+    nat, and for a table, which starts as a linear model that uses z."""
     if config.objective.beta_warmup_steps is not None:
         return config.objective.beta_warmup_steps
     model = config.model
-    safe = model.network == "mlp" and model.latent_dim <= FEW_UNITS
+    safe = model.network == "table" or model.network == "mlp" and model.latent_dim <= FEW_UNITS
     return 0 if safe or MODELS[model.kind].point else WARMUP_STEPS
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from zatlas.data import Rows, Source
 from zatlas.errors import ZatlasError
+from zatlas.recipes.linear import Linear, linear_start
 from zatlas.types import DataSpec
 
 
@@ -20,11 +21,13 @@ class Statistics:
     Attributes:
         mean, std: of every value.
         examples: ``[M, *data]``, none unless a model starts from some.
+        linear: a linear model of the data, for a model that starts as one.
     """
 
     mean: Tensor
     std: Tensor
     examples: Tensor = field(default_factory=lambda: torch.zeros(0))
+    linear: Linear | None = None
 
     @classmethod
     def unknown(cls, spec: DataSpec, *, examples: int) -> Statistics:
@@ -32,8 +35,8 @@ class Statistics:
         return cls(torch.full(spec.shape, 0.5), torch.ones(spec.shape), torch.zeros(examples, *spec.shape))
 
 
-def statistics(source: Source, rows: Rows, *, examples: int = 0, most: int = 10_000) -> Statistics:
-    """Over at most ``most`` evenly spaced rows, with so many evenly spaced examples.
+def statistics(source: Source, rows: Rows, *, examples: int = 0, units: int = 0, most: int = 10_000) -> Statistics:
+    """Over at most ``most`` evenly spaced rows, with so many evenly spaced examples, and a linear model of so many latent units.
 
     Raises:
         ZatlasError: all rows are the same, so there is nothing to learn.
@@ -52,4 +55,5 @@ def statistics(source: Source, rows: Rows, *, examples: int = 0, most: int = 10_
         raise ZatlasError(f"every training example of {source.name} is the same: there is nothing to learn.")
     shown = rows[np.linspace(0, len(rows) - 1, min(examples, len(rows))).astype(np.int64)]
     some = torch.tensor(source.read(shown).astype(np.float32) / scale) if examples else torch.zeros(0, *mean.shape)
-    return Statistics(torch.tensor(mean).float(), torch.tensor(np.sqrt(variance)).float(), some)
+    linear = linear_start(source.read(chosen).astype(np.float64), units) if units else None
+    return Statistics(torch.tensor(mean).float(), torch.tensor(np.sqrt(variance)).float(), some, linear)

@@ -92,6 +92,7 @@ class Trainer:
         validations: how many times over the budget.
         target_loss: stop when a validation's loss is at most this.
         patience: stop after so many validations in a row without a better loss.
+        validate_start: validate before the first step too, where the start may be better than what is learned.
         watchers: are told of every step, record and validation.
     """
 
@@ -112,6 +113,7 @@ class Trainer:
         validations: int = 20,
         target_loss: float | None = None,
         patience: int | None = None,
+        validate_start: bool = False,
         watchers: Sequence[Watcher] = (),
     ) -> None:
         self.game, self.batches, self.budget, self.schedule = game, batches, budget, schedule
@@ -123,6 +125,7 @@ class Trainer:
         self.average = Average(game, average) if average else None
         self.validate, self.validations = validate, validations
         self.target_loss, self.patience = target_loss, patience
+        self.validate_start = validate_start
         self.watchers = list(watchers)
         self.state = State()
         self._sums: dict[str, Any] = {}
@@ -148,6 +151,8 @@ class Trainer:
         self.state.stopped = self._enough()
         self._tell("started")
         with using_threads(self.threads), interruptible() as interrupted:
+            if self.validate_start and self.validate and not (self.state.step or self.state.validations):
+                self._validate()
             while self.state.stopped is None:
                 self._epoch(interrupted)
         self._tell("finished")
