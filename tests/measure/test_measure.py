@@ -12,7 +12,7 @@ from zatlas.config import make_config
 from zatlas.data import ArraySource
 from zatlas.errors import UsageError
 from zatlas.experiment import train
-from zatlas.measure import METRICS, Options, chosen, compare_runs, evaluate_run, groups, neighbours
+from zatlas.measure import METRICS, Options, chosen, compare_curves, compare_runs, evaluate_run, groups, neighbours
 from zatlas.measure.factors import known_factors
 from zatlas.measure.judge import examples
 from zatlas.opened import Experiment
@@ -215,6 +215,8 @@ def test_a_density_of_bits_is_not_set_beside_their_probability(tmp_path):
     evaluate_run(runs[0], metrics=["bound"], options=Options(rows=5))
     found = groups(compare_runs(runs))
     assert [group.rows[0]["n"] for group in found] == [5, 180]
+    with pytest.raises(UsageError, match="a density and the other a probability: draw their curves apart"):
+        compare_curves(runs, "importance")
     assert "a density, not a probability" in found[1].why
 
 

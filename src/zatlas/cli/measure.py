@@ -38,7 +38,7 @@ def evaluate(
     from zatlas.cli.console import console, counting, figures_table, print_json, say, say_cautions
     from zatlas.latent import unit_names
     from zatlas.measure import METRICS, Options, chosen, evaluate_run
-    from zatlas.measure.words import about, lines, notes
+    from zatlas.measure.words import GREY_EVIDENCE, about, lines, notes
     from zatlas.opened import Experiment
 
     chosen(metric)
@@ -47,6 +47,10 @@ def evaluate(
         for name, entry in METRICS.items():
             lacking = entry.lacks(experiment)
             say(f"{name:16} {entry.when}" + (f" (not here: {lacking})" if lacking else ""))
+        if experiment.quantity == "loss":
+            say(
+                f"Of grey data log p(x) stands for: {GREY_EVIDENCE}; the cross-entropy of intensities is no likelihood."
+            )
         return
     options = Options(rows=rows, samples=samples, seed=seed)
     record = evaluate_run(experiment, split, metrics=metric, options=options, counting=counting)

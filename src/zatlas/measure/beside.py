@@ -45,12 +45,8 @@ def beside(group: Group, names: Mapping[str, str]) -> Beside:
     columns["train s"] = [f"{row['train_seconds']:.0f}" for row in rows]
     columns = {name: cells for name, cells in columns.items() if name == "run" or {*cells} - {ABSENT, ""}}
     title = f"{first['data']}  ·  {first['split']} rows  ·  {', '.join(alike)}\n{about(first)}."
-    told = [
-        f"Caution: {figure['caution'].rstrip('.')}."
-        for row in rows
-        for figure in row["figures"].values()
-        if figure.get("caution")
-    ]
+    cautions = [figure["caution"] for row in rows for figure in row["figures"].values() if figure.get("caution")]
+    told = [f"Caution: {caution.rstrip('.')}." for caution in dict.fromkeys(cautions)]
     return Beside(title, list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)], told)
 
 

@@ -35,6 +35,12 @@ def curves(kept: dict[str, Any]) -> dict[str, list[Estimate]]:
     return {metric: sorted(line) for metric, line in lines.items() if len(line) > 1}
 
 
+def _of_what(experiment: Experiment) -> tuple[Any, ...]:
+    """What has to be the same for two curves to be of one quantity."""
+    record = experiment.run.record
+    return experiment.quantity, record["data_kind"], record["data"].get("sha256"), experiment.kind.conditional
+
+
 def compare_curves(
     experiments: Sequence[Experiment],
     metric: str,
@@ -56,12 +62,19 @@ def compare_curves(
         samples ``[P]``, value ``[R, P]`` and error ``[R, P]`` in nats.
 
     Raises:
-        UsageError: another metric, or a run that cannot have it.
+        UsageError: another metric, a run that cannot have it, or curves of different things.
     """
     if metric not in CURVES:
         raise UsageError(f"there is no curve of {metric!r} over the number of samples; {nearest(metric, CURVES)}")
     names = [experiment.run.folder.name for experiment in experiments]
     lines, evidence = {}, "log p(x)"
+    first = experiments[0]
+    for other in experiments[1:]:
+        if _of_what(other) != _of_what(first):
+            raise UsageError(
+                f"{other.run.folder} and {first.run.folder} have other data, or the one a {other.quantity} and the "
+                f"other a {first.quantity}: draw their curves apart."
+            )
     for experiment, name in zip(experiments, names, strict=True):
         record = evaluate_run(experiment, split, metrics=(metric,), options=options, counting=counting)
         tell_if_not_kept(experiment, record)
