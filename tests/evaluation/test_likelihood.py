@@ -379,7 +379,10 @@ def test_the_parts_add_up_to_the_rate_and_information_has_a_ceiling():
     closed = 0.5 * (x.square() + 1e-4 - 1 - math.log(1e-4)).sum(1)
     off = (together - closed).double()
     assert abs(off.mean()) < 4 * off.std() / math.sqrt(n)
-    close(parts.mutual_information, torch.full((n,), math.log(n)), 1e-3)  # no two posteriors overlap
+    close(parts.information[0], torch.full((n,), math.log(n)), 1e-3)  # no two posteriors overlap
+    figure = parts.figures()["mutual_information"]
+    assert abs(figure.value - (closed.mean().item() - 0.5)) < figure.standard_error  # the codes are N(0, I)
+    assert "40 examples" in figure.caution
 
 
 def test_the_amortisation_gap_is_that_to_the_best_diagonal_posterior():

@@ -75,6 +75,13 @@ def test_the_seed_of_a_game_and_of_bayes_rule(tmp_path):
         assert values[0] == values[1] != values[2]
 
 
+def test_one_example_has_a_bound_but_no_parts_of_the_rate(vae):
+    record = evaluate_run(vae, metrics=["bound", "rate"], options=Options(rows=1))
+    assert "elbo" in record["figures"]
+    assert not any(name.startswith("rate.") for name in record["figures"])
+    assert "at least 4" in record["warnings"][0]
+
+
 def test_a_codebook_says_that_its_bound_is_only_that(tmp_path):
     run = trained(tmp_path / "vqvae", model={"kind": "vqvae"})
     figures = evaluate_run(run, metrics=["importance"], options=Options(8, 30))["figures"]

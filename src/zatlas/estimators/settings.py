@@ -95,7 +95,7 @@ def for_data(config: Config, params: Mapping[str, Any], spec: DataSpec, rows: in
     values = config.model_dump(exclude_unset=True)
     values["model"]["network"] = "table"
     for name, value in wanted.items():
-        section, key = PLACES[name].split(".")
+        section, key = places()[name]
         if params[name] is None:
             values[section][key] = value
     return make_config(("the table", values))

@@ -20,6 +20,7 @@ from zatlas.evaluation.likelihood import (
     prior_sampled,
     rate_parts,
 )
+from zatlas.evaluation.likelihood.rate import FEWEST as FEWEST_EXAMPLES
 from zatlas.measure.metric import Found, Options, Progress
 from zatlas.opened import Experiment
 
@@ -167,6 +168,8 @@ def gap(experiment: Experiment, rows: Rows, options: Options, progress: Progress
 
 
 def decomposed(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+    if len(rows) < FEWEST_EXAMPLES:  # the other usual metrics can do with one
+        return Found({}, {"warnings": [f"The parts of the rate want at least {FEWEST_EXAMPLES} examples."]})
     figures = _found(rate_parts, experiment, rows, options, progress, examples=min(1000, len(rows))).figures
     del figures["active_units"]  # the bound tells them
     return Found(figures)

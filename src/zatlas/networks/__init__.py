@@ -43,8 +43,8 @@ from zatlas.networks.priors import FlowPrior, MixturePrior, VampPrior
 from zatlas.networks.resnet import ResNetDecoder, ResNetEncoder
 
 __all__ = [
-    "BesideLinear",
     "BernoulliLikelihood",
+    "BesideLinear",
     "BurgessDecoder",
     "BurgessEncoder",
     "CategoricalLikelihood",

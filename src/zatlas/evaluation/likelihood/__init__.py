@@ -1,10 +1,11 @@
 """log p(x) by four estimators that check one another, and the ELBO taken apart."""
 
 from zatlas.evaluation.likelihood.annealed import Annealed, Bidirectional, annealed_importance, bidirectional
+from zatlas.evaluation.likelihood.gap import AmortisationGap, amortisation_gap
 from zatlas.evaluation.likelihood.importance import importance_weighted
-from zatlas.evaluation.likelihood.parts import AmortisationGap, RateParts, amortisation_gap, rate_parts
 from zatlas.evaluation.likelihood.prior import prior_sampled
 from zatlas.evaluation.likelihood.quadrature import Quadrature, integrated
+from zatlas.evaluation.likelihood.rate import RateParts, rate_parts
 from zatlas.evaluation.likelihood.weights import Curve
 
 __all__ = [
