@@ -36,6 +36,8 @@ from zatlas.types import Batch, DataSpec
 
 Array = npt.NDArray[Any]
 
+SHOWN = 20  # samples in a notebook
+
 
 class Experiment:
     """A run on disk with its model, and its data where they are still there.
@@ -77,6 +79,21 @@ class Experiment:
         load_module(self.game, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
         self.game.to(self.device).eval()
         self._given = (source, splits) if source is not None and splits is not None else None
+
+    def __repr__(self) -> str:
+        """One line: where it is, what it is, how far it was trained and how good it is."""
+        m, record = self.config.model, self.run.record
+        result = record.get("result", {}) if self.kind.infers else {}
+        loss = f", {result['split']} loss {result['loss']:.2f} nats" if "loss" in result else ""
+        about = f"{m.kind} of {record['data']['name']}, z = {self.latent_dim}, {m.network}, step {self.step:,}{loss}"
+        return f"<run {self.run.folder}: {about}>"
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:  # what a notebook shows: samples, in two rows
+        from zatlas.figures import View, grid
+
+        if not self.spec.is_image or (self.kind.point and not self.has_prior()):
+            return None
+        return View({}, grid(self.displayable(self.sample(SHOWN)[0].mean), columns=SHOWN // 2))._repr_png_()
 
     @property
     def model(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from zatlas.figures.tiles import Pixels
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class View:
     """An answer: the command line writes it to files, the report shows it, Python reads it.
 
@@ -37,6 +38,12 @@ class View:
     def __getitem__(self, name: str) -> Array:
         """The array of that name."""
         return self.arrays[name]
+
+    def __repr__(self) -> str:
+        """One line: what the figure shows and the arrays' shapes, not their numbers."""
+        shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in self.arrays.items())
+        about = shorten(self.alt, 60, placeholder=" …") or ("a figure" if self.figure is not None else "no figure")
+        return f"<View: {about.rstrip('.')}; {shapes or 'no arrays'}>"
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:  # what a notebook shows, at twice the resolution
         import io
