@@ -42,6 +42,7 @@ OBJECTIVE_KEYS: dict[str, tuple[str, ...]] = {
     "constrain": ("constrained",),
     "commitment": ("vq",),
     "penalty": ("relativistic", "wasserstein"),
+    "penalty_every": ("relativistic", "wasserstein"),
     "penalty_final": ("relativistic",),
     "penalty_steps": ("relativistic",),
     "critic_steps": ("wasserstein",),
@@ -71,7 +72,7 @@ def check(config: Any) -> None:
             f"objective.kind = '{o.kind}' does not go with model.kind = '{m.kind}', which takes "
             f"{_words(kind.objectives)}; {o.kind} goes with {_words(others)}"
         )
-    if kind.networks and m.network not in kind.networks:
+    if kind.networks and m.network not in (*kind.networks, "auto"):
         raise ValueError(f"model.kind = '{m.kind}' is built of network {_words(kind.networks)}, not of '{m.network}'")
     _belongs("model", m, m.kind, MODEL_KEYS)
     _belongs("objective", o, o.kind, OBJECTIVE_KEYS)

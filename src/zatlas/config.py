@@ -33,7 +33,18 @@ Likelihood = Literal[
     "categorical",
 ]
 Network = Literal[
-    "mlp", "table", "conv", "resnet", "burgess", "konny-h", "konny-b", "burda", "course-conv", "course-mlp", "exported"
+    "auto",
+    "mlp",
+    "table",
+    "conv",
+    "resnet",
+    "burgess",
+    "konny-h",
+    "konny-b",
+    "burda",
+    "course-conv",
+    "course-mlp",
+    "exported",
 ]
 # Upper bounds, so that a slip of the keyboard is refused by name: of seeds, as torch takes 64 bits; of steps, as
 # float64 counts them; of what is laid out in memory, where nobody wants more. Threads that cannot be started end the
@@ -87,7 +98,7 @@ class ModelConfig(Section):
     latent_dim: int = Field(
         2, ge=1, le=MOST, description="units; ladder: units (mlp) or channels (resnet) a level; vqvae with mlp: codes"
     )
-    network: Network = "mlp"
+    network: Network = Field("auto", description="auto: mlp, and for a gan of images conv")
     encoder_graph: tuple[str, ...] | None = Field(None, description="exported: its operations, one a line")
     decoder_graph: tuple[str, ...] | None = Field(None, description="exported: its operations, one a line")
     size: Literal["xs", "s", "m", "l"] = "s"
@@ -146,6 +157,12 @@ class ObjectiveConfig(Section):
     rate: Literal["auto", "closed"] = Field("auto", description="closed: refuse where the rate has no formula")
     commitment: float = Field(0.25, gt=0, description="vq: weight of the codes' distance from their codewords")
     penalty: float = Field(1.0, ge=0, description="relativistic, wasserstein: weight of the gradient penalty")
+    penalty_every: int = Field(
+        0,
+        ge=0,
+        description="relativistic, wasserstein: charged at every so manieth step, that many times; 0: 8 for "
+        "convolutions, else 1",
+    )
     penalty_final: float | None = Field(
         None, gt=0, description="relativistic: what the penalty falls to, geometrically"
     )
@@ -305,12 +322,22 @@ def parse_set(assignments: Sequence[str]) -> dict[str, Any]:
 _SAVED_BY_0_1 = {"source", "binarise", "validation", "test", "split_seed"}  # a run writes down every key with a value
 
 
-def _as_written(values: dict[str, Any]) -> dict[str, Any]:
-    """Keys that the zatlas which saved this configuration did not have yet, with what it did in their place."""
-    data = values.get("data")
-    if isinstance(data, dict) and data.keys() >= _SAVED_BY_0_1:
-        data.setdefault("label_level", "path")
-    return values
+def as_written(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a config.toml in today's words, so that a run of any version is read as what it was.
+
+    At first the whole path of a folder was the label of its images, a GAN's penalty was charged at every step, and its
+    residual network was called conv. A file that zatlas wrote names every key of its time, which tells its age.
+    """
+    data, model, objective = (values.get(section) for section in ("data", "model", "objective"))
+    if isinstance(data, dict) and data.keys() >= _SAVED_BY_0_1 and "label_level" not in data:
+        values = {**values, "data": {**data, "label_level": "path"}}
+    if not isinstance(model, dict) or not isinstance(objective, dict):
+        return values  # which is refused by name, or names too little to be a run's
+    if "spectral_norm" not in objective or "penalty_every" in objective or model.get("kind") not in ("gan", "cgan"):
+        return values
+    network = "resnet" if model.get("network") == "conv" else model.get("network", "mlp")
+    charged = {} if objective.get("kind") == "gan" else {"penalty_every": 1}
+    return {**values, "model": {**model, "network": network}, "objective": {**objective, **charged}}
 
 
 def square(resize: int | tuple[int, int] | None, crop: int | tuple[int, int] | None) -> dict[str, Any]:
@@ -325,13 +352,13 @@ def square(resize: int | tuple[int, int] | None, crop: int | tuple[int, int] | N
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The nested values of a TOML file; one that an earlier zatlas saved with a run means what it meant then.
+    """The nested values of a TOML file, in today's words.
 
     Raises:
         UsageError: the file cannot be read or is no TOML.
     """
     try:
-        return _as_written(tomllib.loads(path.read_text(encoding="utf-8")))
+        return as_written(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:

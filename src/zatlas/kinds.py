@@ -59,10 +59,10 @@ class Kind:
 GAN: Defaults = {
     "model": {"latent_dim": 64},
     "training": {"learning_rate": 2e-4, "beta1": 0.0, "beta2": 0.99, "weight_decay": 0.0, "ema": 0.999}
-    | {"schedule": "constant", "warmup": 0.0, "clip_norm": 0.0},
+    | {"schedule": "constant", "warmup": 0.0, "clip_norm": 0.0, "batch_size": 64},
 }
 CLOSED: Defaults = {"training": {"precision": "fp32"}}
-GAN_NETWORKS = ("mlp", "conv", "course-mlp")
+GAN_NETWORKS = ("conv", "mlp", "resnet", "course-mlp")
 
 MODELS: dict[str, Kind] = {
     "ae": Kind(
@@ -165,7 +165,7 @@ PRIORS: dict[str, str] = {
 NETWORKS: dict[str, str] = {
     "mlp": "any data: fast on a CPU, and hard to beat on small images",
     "table": "rows of real columns: a small mlp beside a linear map, which starts as factor analysis",
-    "conv": "images: fewer parameters, better with few examples or larger images",
+    "conv": "images: fewer parameters, better with few examples or larger images; what a gan of images is built of",
     "resnet": "images: residual blocks, the best networks here and the slowest",
     "burgess": "32x32 or 64x64 images: the network of disentangling-vae, to compare with published figures",
     "konny-h": "64x64 images: BetaVAE_H of 1Konny/Beta-VAE",

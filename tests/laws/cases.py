@@ -78,9 +78,9 @@ QUANTISED = {
     "vqvae-gradient": case("bits", "vqvae", codebook="gradient", **SMALL_BOOK),
 }
 GENERATORS = {
-    f"{kind}-{network}": case("1x8x8" if network == "conv" else "columns", kind, network=network, latent_dim=4)
+    f"{kind}-{network}": case("columns" if "mlp" in network else "1x8x8", kind, network=network, latent_dim=4)
     for kind in ("gan", "cgan")
-    for network in ("mlp", "conv", "course-mlp")
+    for network in ("mlp", "conv", "resnet", "course-mlp")
 }
 LIKELIHOODS = {
     f"vae-{name}": case("1x8x8", "vae", likelihood=name, latent_dim=3)

@@ -20,10 +20,15 @@ from zatlas.networks.adversarial import (
     he,
     spectrally_normalised,
 )
-from zatlas.networks.adversarial_conv import ResidualConvCritic, ResidualConvGenerator
+from zatlas.networks.adversarial_conv import (
+    ResidualConvCritic,
+    ResidualConvGenerator,
+    StridedCritic,
+    StridedGenerator,
+)
 
 SHAPES = [(1, 28, 28), (3, 9, 14), (2, 5, 5)]
-KINDS = ["course", "residual", "conv"]
+KINDS = ["course", "residual", "conv", "strided"]
 
 
 def pair(kind, shape, label_dim=0):
@@ -41,6 +46,11 @@ def pair(kind, shape, label_dim=0):
             return (
                 ResidualGenerator(4, 8, shape, label_dim=label_dim),
                 ResidualCritic(size, 8, label_dim=label_dim),
+            )
+        case "strided":
+            return (
+                StridedGenerator(4, (4, 6, 8), 16, shape, label_dim=label_dim),
+                StridedCritic(shape, (4, 6, 8), 16, label_dim=label_dim),
             )
         case "conv":
             widths = (4, 6, 8)
@@ -76,6 +86,20 @@ def test_a_critic_scores_every_example_by_itself(kind):
     _, critic = pair(kind, SHAPES[0])
     x = torch.rand(4, *SHAPES[0])
     torch.testing.assert_close(critic(x), torch.cat([critic(row[None]) for row in x]))
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 20), (3, 32, 32), (2, 5, 7)])
+def test_every_pixel_is_seen_by_the_strided_critic_and_painted_by_its_generator(shape):
+    net, critic = pair("strided", shape)
+    x = torch.rand(1, *shape, requires_grad=True)
+    (slope,) = torch.autograd.grad(critic(x).sum(), x)
+    assert (slope != 0).all()
+    assert (net(torch.randn(64, 4), None).std(0) > 0).all()
+
+
+def test_a_strided_generator_starts_as_the_mean_image_nearly():
+    net, _ = pair("strided", SHAPES[0])
+    assert 0.02 < net(torch.randn(100, 4), None).std().item() < 0.2  # in units of which black to white is two
 
 
 @pytest.mark.parametrize("label_dim", [0, 3])

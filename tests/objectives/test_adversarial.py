@@ -126,6 +126,38 @@ def test_gamma_falls_by_one_factor_at_every_step_and_then_stays(step, gamma, kin
     torch.testing.assert_close(terms.parts["penalty"], torch.full((5,), gamma * SQUARED))
 
 
+@pytest.mark.parametrize("kind", [Relativistic, Wasserstein])
+@pytest.mark.parametrize("number", [int, torch.tensor])
+def test_a_lazy_penalty_is_paid_that_many_times_over_at_every_so_manieth_step(kind, number):
+    """Over any so many steps as much is paid as by the penalty of every step, which one step in three computes."""
+    lazy, eager = (game(kind, penalty_every=every) for every in (3, 1))
+    nn.init.normal_(lazy.objective.critic.head.score.weight)
+    eager.load_state_dict(lazy.state_dict())
+    for step in range(6):
+        terms = []
+        for g in (lazy, eager):
+            torch.manual_seed(step)
+            terms.append(g("critic", batch(), number(step)))
+        penalty = terms[1].parts["penalty"]
+        assert penalty.abs().min() > 0
+        if step % 3 == 0:
+            torch.testing.assert_close(terms[0].loss, terms[1].loss + 2 * penalty)
+            torch.testing.assert_close(terms[0].parts["penalty"], penalty)  # as it is, so that curves compare
+        else:
+            torch.testing.assert_close(terms[0].loss, terms[1].loss - penalty)
+            assert "penalty" not in terms[0].parts
+
+
+@pytest.mark.parametrize("kind", [Relativistic, Wasserstein])
+def test_where_nothing_is_trained_the_penalty_is_charged_once_at_any_step(kind):
+    lazy, eager = (game(kind, penalty_every=every).eval() for every in (3, 1))
+    for step in (0, 1, 2**31 - 1):
+        torch.manual_seed(0)
+        asked = lazy("critic", batch(), step)
+        torch.manual_seed(0)
+        torch.testing.assert_close(asked.loss, eager("critic", batch(), step).loss, rtol=0, atol=0)
+
+
 def test_the_step_reaches_gamma_through_the_game():
     g = game(Relativistic, gamma=0.4, final=0.1, steps=10)
     nn.init.normal_(g.objective.critic.head.score.weight)

@@ -10,17 +10,22 @@ from tests.objectives.test_adversarial import KINDS, PLAYERS, SHAPE, batch, game
 from zatlas.models.generator import Generator
 from zatlas.networks import Decoder, StandardNormal
 from zatlas.networks.adversarial import CourseCritic, CourseGenerator, ImplicitLikelihood, spectrally_normalised
-from zatlas.networks.adversarial_conv import ResidualConvCritic, ResidualConvGenerator
-from zatlas.objectives.adversarial import Relativistic
+from zatlas.networks.adversarial_conv import (
+    ResidualConvCritic,
+    ResidualConvGenerator,
+    StridedCritic,
+    StridedGenerator,
+)
+from zatlas.objectives.adversarial import Relativistic, Wasserstein
 from zatlas.training import Game
 
 
-def stacked_losses(games, player, b):
+def stacked_losses(games, player, b, step=0):
     parameters, buffers = stack_module_state(games)
     base = copy.deepcopy(games[0])
 
     def one(parameters, buffers):
-        return functional_call(base, (parameters, buffers), (player, b, 0)).loss.mean()
+        return functional_call(base, (parameters, buffers), (player, b, step)).loss.mean()
 
     losses = torch.vmap(one, randomness="same")(parameters, buffers)
     return losses, parameters
@@ -54,6 +59,17 @@ def test_different_draws_and_weights_of_penalties_stack(player):
     assert torch.vmap(run, randomness="different")(parameters, buffers).unique().numel() == 2
 
 
+@pytest.mark.parametrize("kind", [Relativistic, Wasserstein])
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_lazy_penalty_stacks(kind, step):
+    games = [game(kind, seed=s, penalty_every=2) for s in (1, 2)]
+    torch.manual_seed(0)
+    losses, _ = stacked_losses(games, "critic", batch(), step)
+    for g, stacked in zip(games, losses, strict=True):
+        torch.manual_seed(0)
+        torch.testing.assert_close(stacked, g("critic", batch(), step).loss.mean())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("player", PLAYERS)
 def test_course_and_convolutional_games_stack_too(kind, player):
@@ -64,7 +80,10 @@ def test_course_and_convolutional_games_stack_too(kind, player):
     def conv():
         return ResidualConvGenerator(3, (4, 4), SHAPE), ResidualConvCritic(SHAPE, (4, 4))
 
-    for nets in (course, conv):
+    def strided():
+        return StridedGenerator(3, (4,), 8, SHAPE), StridedCritic(SHAPE, (4,), 8)
+
+    for nets in (course, conv, strided):
         torch.manual_seed(0)
         games = []
         for _ in range(2):

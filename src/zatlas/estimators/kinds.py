@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from zatlas.config import Likelihood, Network
+from zatlas.config import Likelihood
 from zatlas.estimators.base import GenerativeEstimator
 from zatlas.estimators.inferring import LatentEstimator
 from zatlas.estimators.training import TrainedEstimator, parameters
@@ -40,7 +40,6 @@ class AutoEncoder(_Encoding):
 class _Variational(_Encoding):
     """Abstract: a flat model with a rate to weigh."""
 
-    network: Network | Literal["auto"] = "auto"
     objective: ObjectiveKind = "elbo"
     beta: float = 1.0
     prior: Prior = "normal"
@@ -64,7 +63,8 @@ class VAE(_Variational):
             own numbers are ``settings``, ``{"objective.samples": 10}``.
         beta: weight of the rate.
         prior: ``"normal"``, ``"mixture"``, ``"vamp"`` or ``"flow"``.
-        network: ``"auto"``, which is ``"table"`` for rows of real columns and ``"mlp"`` for all else; or for images ``"conv"``, ``"resnet"`` or one of those with a name of their own.
+        network: ``"auto"``: ``"table"`` for rows of real columns, ``"conv"`` for a GAN of images, else ``"mlp"``; or for
+            images ``"conv"``, ``"resnet"`` or one of those with a name of their own.
         size: of the networks, ``"xs"``, ``"s"``, ``"m"`` or ``"l"``.
         likelihood: ``"auto"``, ``"bernoulli"``, ``"gaussian"``, ``"gaussian-learned"``, ``"gaussian-per-pixel"``,
             ``"continuous-bernoulli"``, or for 8-bit values ``"logistic"``, ``"logistic-mixture"``, ``"categorical"``.

@@ -54,8 +54,6 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
     values: dict[str, dict[str, Any]] = {"data": {"test": 0}, "model": {"kind": kind}, "objective": {}, "training": {}}
     own = {".".join(place): name for name, place in places().items() if name in params}
     for name in own.values():
-        if name == "network" and params[name] == "auto":
-            continue
         if params[name] is not None or name not in AUTOMATIC:
             section, key = places()[name]
             values[section][key] = params[name]
@@ -86,7 +84,7 @@ def for_data(config: Config, params: Mapping[str, Any], spec: DataSpec, rows: in
     """
     real = spec.values == "real" and not spec.is_image
     likely = config.model.likelihood in ("auto", "gaussian-learned") and config.model.sigma == 1
-    if params.get("network") != "auto" or not (real and likely):
+    if config.model.network != "auto" or config.model.kind not in ("vae", "cvae") or not (real and likely):
         return config
     limited = any(params[name] is not None for name in ("epochs", "steps", "seconds"))
     wanted = {name: value for name, value in TABLE.items() if not (limited and name == "steps")}

@@ -21,7 +21,7 @@ class TrainedEstimator(GenerativeEstimator):
     """Abstract: an estimator that is trained step by step, and so can be trained further."""
 
     latent_dim: int = 2
-    network: Network | Literal["auto"] = "mlp"
+    network: Network = "auto"
     size: Size = "s"
     epochs: int | None = None
     steps: int | None = None

@@ -8,7 +8,12 @@ from zatlas.networks.adversarial import (
     ResidualGenerator,
     spectrally_normalised,
 )
-from zatlas.networks.adversarial_conv import ResidualConvCritic, ResidualConvGenerator
+from zatlas.networks.adversarial_conv import (
+    ResidualConvCritic,
+    ResidualConvGenerator,
+    StridedCritic,
+    StridedGenerator,
+)
 from zatlas.networks.burgess import BurgessDecoder, BurgessEncoder
 from zatlas.networks.code_maps import CodeMapDecoder, CodeMapEncoder
 from zatlas.networks.code_prior import CausalTransformer
@@ -89,6 +94,8 @@ __all__ = [
     "SineFeatures",
     "StandardNormal",
     "Standardise",
+    "StridedCritic",
+    "StridedGenerator",
     "VampPrior",
     "image_ladder",
     "spectrally_normalised",

@@ -1,4 +1,7 @@
-"""Convolutional generators and critics without normalisation, for images of any height, width and channels."""
+"""Convolutional generators and critics without normalisation, for images of any height, width and channels.
+
+On MNIST, batches of 64, a step of both players costs the strided pair a quarter of what it costs the residual one.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from torch.nn import functional as F
 from zatlas.networks.adversarial import SLOPE, ProjectionHead, Residual, he
 from zatlas.networks.conv import halvings
 from zatlas.networks.mlp import join
+
+START = 0.1  # of He's deviation, for what paints the picture: at all of it draws kept the grain they began with
 
 
 class Resize(nn.Module):
@@ -97,4 +102,76 @@ class ResidualConvGenerator(nn.Module):
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         h = self.first(join(z, y, self.label_dim))
         out = self.layers(h.reshape(-1, *self.start))
+        return out.reshape(*z.shape[:-1], *out.shape[1:])
+
+
+class StridedCritic(nn.Module):
+    """x ``[B, C, H, W]`` and y ``[B, Y]`` to ``[B]``: 4x4 convolutions of stride 2, a linear layer; y is projected.
+
+    As of DCGAN (Radford et al. 2016), without its normalisation, which would mix the examples of a batch: a penalty on
+    slopes wants each score to be of its own example.
+
+    Args:
+        shape: ``(C, H, W)``.
+        channels: of each convolution, which halves height and width (rounding up).
+        hidden: width of the linear layer.
+        label_dim: Y, or 0.
+    """
+
+    def __init__(self, shape: Sequence[int], channels: Sequence[int], hidden: int, *, label_dim: int = 0) -> None:
+        super().__init__()
+        sizes = halvings(shape[1], shape[2], len(channels))
+        layers: list[nn.Module] = []
+        for before, after, (height, width) in zip((shape[0], *channels), channels, sizes[:-1], strict=False):
+            # a pixel of zeros before the first and after the last, and one more where the side is odd
+            layers += [nn.ZeroPad2d((1, 1 + width % 2, 1, 1 + height % 2)), he(nn.Conv2d(before, after, 4, stride=2))]
+            layers += [nn.LeakyReLU(SLOPE)]
+        features = channels[len(sizes) - 2] * sizes[-1][0] * sizes[-1][1]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), he(nn.Linear(features, hidden)), nn.LeakyReLU(SLOPE))
+        self.head = ProjectionHead(hidden, label_dim=label_dim)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.head(self.layers(x), y)
+
+
+def _doubling(before: int, after: int, gain: float) -> nn.Module:
+    """A transposed convolution to twice the side: each pixel meets 4 of the 16 weights, which He's variance is for."""
+    layer = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+    nn.init.normal_(layer.weight, std=gain * (2 / ((1 + SLOPE**2) * 4 * before)) ** 0.5)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+class StridedGenerator(nn.Module):
+    """The mirror of :class:`StridedCritic`: z ``[..., D]`` and y ``[..., Y]`` to ``[..., *out_shape]``.
+
+    Args:
+        latent_dim: D.
+        channels: of each stage as the critic has them, the last one first used.
+        hidden: width of the linear layer.
+        out_shape: ``(C, H, W)``.
+        label_dim: Y, or 0; y is concatenated to z.
+    """
+
+    def __init__(
+        self, latent_dim: int, channels: Sequence[int], hidden: int, out_shape: Sequence[int], *, label_dim: int = 0
+    ) -> None:
+        super().__init__()
+        self.label_dim = label_dim
+        sizes = halvings(out_shape[1], out_shape[2], len(channels))
+        widths = (out_shape[0], *channels[: len(sizes) - 1])
+        self.start = (widths[-1], *sizes[-1])
+        first = he(nn.Linear(latent_dim + label_dim, hidden))
+        second = he(nn.Linear(hidden, torch.Size(self.start).numel()))
+        self.first = nn.Sequential(first, nn.LeakyReLU(SLOPE), second)
+        layers: list[nn.Module] = []
+        for i in reversed(range(len(sizes) - 1)):
+            # twice the side, less the last pixel where that is one too many
+            height, width = (2 * low - side for low, side in zip(sizes[i + 1], sizes[i], strict=True))
+            up = _doubling(widths[i + 1], widths[i], 1.0 if i else START)
+            layers += [nn.LeakyReLU(SLOPE), up, nn.ZeroPad2d((0, -width, 0, -height))]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
+        out = self.layers(self.first(join(z, y, self.label_dim)).reshape(-1, *self.start))
         return out.reshape(*z.shape[:-1], *out.shape[1:])

@@ -44,14 +44,16 @@ class Adversarial(Objective):
     Args:
         critic: ``(x, y) -> [B]``.
         standardise: applied to x and to draws; for x in [0, 1] (x - 1/2) / (1/2), as the papers have it.
+        penalty_every: a gradient penalty, where there is one, is charged at every so manieth step, that many times.
     """
 
     players: ClassVar[Mapping[str, str]] = {"critic": "objective.critic.", "model": "model."}
 
-    def __init__(self, critic: nn.Module, standardise: nn.Module | None = None) -> None:
+    def __init__(self, critic: nn.Module, standardise: nn.Module | None = None, *, penalty_every: int = 1) -> None:
         super().__init__()
         self.critic = critic
         self.standardise = standardise or nn.Identity()
+        self.penalty_every = penalty_every
 
     def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
         x, y = self.standardise(batch.x), batch.y
@@ -63,6 +65,17 @@ class Adversarial(Objective):
 
     def _draw(self, model: Any, batch: Batch) -> Tensor:
         return self.standardise(model.generate(len(batch.x), batch.y).px.mean[0])
+
+    def charge(self, step: Tensor | int) -> int:
+        """How many times over the critic pays its gradient penalty at ``step``.
+
+        A penalty differentiates the critic twice, which makes a step of it more than twice as dear; it changes so
+        slowly that paying k times over at every k-th step alone serves as well (Karras et al. 2020, appendix B, who
+        choose 16). Where nothing is trained the loss is asked for, and the penalty is charged once.
+        """
+        if not self.training:
+            return 1
+        return 0 if int(step) % self.penalty_every else self.penalty_every
 
     @abstractmethod
     def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
@@ -82,6 +95,11 @@ def agreement(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     """
     value = F.logsigmoid(real) + F.logsigmoid(-fake)
     return {"value": value.detach(), "d_real": real.detach().sigmoid(), "d_fake": fake.detach().sigmoid()}
+
+
+def charged(terms: Terms, penalty: Tensor, times: int) -> Terms:
+    """The terms with ``penalty`` ``[B]`` in the loss so many times; among the parts it stands as it is, once."""
+    return Terms(terms.loss + times * penalty, {**terms.parts, "penalty": penalty.detach()})
 
 
 class NonSaturating(Adversarial):
@@ -116,6 +134,7 @@ class Relativistic(Adversarial):
             keeps the critic smooth while draws are far off; small, it lets the critic be as steep as narrow modes are.
         steps: how long it falls.
         standardise: applied to x and to draws.
+        penalty_every: as :class:`Adversarial` has it.
     """
 
     gamma: Tensor
@@ -130,19 +149,26 @@ class Relativistic(Adversarial):
         final: float | None = None,
         steps: int = 0,
         standardise: nn.Module | None = None,
+        penalty_every: int = 1,
     ) -> None:
-        super().__init__(critic, standardise)
+        super().__init__(critic, standardise, penalty_every=penalty_every)
         self.register_buffer("gamma", torch.tensor(float(gamma)))
         self.register_buffer("final", torch.tensor(float(gamma if final is None else final)))
         self.register_buffer("steps", torch.tensor(steps))
 
     def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
-        (real, at_real), (fake, at_fake) = slope(self.critic, x, y), slope(self.critic, draws, y)
+        times = self.charge(step)
+        if times:
+            (real, at_real), (fake, at_fake) = slope(self.critic, x, y), slope(self.critic, draws, y)
+        else:
+            real, fake = self.critic(x, y).float(), self.critic(draws, y).float()
+        middle = 0.5 * (real.mean() + fake.mean())
+        terms = Terms(F.softplus(fake - real), agreement(real - middle, fake - middle))
+        if not times:
+            return terms
         fallen = ramp(step, self.steps)
         penalty = 0.5 * self.gamma ** (1 - fallen) * self.final**fallen * (at_real + at_fake)
-        middle = 0.5 * (real.mean() + fake.mean())
-        parts = agreement(real - middle, fake - middle)
-        return Terms(F.softplus(fake - real) + penalty, {**parts, "penalty": penalty.detach()})
+        return charged(terms, penalty, times)
 
     def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
         return F.softplus(score(x, y) - score(draws, y))
@@ -160,15 +186,22 @@ class Wasserstein(Adversarial):
         weight: lambda.
         critic_steps: the critic moves at every step, the model at the last of so many.
         standardise: applied to x and to draws.
+        penalty_every: as :class:`Adversarial` has it.
     """
 
     unit = ""
     weight: Tensor
 
     def __init__(
-        self, critic: nn.Module, weight: float = 10.0, *, critic_steps: int = 5, standardise: nn.Module | None = None
+        self,
+        critic: nn.Module,
+        weight: float = 10.0,
+        *,
+        critic_steps: int = 5,
+        standardise: nn.Module | None = None,
+        penalty_every: int = 1,
     ) -> None:
-        super().__init__(critic, standardise)
+        super().__init__(critic, standardise, penalty_every=penalty_every)
         self.register_buffer("weight", torch.tensor(float(weight)))
         self.critic_steps = critic_steps
 
@@ -177,12 +210,16 @@ class Wasserstein(Adversarial):
         return player == "critic" or (step + 1) % self.critic_steps == 0
 
     def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
-        place = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)
-        _, squared = slope(self.critic, x + place * (draws - x), y)
-        # the root has no derivative at zero
-        penalty = self.weight * (squared.clamp_min(1e-12).sqrt() - 1).square()
+        times = self.charge(step)
+        if times:
+            place = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)
+            _, squared = slope(self.critic, x + place * (draws - x), y)
         distance = self.critic(x, y).float() - self.critic(draws, y).float()
-        return Terms(penalty - distance, {"distance": distance.detach(), "penalty": penalty.detach()})
+        terms = Terms(-distance, {"distance": distance.detach()})
+        if not times:
+            return terms
+        # the root has no derivative at zero
+        return charged(terms, self.weight * (squared.clamp_min(1e-12).sqrt() - 1).square(), times)
 
     def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
         return -score(draws, y)

@@ -19,16 +19,22 @@ from zatlas.networks import (
     ResidualGenerator,
     Standardise,
     StandardNormal,
+    StridedCritic,
+    StridedGenerator,
     spectrally_normalised,
 )
 from zatlas.objectives import Adversarial, NonSaturating, Relativistic, Wasserstein
 from zatlas.recipes.likelihoods import units
-from zatlas.recipes.networks import MLP_WIDTH
+from zatlas.recipes.networks import MLP_WIDTH, can_convolve
 from zatlas.recipes.statistics import Statistics
 from zatlas.types import DataSpec
 
 BLOCKS = {"xs": 2, "s": 2, "m": 3, "l": 3}
+STRIDED = {"xs": (16, 32), "s": (32, 64), "m": (32, 64, 128), "l": (64, 128, 256)}
+STRIDED_HIDDEN = {"xs": 64, "s": 256, "m": 512, "l": 1024}
 CHANNELS = {"xs": (16, 32, 32), "s": (32, 64, 128), "m": (64, 128, 256, 256), "l": (128, 256, 512, 512)}
+LAZY = 8
+CONVOLUTIONAL = ("conv", "resnet")
 
 
 def build_generator(config: Config, spec: DataSpec, stats: Statistics, label_dim: int) -> Generator:
@@ -39,7 +45,11 @@ def build_generator(config: Config, spec: DataSpec, stats: Statistics, label_dim
         case "course-mlp":
             net = CourseGenerator(m.latent_dim, spec.shape, label_dim=label_dim)
         case "conv":
-            _need_images(spec)
+            _need_images(spec, m.network)
+            channels, hidden = STRIDED[m.size], STRIDED_HIDDEN[m.size]
+            net = StridedGenerator(m.latent_dim, channels, hidden, spec.shape, label_dim=label_dim)
+        case "resnet":
+            _need_images(spec, m.network)
             net = ResidualConvGenerator(m.latent_dim, CHANNELS[m.size], spec.shape, label_dim=label_dim)
         case _:
             blocks = BLOCKS[m.size]
@@ -53,6 +63,11 @@ def build_generator(config: Config, spec: DataSpec, stats: Statistics, label_dim
     return Generator(Decoder(net, likelihood, mean), StandardNormal(m.latent_dim), m.latent_dim)
 
 
+def penalty_every(config: Config) -> int:
+    """The interval asked for; else 8 for networks whose penalty is dear: fully connected ones hardly notice it."""
+    return config.objective.penalty_every or (LAZY if config.model.network in CONVOLUTIONAL else 1)
+
+
 def build_adversarial(config: Config, spec: DataSpec, stats: Statistics, label_dim: int) -> Adversarial:
     """The objective of a GAN, which owns the critic."""
     m, o = config.model, config.objective
@@ -61,21 +76,24 @@ def build_adversarial(config: Config, spec: DataSpec, stats: Statistics, label_d
         case "course-mlp":
             critic = CourseCritic(spec.size, label_dim=label_dim)
         case "conv":
+            critic = StridedCritic(spec.shape, STRIDED[m.size], STRIDED_HIDDEN[m.size], label_dim=label_dim)
+        case "resnet":
             critic = ResidualConvCritic(spec.shape, CHANNELS[m.size], label_dim=label_dim)
         case _:
             critic = ResidualCritic(spec.size, MLP_WIDTH[m.size], label_dim=label_dim, blocks=BLOCKS[m.size])
     if o.spectral_norm:
         critic = spectrally_normalised(critic)
     standardise = Standardise(*_units(spec, stats))
+    every = penalty_every(config)
     match o.kind:
         case "gan":
             return NonSaturating(critic, standardise)
         case "wasserstein":
-            return Wasserstein(critic, o.penalty, critic_steps=o.critic_steps, standardise=standardise)
+            own = {"critic_steps": o.critic_steps, "penalty_every": every}
+            return Wasserstein(critic, o.penalty, standardise=standardise, **own)
         case _:
-            return Relativistic(
-                critic, o.penalty, final=o.penalty_final, steps=o.penalty_steps, standardise=standardise
-            )
+            falls = {"final": o.penalty_final, "steps": o.penalty_steps, "penalty_every": every}
+            return Relativistic(critic, o.penalty, standardise=standardise, **falls)
 
 
 def _units(spec: DataSpec, stats: Statistics) -> tuple[Tensor, Tensor]:
@@ -83,6 +101,6 @@ def _units(spec: DataSpec, stats: Statistics) -> tuple[Tensor, Tensor]:
     return units(spec, stats) if spec.values == "real" else (torch.full((), 0.5), torch.full((), 0.5))
 
 
-def _need_images(spec: DataSpec) -> None:
-    if not spec.is_image or min(spec.shape[1:]) < 5:
-        raise UsageError(f"the conv network wants images of 5x5 pixels or more, not {spec.shape}: choose mlp.")
+def _need_images(spec: DataSpec, network: str) -> None:
+    if not can_convolve(spec):
+        raise UsageError(f"the {network} network wants images of 5x5 pixels or more, not {spec.shape}: choose mlp.")

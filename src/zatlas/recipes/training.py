@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from zatlas.combinations import OBJECTIVE_KEYS
 from zatlas.config import Config, TrainingConfig
 from zatlas.kinds import MODELS
+from zatlas.recipes.adversarial import penalty_every
 from zatlas.recipes.flat import start_log_variance
 from zatlas.recipes.likelihoods import likelihood_name
 from zatlas.recipes.models import build_model
+from zatlas.recipes.networks import with_network
 from zatlas.recipes.objectives import build_objective, warmup_steps
 from zatlas.recipes.statistics import Statistics
 from zatlas.training import Budget, Game, Optimisation, Schedule
@@ -17,6 +20,7 @@ DEFAULT_STEPS, DEFAULT_EPOCHS = 1500, 10
 
 def build_game(config: Config, spec: DataSpec, dataset_size: int, stats: Statistics | None = None) -> Game:
     """Model and objective, with weights drawn from torch's global random state."""
+    config = with_network(config, spec)
     model = build_model(config, spec, stats)
     stats = stats or Statistics.unknown(spec, examples=0)
     return Game(model, build_objective(config, spec, stats, dataset_size))
@@ -24,6 +28,7 @@ def build_game(config: Config, spec: DataSpec, dataset_size: int, stats: Statist
 
 def resolve(config: Config, spec: DataSpec, steps_per_epoch: int) -> Config:
     """The configuration with every automatic value written out: it repeats the run even where defaults change."""
+    config = with_network(config, spec)
     resolved = config.model_copy(deep=True)
     kind = MODELS[config.model.kind]
     if kind.infers:
@@ -32,6 +37,8 @@ def resolve(config: Config, spec: DataSpec, steps_per_epoch: int) -> Config:
         resolved.model.start_log_variance = start_log_variance(config)
     if not kind.point and config.objective.is_weighted_elbo:
         resolved.objective.beta_warmup_steps = warmup_steps(config)
+    if config.objective.kind in OBJECTIVE_KEYS["penalty_every"]:
+        resolved.objective.penalty_every = penalty_every(config)
     resolved.training.steps = budget(config, steps_per_epoch).steps or None
     return resolved
 
