@@ -1,7 +1,8 @@
 """Small tables of real columns: held-out log p(x) of the default VAE beside scikit-learn's linear models, and its cost.
 
-Shuffled 5-fold; the VAE's figure is a lower bound, one draw of z a row, the others' are exact. Nats per row, in the units
-of the columns. Factor analysis has no floor for the noise of a column that hardly varies, hence its figure on digits.
+Shuffled 5-fold; the VAE's figure is a lower bound, one draw of z a row, the others' are exact. Nats per row, in the
+units of the columns. Factor analysis has no floor for the noise of a column that hardly varies, hence its figure on
+digits.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def test_no_column_earns_an_unbounded_density():
     noise = vae.model_.decoder.likelihood.scale
     assert noise[2] == 1
     assert noise[3] >= 0.28  # values one apart are known to 1 / sqrt(12)
-    strange = flat[:1] + [0, 0, 0, 5]
+    strange = flat[:1] + np.array([0, 0, 0, 5])
     assert vae.score(strange) > -300
 
 
@@ -99,7 +99,7 @@ def test_what_is_no_table():
     assert VAE(steps=1, size="xs").fit((x * 10).astype(np.uint8)).config_.model.network == "mlp"
     with pytest.raises(ValueError, match="table network wants"):
         VAE(steps=1, network="table").fit((x * 10).astype(np.uint8))
-    with pytest.raises(ValueError, match="model.network = 'table' goes with"):
+    with pytest.raises(ValueError, match=r"model.network = 'table' goes with"):
         AutoEncoder(steps=1, network="table").fit(x)
 
 

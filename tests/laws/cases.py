@@ -93,7 +93,7 @@ NETWORKS = {
     f"{kind}-{network}": case(data, kind, network=network, latent_dim=3)
     for kind in ("ae", "vae", "cvae")
     for network, data in (("mlp", "columns"), ("course-mlp", "columns"), ("conv", "1x8x8"), ("resnet", "1x8x8"))
-}
+} | {f"{kind}-table": case("columns", kind, network="table", latent_dim=3) for kind in ("vae", "cvae")}
 NAMED = {
     f"vae-{network}": case(data, "vae", network=network, latent_dim=3)
     for network, data in (

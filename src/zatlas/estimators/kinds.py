@@ -63,8 +63,8 @@ class VAE(_Variational):
             own numbers are ``settings``, ``{"objective.samples": 10}``.
         beta: weight of the rate.
         prior: ``"normal"``, ``"mixture"``, ``"vamp"`` or ``"flow"``.
-        network: ``"auto"``: ``"table"`` for rows of real columns, ``"conv"`` for a GAN of images, else ``"mlp"``; or for
-            images ``"conv"``, ``"resnet"`` or one of those with a name of their own.
+        network: ``"auto"``: ``"table"`` for rows of real columns, ``"conv"`` for a GAN of images, else ``"mlp"``; or
+            for images ``"conv"``, ``"resnet"`` or one of those with a name of their own.
         size: of the networks, ``"xs"``, ``"s"``, ``"m"`` or ``"l"``.
         likelihood: ``"auto"``, ``"bernoulli"``, ``"gaussian"``, ``"gaussian-learned"``, ``"gaussian-per-pixel"``,
             ``"continuous-bernoulli"``, or for 8-bit values ``"logistic"``, ``"logistic-mixture"``, ``"categorical"``.

@@ -92,8 +92,14 @@ def build_adversarial(config: Config, spec: DataSpec, stats: Statistics, label_d
             own = {"critic_steps": o.critic_steps, "penalty_every": every}
             return Wasserstein(critic, o.penalty, standardise=standardise, **own)
         case _:
-            falls = {"final": o.penalty_final, "steps": o.penalty_steps, "penalty_every": every}
-            return Relativistic(critic, o.penalty, standardise=standardise, **falls)
+            return Relativistic(
+                critic,
+                o.penalty,
+                final=o.penalty_final,
+                steps=o.penalty_steps,
+                penalty_every=every,
+                standardise=standardise,
+            )
 
 
 def _units(spec: DataSpec, stats: Statistics) -> tuple[Tensor, Tensor]:

@@ -23,9 +23,9 @@ from zatlas.networks import (
     VampPrior,
 )
 from zatlas.recipes.likelihoods import build_likelihood
-from zatlas.recipes.linear import start_linear
 from zatlas.recipes.networks import build_networks
 from zatlas.recipes.statistics import Statistics
+from zatlas.recipes.tables import table_networks
 from zatlas.types import DataSpec
 
 START_LOG_VARIANCE = -4.0  # see WARMUP_STEPS in objectives.py
@@ -36,10 +36,12 @@ def build_flat(config: Config, spec: DataSpec, stats: Statistics, label_dim: int
     """An AE, VAE or CVAE."""
     m = config.model
     likelihood = build_likelihood(config, spec, stats)
-    out_shape = (likelihood.per_value * spec.shape[0], *spec.shape[1:])
-    encoder_net, decoder_net = build_networks(config, spec, label_dim, _outputs(config), out_shape)
-    if stats.linear:
-        start_linear(encoder_net, decoder_net, stats.linear, stats.std, start_log_variance(config))
+    if m.network == "table":
+        start = start_log_variance(config)
+        encoder_net, decoder_net = table_networks(config, spec, stats, label_dim, _outputs(config), start=start)
+    else:
+        out_shape = (likelihood.per_value * spec.shape[0], *spec.shape[1:])
+        encoder_net, decoder_net = build_networks(config, spec, label_dim, _outputs(config), out_shape)
     course = m.network.startswith("course-")
     encoder = _encoder(config, encoder_net, None if course else standardise(spec, stats))
     decoder = Decoder(decoder_net, likelihood, None if course else stats.mean)

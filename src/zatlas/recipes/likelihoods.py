@@ -52,8 +52,10 @@ def likelihood_name(config: Config, spec: DataSpec) -> LikelihoodName:
         )
     if bits and name != "bernoulli":
         raise UsageError(f"binarised data want the bernoulli likelihood, not {name}.")
-    if config.model.network == "table" and (name != "gaussian-learned" or spec.values != "real"):
-        raise UsageError(f"the table network wants real columns and gaussian-learned, and this is {name}: choose mlp.")
+    if config.model.network == "table" and (name != "gaussian-learned" or spec.values != "real" or spec.is_image):
+        raise UsageError(
+            "the table network wants rows of real columns and the gaussian-learned likelihood: choose mlp."
+        )
     if config.model.sigma != 1 and name not in ("gaussian", "gaussian-learned"):
         raise UsageError(f"model.sigma is the width of a gaussian likelihood, and this is {name}: choose gaussian.")
     return name

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-
-from zatlas.networks import BesideLinear
+from torch import Tensor
 
 Array = npt.NDArray[np.float64]
 
@@ -38,9 +36,9 @@ def linear_start(x: Array, latent_dim: int) -> Linear:
 
     so a diagonal Gaussian posterior is exact, and the bound is log p(x). Three floors keep a column from earning an
     unbounded density. One row more is counted whose variance is all noise, so that no noise variance falls below
-    1 / (N + 1) of its column's. No noise falls below the rounding error of values that lie a step apart, step / sqrt(12):
-    of digits in 0..16 some columns are 0 but for a single 1, and a 5 in a new row cost 16,000 nats. A column that never
-    changes has a noise of 1.
+    1 / (N + 1) of its column's. No noise falls below the rounding error of values that lie a step apart,
+    step / sqrt(12): of digits in 0..16 some columns are 0 but for a single 1, and a 5 in a new row would cost 16,000
+    nats. A column that never changes has a noise of 1.
     """
     from sklearn.decomposition import FactorAnalysis
 
@@ -64,25 +62,3 @@ def linear_start(x: Array, latent_dim: int) -> Linear:
     full[:, : len(strength)] = turned * strength
     as_float = lambda values: torch.from_numpy(np.ascontiguousarray(values)).float()
     return Linear(as_float(full), as_float(scale * np.sqrt(noise)))
-
-
-@torch.no_grad()
-def start_linear(encoder: nn.Module, decoder: nn.Module, linear: Linear, scale: Tensor, start: float) -> None:
-    """Sets the linear maps of both networks.
-
-    Args:
-        encoder: from columns over ``scale`` to means, log-variances and whatever else a posterior wants, which is zero.
-        decoder: from z to columns in units of their noise.
-        linear: the model.
-        scale: ``[P]``.
-        start: what the encoder adds to its log-variances.
-    """
-    assert isinstance(encoder, BesideLinear)
-    assert isinstance(decoder, BesideLinear)
-    units = linear.weight.shape[1]
-    variance = 1 / (1 + linear.weight.square().sum(0))
-    for values in (encoder.linear.weight, encoder.linear.bias, decoder.linear.bias):
-        values.zero_()
-    encoder.linear.weight[:units] = variance[:, None] * (linear.weight * (scale / linear.noise)[:, None]).T
-    encoder.linear.bias[units : 2 * units] = variance.log() - start
-    decoder.linear.weight.copy_(linear.weight)

@@ -36,7 +36,14 @@ class Statistics:
 
 
 def statistics(source: Source, rows: Rows, *, examples: int = 0, units: int = 0, most: int = 10_000) -> Statistics:
-    """Over at most ``most`` evenly spaced rows, with so many evenly spaced examples, and a linear model of so many latent units.
+    """Over at most ``most`` evenly spaced rows.
+
+    Args:
+        source: where they are.
+        rows: those to learn from.
+        examples: how many evenly spaced ones to keep.
+        units: latent units of a linear model of them; 0: none.
+        most: how many are looked at.
 
     Raises:
         ZatlasError: all rows are the same, so there is nothing to learn.
