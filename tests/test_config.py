@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from zatlas import experiment
-from zatlas.cli.train import size
+from zatlas.cli.train import level, size, sizes
 from zatlas.config import Config, known_keys, make_config, parse_set, preset, presets, read_toml
-from zatlas.errors import UsageError
+from zatlas.errors import UsageError, ZatlasError
 from zatlas.runs import Run
 
 
@@ -131,3 +131,58 @@ def test_the_file_of_a_preset_is_a_configuration():
     for name in presets():
         limits = make_config((name, preset(name))).training
         assert limits.epochs or limits.steps or limits.seconds
+
+
+def test_a_configuration_that_0_1_saved_keeps_its_labels(tmp_path):
+    """0.1 took the whole path of an image as its class, and had no key to say so."""
+    saved = Config().to_toml().replace("label_level = 1\n", "").replace("skip_damaged = false\n", "")
+    (tmp_path / "config.toml").write_text(saved)
+    assert make_config(("a run of 0.1", read_toml(tmp_path / "config.toml"))).data.label_level == "path"
+    (tmp_path / "config.toml").write_text(Config().to_toml())
+    assert make_config(("a run", read_toml(tmp_path / "config.toml"))).data.label_level == 1
+    (tmp_path / "config.toml").write_text('[data]\nsource = "photos/"\n')
+    assert make_config(("a person", read_toml(tmp_path / "config.toml"))).data.label_level == 1
+
+
+def test_a_run_of_0_1_on_nested_folders_opens_with_its_labels(tmp_path):
+    import hashlib
+
+    from PIL import Image
+
+    from zatlas.experiment import train
+    from zatlas.files import write_json
+    from zatlas.opened import Experiment
+
+    for i in range(12):
+        path = tmp_path / f"photos/{'cat' if i % 2 else 'dog'}/day{i % 3}/{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), 20 * i).save(path)
+    values = {
+        "data": {"source": str(tmp_path / "photos"), "label_level": "path"},
+        "model": {"size": "xs"},
+        "training": {"steps": 1, "precision": "fp32", "threads": 1},
+    }
+    run = train(make_config(("test", values)), out=tmp_path / "run").run
+    text = (tmp_path / "run/config.toml").read_text()  # as 0.1 wrote it
+    old = text.replace('label_level = "path"\n', "").replace("skip_damaged = false\n", "")
+    assert old != text
+    (tmp_path / "run/config.toml").write_text(old)
+    write_json(tmp_path / "run/run.json", run.record | {"config_sha256": hashlib.sha256(old.encode()).hexdigest()})
+    assert Experiment(tmp_path / "run").source.spec.label_dim == 6
+
+
+def test_one_number_makes_squares_on_the_command_line():
+    assert sizes("64", None) == {"resize": 64, "crop": 64}
+    assert sizes("64x48", None) == {"resize": (64, 48), "crop": None}
+    assert sizes("64", "48") == {"resize": 64, "crop": 48}
+    assert (level("2"), level("path"), level(None)) == (2, "path", None)
+    with pytest.raises(UsageError, match="--label-level wants 1"):
+        level("0")
+
+
+def test_a_batch_larger_than_the_machine_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    from zatlas import run_data
+
+    monkeypatch.setattr(run_data.os, "sysconf", lambda name: 4)
+    with pytest.raises(ZatlasError, match=r"a batch of 128 examples of 1x8x8 would take .*--resize.*--batch-size"):
+        run_data.open_data(make_config(("test", {"data": {"source": "digits"}})))

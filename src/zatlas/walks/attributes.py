@@ -64,14 +64,15 @@ def group(experiment: Experiment, words: str) -> Group:
         UsageError: a class, a factor, a value or a row that is not there; the nearest known name is given.
     """
     labels = experiment.source.spec.labels if experiment.source.spec.label_kind == "class" else ()
-    if words not in labels and words.startswith("rows:"):
+    names = listed(words, labels)
+    classes = all(name in labels for name in names)  # which may be called rows:3, or one=1
+    if not classes and words.startswith("rows:"):
         chosen = np.unique(experiment.numbered(_row_numbers(words.removeprefix("rows:"))))
         return Group(f"{len(chosen)} chosen", lambda rows: np.isin(rows, chosen), chosen)
-    if words not in labels and (found := re.fullmatch(r"(.+?)\s*(>=|<=|!=|=|<|>)\s*(.+)", words)):
+    if not classes and (found := re.fullmatch(r"(.+?)\s*(>=|<=|!=|=|<|>)\s*(.+)", words)):
         name, sign, value = found.groups()
         values, level = column(experiment, name), _level(experiment, name, value)
         return Group(words, lambda rows: COMPARISONS[sign](values(rows), level))
-    names = listed(words, labels)
     for name in names:
         if name not in labels:
             raise UsageError(f"{experiment.source.name} has no {_called(experiment, name)}")
