@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from zatlas.errors import UsageError
 from zatlas.figures.pictures import Margins, centres, framed, left_margin, transparent, write_above, write_left
-from zatlas.figures.style import ACCENT, INK, NORMAL, SMALL, styled, text_width
+from zatlas.figures.style import ACCENT, INK, NORMAL, SMALL, short, styled, text_width
 from zatlas.figures.tiles import Pixels, as_rgba, tile_pixels
 
 _LINE = 18.0  # pixels of height for a line of labels
@@ -102,6 +102,7 @@ def relabelled(
     array = np.asarray(images)
     if array.ndim < 4 or array.shape[1] != len(names):
         raise UsageError(f"images {array.shape} do not fit {len(names)} labels: give [R, S, C, H, W].")
+    names = [short(name) for name in names]
     picture, start = beside_first(originals, array, gap)
     height, width = array.shape[-2:]
     scale = max(1, round(_WIDEST / picture.shape[1])) if scale is None else scale

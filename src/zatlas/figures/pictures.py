@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from zatlas.errors import UsageError
-from zatlas.figures.style import INK, MUTED, NORMAL, TITLE, canvas, place, styled, text_width
+from zatlas.figures.style import INK, MUTED, NORMAL, TITLE, canvas, place, short, styled, text_width
 from zatlas.figures.tiles import Pixels, as_pixels, as_rgba, default_columns, tile, tile_pixels
 
 _LABEL = 18.0  # pixels of height for a line of labels
@@ -74,7 +74,7 @@ def write_left(axes: Axes, labels: Sequence[str], centres: Sequence[float], colo
     """Labels at the left of the picture, each at the height of its row."""
     for label, y in zip(labels, centres, strict=True):
         axes.annotate(
-            label, (0, y), (-6, 0), textcoords="offset points", ha="right", va="center",
+            short(label), (0, y), (-6, 0), textcoords="offset points", ha="right", va="center",
             color=colour, size=NORMAL, annotation_clip=False,
         )  # fmt: skip
 
@@ -83,14 +83,14 @@ def write_above(axes: Axes, labels: Sequence[str], centres: Sequence[float], siz
     """Labels above the picture, each over the middle of its column."""
     for label, x in zip(labels, centres, strict=True):
         axes.annotate(
-            label, (x, 0), (0, 4), textcoords="offset points", ha="center", va="bottom",
+            short(label), (x, 0), (0, 4), textcoords="offset points", ha="center", va="bottom",
             color=MUTED, size=size, annotation_clip=False,
         )  # fmt: skip
 
 
 def left_margin(labels: Sequence[str] | None) -> float:
     """Pixels that labels at the left need."""
-    return ceil(max(text_width(label) for label in labels)) + 12.0 if labels else 0.0
+    return ceil(max(text_width(short(label)) for label in labels)) + 12.0 if labels else 0.0
 
 
 def centres(count: int, size: int, gap: int) -> list[float]:

@@ -31,6 +31,7 @@ from zatlas.figures.style import (
     name_axes,
     place,
     sequential,
+    short,
     styled,
     text_width,
 )
@@ -166,10 +167,6 @@ def _name(label: int, names: Sequence[str] | None) -> str:
     return str(names[label]) if names is not None and 0 <= label < len(names) else str(label)
 
 
-def _short(name: str, most: int = 22) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
-
-
 def _legend_width(
     present: NDArray[Any], names: Sequence[str] | None, labelled: bool, classes: bool, title: str
 ) -> float:
@@ -178,14 +175,14 @@ def _legend_width(
         return max(72.0, heading)
     if not 1 < len(present) <= NAMED:
         return 8.0
-    return max(34 + max(text_width(_short(_name(int(k), names))) for k in present), heading)
+    return max(34 + max(text_width(short(_name(int(k), names), 22)) for k in present), heading)
 
 
 def _name_classes(
     axes: Axes, points: NDArray[Any], values: NDArray[Any], present: NDArray[Any], names: Sequence[str] | None
 ) -> None:
     """Names, each with a dot of its colour, where their classes are among themselves; nudged apart where they meet."""
-    texts = [_short(_name(int(k), names), 14) for k in present]
+    texts = [short(_name(int(k), names), 14) for k in present]
     scale = _SIDE / float(np.diff(axes.get_xlim())[0])
     at = _own_places(points, values, present) * scale
     size = 12.0 if max(map(len, texts)) <= 2 else 9.0
@@ -242,7 +239,7 @@ def _legend(
         [6] * len(present), range(len(present)), c=class_colours(len(present)), s=34, linewidths=0, clip_on=False
     )
     for row, k in enumerate(present):
-        axes.text(17, row, _short(_name(int(k), names)), size=NORMAL, color=INK, va="center_baseline")
+        axes.text(17, row, short(_name(int(k), names), 22), size=NORMAL, color=INK, va="center_baseline")
     if label_name:
         axes.annotate(
             label_name, (2, 1), (0, 6), xycoords=("data", "axes fraction"), textcoords="offset points", size=NORMAL,

@@ -146,6 +146,11 @@ def text_width(text: str, size: float = NORMAL, weight: str = "normal") -> float
     return float(path.get_extents().width) * size / text_to_path.FONT_SCALE * PX / 72
 
 
+def short(name: str, most: int = 32) -> str:
+    """The beginning of a name that would take the room of the picture."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def class_colours(count: int) -> list[Any]:
     """One colour per class: the palette up to 10, the palette and its lighter half up to 20, a colour wheel beyond.
 
