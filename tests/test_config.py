@@ -186,3 +186,26 @@ def test_a_batch_larger_than_the_machine_is_refused_before_it_is_read(tmp_path, 
     monkeypatch.setattr(run_data.os, "sysconf", lambda name: 4)
     with pytest.raises(ZatlasError, match=r"a batch of 128 examples of 1x8x8 would take .*--resize.*--batch-size"):
         run_data.open_data(make_config(("test", {"data": {"source": "digits"}})))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("training", name) for name in ("seed", "threads", "batch_size", "steps")),
+        *(("objective", name) for name in ("beta_warmup_steps", "capacity_steps", "samples")),
+        *(("model", name) for name in ("latent_dim", "levels", "flow_width")),
+        *(("data", name) for name in ("resize", "crop", "split_seed")),
+    ],
+)
+def test_ten_to_the_26_is_refused_by_name(key, value):
+    with pytest.raises(UsageError, match=rf"{key}\.{value}: Input should be (less than|a valid)"):
+        make_config(("here", {key: {value: 10**26}}))
+
+
+@pytest.mark.parametrize("value", ["[" * 10**5, "9" * 5000, "0x" + "f" * 9000])
+def test_a_value_without_end_is_refused_in_one_short_sentence(value, tmp_path):
+    (tmp_path / "c.toml").write_text(f"[training]\nseed = {value}")
+    for read in (lambda: parse_set([f"training.seed={value}"]), lambda: read_toml(tmp_path / "c.toml")):
+        with pytest.raises(UsageError) as refused:
+            make_config(("here", read()))
+        assert len(str(refused.value)) < 400

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zatlas.combinations import check
-from zatlas.errors import UsageError, nearest
+from zatlas.errors import UsageError, nearest, shown
 from zatlas.files import LARGEST
 from zatlas.kinds import MODELS, OBJECTIVE_DEFAULTS, ModelKind, ObjectiveKind
 
@@ -49,19 +48,12 @@ Network = Literal[
 # Upper bounds, so that a slip of the keyboard is refused by name: of seeds, as torch takes 64 bits; of steps, as
 # float64 counts them; of what is laid out in memory, where nobody wants more. Threads that cannot be started end the
 # process.
-SEED, STEPS, MOST = 2**63 - 1, 10**15, 10**6
+SEED, STEPS, MOST = LARGEST, 10**15, 10**6
 Pixels = Annotated[int, Field(ge=1, le=2**16)]
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _fits(cls, value: Any) -> Any:
-        if isinstance(value, int) and abs(value) > LARGEST:  # torch takes no larger seed, and no count is larger
-            raise ValueError(f"whole numbers go up to {LARGEST}")
-        return value
 
 
 class DataConfig(Section):
@@ -251,27 +243,19 @@ def known_keys() -> list[str]:
     return [f"{s}.{k}" for s, f in Config.model_fields.items() for k in f.annotation.model_fields]  # type: ignore[union-attr]
 
 
-def _shown(value: Any) -> str:
-    """A value as Python writes it, cut where it is long or deep."""
-    short = reprlib.Repr()
-    short.maxstring = short.maxother = short.maxlong = 80
-    try:
-        return short.repr(value)
-    except ValueError:  # Python writes no number of more than 4300 digits
-        return "a number of thousands of digits"
-
-
 def _sentence(error: ValidationError, where: str) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"][:2])  # what follows is pydantic's, such as which of two types
+    key = ".".join(
+        str(part)[:80] for part in first["loc"][:2]
+    )  # what follows is pydantic's, such as which of two types
     if first["type"] == "extra_forbidden":
         known = list(Config.model_fields) if "." not in key else known_keys()
         return f"{where}: there is no {key}; {nearest(key, known)}"
     if first["type"] == "literal_error" and isinstance(first["input"], str):
         known = [word.strip("' ") for word in first["ctx"]["expected"].replace(" or ", ", ").split(",")]
-        return f"{where}: {key} cannot be {first['input']!r}; {nearest(first['input'], known)}"
+        return f"{where}: {key} cannot be {shown(first['input'])}; {nearest(first['input'], known)}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {key}: {message} (given: {_shown(first['input'])})." if key else f"{where}: {message}."
+    return f"{where}: {key}: {message} (given: {shown(first['input'])})." if key else f"{where}: {message}."
 
 
 def make_config(*layers: tuple[str, Mapping[str, Any]]) -> Config:
@@ -307,7 +291,7 @@ def parse_set(assignments: Sequence[str]) -> dict[str, Any]:
         section, dot, name = key.strip().partition(".")
         if not (equals and dot and name):
             raise UsageError(
-                f"--set wants section.key=value, and {assignment!r} is not that; {nearest(key, known_keys())}"
+                f"--set wants section.key=value, and {shown(assignment)} is not that; {nearest(key, known_keys())}"
             )
         try:
             value = tomllib.loads(f"v = {text}")["v"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from zatlas.text import printable
 
@@ -36,6 +38,20 @@ class UsageError(ZatlasError, ValueError):
     """The words are wrong: an option, a name or a combination that cannot be (exit status 2)."""
 
     exit_status = 2
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, cut where it is long or deep.
+
+    >>> shown("abc"), len(shown("x" * 5000))
+    ("'abc'", 80)
+    """
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 80
+    try:
+        return short.repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

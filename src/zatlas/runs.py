@@ -102,6 +102,12 @@ def check_free(folder: Path, config: bytes) -> None:
         raise UsageError(f"{folder} is not empty (it holds {others[0]}): give another --out.")
 
 
+def _check_step(record: dict[str, Any], path: Path) -> None:
+    trainer = record.get("trainer")
+    if not isinstance(trainer, dict) or type(trainer.get("step")) is not int or trainer["step"] < 0:
+        raise ZatlasError(f"the checkpoint's record {path / checkpoint.STATE} is damaged: it does not say its step.")
+
+
 def _says(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
@@ -277,6 +283,7 @@ class Run:
         for candidate in found:
             try:
                 tensors, record = checkpoint.load(self.checkpoints_path / candidate)
+                _check_step(record, self.checkpoints_path / candidate)
             except ZatlasError as error:
                 passed.append(str(error))
                 continue

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor
 
 from zatlas.config import read_toml
-from zatlas.errors import UsageError, ZatlasError, nearest
+from zatlas.errors import UsageError, ZatlasError, nearest, shown
 from zatlas.importers.foreign import Foreign, data_shape, deinterleaved, neutral_game
 from zatlas.importers.reading import Tensors
 from zatlas.importers.writing import configured
@@ -54,7 +54,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     mapping = read_toml(path)
     for key in mapping:
         if key not in KEYS:
-            raise UsageError(f"{path}: there is no {key} in a mapping; {nearest(key, KEYS)}")
+            raise UsageError(f"{path}: there is no {key[:80]} in a mapping; {nearest(key, KEYS)}")
     for key in ("model", "data", "tensors"):
         if not isinstance(mapping.get(key), dict) or not mapping[key]:
             raise UsageError(f"{path}: a mapping wants a section [{key}].")
@@ -72,7 +72,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     shape = data_shape(mapping["data"].get("shape"), f"{path}: data.shape")
     values = mapping["data"].get("values", "unit")
     if values not in VALUES:
-        raise UsageError(f"{path}: data.values cannot be {values!r}; {nearest(str(values), VALUES)}")
+        raise UsageError(f"{path}: data.values cannot be {shown(values)}; {nearest(str(values), VALUES)}")
     if left := set(mapping["data"]) - {"shape", "values"}:
         raise UsageError(f"{path}: there is no data.{min(left)} in a mapping; known are shape, values.")
     mapping["data"] = DataSpec(shape, values)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config
-from zatlas.errors import UsageError, ZatlasError
+from zatlas.errors import UsageError, ZatlasError, shown
 from zatlas.importers.reading import Tensors
 from zatlas.training import Game
 from zatlas.types import DataSpec
@@ -116,7 +116,7 @@ def data_shape(shape: Any, what: str) -> tuple[int, ...]:
     """
     sound = isinstance(shape, list | tuple) and all(type(n) is int and n > 0 for n in shape)
     if not sound or len(shape) not in (1, 3):
-        raise UsageError(f"{what} wants [C, H, W] or [features], not {shape!r}.")
+        raise UsageError(f"{what} wants [C, H, W] or [features], not {shown(shape)}.")
     return tuple(shape)
 
 

@@ -60,7 +60,7 @@ def _safetensors(path: Path) -> Tensors:
     except OSError as error:
         raise ZatlasError(f"{path} cannot be read: {error.strerror or error}.") from None
     except SafetensorError as error:
-        raise ZatlasError(f"{path} is damaged, or no safetensors ({error}).") from None
+        raise ZatlasError(f"{path} is damaged, or no safetensors ({str(error)[:200]}).") from None
     except KeyError as error:
         raise ZatlasError(f"{path} holds numbers of type {error.args[0]}, which torch does not have: {AS}.") from None
     except (ValueError, RuntimeError):  # torch lays the bytes out, and has types that it cannot do that with
