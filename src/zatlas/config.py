@@ -67,7 +67,7 @@ class DataConfig(Section):
     labels: str | None = Field(
         None, description="key of the labels in an .npz, column of a hub data set, or a label file"
     )
-    label_level: Annotated[int, Field(ge=1)] | Literal["path"] = Field(
+    label_level: Annotated[int, Field(ge=1, le=STEPS)] | Literal["path"] = Field(
         1, description="of images in folders: which folder is the label, 1 the top one; path: all of them"
     )
     skip_damaged: bool = Field(False, description="leave out images that cannot be read")
@@ -152,6 +152,7 @@ class ObjectiveConfig(Section):
     penalty_every: int = Field(
         0,
         ge=0,
+        le=STEPS,
         description="relativistic, wasserstein: charged at every so manieth step, that many times; 0: 8 for "
         "convolutions, else 1",
     )

@@ -6,7 +6,8 @@ import torch
 
 from zatlas.data import open_source
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.evaluation.classifier import load_classifier, train_classifier
+from zatlas.evaluation import Figure
+from zatlas.evaluation.classifier import load_classifier, train_classifier, unfit
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,30 @@ def test_it_learns_and_does_not_learn_labels_of_chance(digits, classifier):
     assert figure.count == len(y_test)
     shuffled = np.random.default_rng(0).permutation(y)
     assert train_classifier(x, shuffled, epochs=2).accuracy(x_test, y_test).value < 0.3
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "classes", "fit"),
+    [
+        (0.013, 0.006, np.arange(156), False),  # chance of many classes
+        (0.45, 0.01, np.arange(156), False),
+        (0.6, 0.01, np.arange(156), True),
+        (0.97, 0.002, np.arange(10), True),
+        (0.91, 0.005, np.repeat([0, 1], [9, 1]), False),  # one class is nine tenths
+        (0.96, 0.005, np.repeat([0, 1], [9, 1]), True),
+        (0.8, 0.12, np.arange(2), False),  # of few images, by chance
+    ],
+)
+def test_features_of_a_classifier_that_cannot_classify_are_refused(value, error, classes, fit):
+    reason = unfit(Figure(value, error, 100, "accuracy of grey-cnn"), np.tile(classes, 20))
+    assert (reason is None) == fit
+    if reason:
+        assert f"{value:.3f}" in reason
+        assert "commonest class's share" in reason
+
+
+def test_a_few_images_are_shown_until_it_has_learnt(digits):
+    assert train_classifier(digits[0][:300], digits[1][:300]).accuracy(*digits[2:]).value > 0.85
 
 
 def test_features_and_probabilities_are_of_each_image_alone(digits, classifier):

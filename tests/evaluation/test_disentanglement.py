@@ -161,12 +161,45 @@ def test_the_standard_error_is_the_spread_over_data_sets(measure):
     assert 0.5 < np.median([s.figure.standard_error for s in scores]) / spread < 2
 
 
-def test_the_standard_error_of_draws_is_their_spread():
-    codes, factors = mixed(2400)
-    variances = np.full_like(codes, -3.0)
-    scores = [mig_sampled(codes, variances, factors, samples=200, seed=seed) for seed in range(20)]
-    spread = np.std([s.value for s in scores], ddof=1)
-    assert 0.5 < np.median([s.figure.standard_error for s in scores]) / spread < 2
+def aligned(n, seed):
+    codes, factors = mixed(n, seed)
+    noise = np.random.default_rng(seed + 999).standard_normal((n, 6))
+    return np.concatenate([factors + 0.3 * noise[:, :4], noise[:, 4:]], axis=1), factors
+
+
+TABLES = {
+    "mixed": lambda s: tuple(x[s * 300 : s * 300 + 300] for x in POOL),
+    "aligned": lambda s: aligned(300, s),
+    "unrelated": lambda s: (np.random.default_rng(s).standard_normal((300, 6)), mixed(300, s)[1]),
+}
+POOL = mixed(18_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("measure", [mig_histogram, modularity, sap_correlation])
+def test_standard_errors_cover_when_the_points_are_redrawn(measure, table):
+    """The bootstrap's covered 93 to 95 of 100 where the codes are unrelated to the factors."""
+    figures = [measure(*TABLES[table](seed)).figure for seed in range(60)]
+    values, errors = (np.array([getattr(f, name) for f in figures]) for name in ("value", "standard_error"))
+    assert 0.5 <= np.mean(np.abs(values - values.mean()) <= errors) <= 0.85  # of 60: two of the law's own spreads
+
+
+def test_the_error_of_draws_is_not_known_and_says_so():
+    codes, factors = mixed(400)
+    figure = mig_sampled(codes, np.full_like(codes, -3.0), factors, samples=200).figure
+    assert math.isnan(figure.standard_error)
+    assert "not known" in figure.caution
+
+
+@pytest.mark.parametrize("case", ["dead", "parity"])
+def test_a_unit_that_tells_of_no_factor_is_not_modular(case):
+    """Rounding left 2e-16 nats of one factor and 0 of the others, which was taken for perfect modularity."""
+    factors = np.indices((4, 6, 7, 10)).reshape(4, -1).T
+    unit = np.full(len(factors), 0.37) if case == "dead" else factors[:, 0] % 2 ^ factors[:, 1] % 2  # of both together
+    score = modularity(np.concatenate([factors, unit[:, None]], axis=1).astype(np.float32), factors)
+    np.testing.assert_allclose(score.matrices["unit"], [1, 1, 1, 1, 0], atol=1e-9)
+    assert (score.matrices["information"][4] == 0).all()
 
 
 @pytest.mark.parametrize("name", MEASURES)

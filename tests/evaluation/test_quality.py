@@ -178,19 +178,88 @@ def test_the_nearest_is_found_far_from_the_origin():
     assert [f.value for f in far.values()] == [f.value for f in overlap(real, made).values()]
 
 
-def test_copies_are_seen_and_fresh_samples_are_not():
-    train, test = gaussian(500, 6), gaussian(300, 6, 1)
-    copied = train[:200] + 0.01 * gaussian(200, 6, 2)
-    score = copying(copied, train, test)
-    assert score.value > 0.99
-    assert score.parts["closest"] > 0.99
-    assert "copies?" in score.warnings[0]
-    assert (score.matrices["index"] == np.arange(200)).all()
-    zs = [copying(gaussian(100, 3, s), train[:, :3], gaussian(150, 3, s + 999)).parts["z"] for s in range(200)]
-    assert abs(np.mean(zs)) < 0.3
-    assert 0.8 < np.std(zs) < 1.2
-    assert copying(5 * test, train, test).value < 0.05
-    assert copying(test, train, test).value == 0.5
+def planted(seed, share, *, samples=300, train=600, test=300, blur=1.0):
+    """The score of samples of which a share are training examples, but for a little noise."""
+    rng = np.random.default_rng(seed)
+    learnt, held, made = (rng.standard_normal((n, 6)) for n in (train, test, samples))
+    copied = round(share * samples)
+    made[:copied] = learnt[rng.integers(train, size=copied)] + 0.01 * rng.standard_normal((copied, 6))
+    made[copied:] *= blur
+    return copying(made, learnt, held)
+
+
+@pytest.mark.parametrize("sizes", [{}, {"test": 60}, {"blur": 0.5}, {"blur": 2.0}])
+def test_samples_that_copy_nothing_have_a_half_and_no_verdict(sizes):
+    scores = [planted(seed, 0, **sizes) for seed in range(40)]
+    assert not any(score.warnings for score in scores)
+    assert np.mean([score.value for score in scores]) == pytest.approx(0.5, abs=0.03)
+    assert 0.7 < np.std([score.parts["z"] for score in scores]) < 1.4
+    assert "There is no sign of copying" in scores[0].figure.caution
+    assert "0.5 means no copying" in scores[0].figure.caution
+
+
+def test_planted_copies_bring_the_verdict_from_the_share_that_is_told():
+    least = planted(0, 0).parts["least_seen"]
+    assert 0.15 < least < 0.5
+    assert all("copy training examples" in planted(seed, least + 0.2).warnings[0] for seed in range(20))
+    assert not any(planted(seed, least / 4).warnings for seed in range(20))
+    few = planted(0, 0.1, test=60)  # held-out examples are too few to tell, and it says so
+    assert not few.warnings
+    assert few.parts["least_seen"] > 0.5
+
+
+def test_what_the_held_out_examples_cannot_tell_is_not_told():
+    train, test = gaussian(400, 3), gaussian(200, 3, 1)
+    assert "among the training examples" in copying(gaussian(100, 3, 2), train, train[:200]).figure.caution
+    alike = copying(np.zeros((100, 3)) + 1e-3 * gaussian(100, 3), train, test).figure
+    assert math.isnan(alike.standard_error)
+    assert "nothing can be told" in alike.caution
+    strangers = copying(train + 0.5 * gaussian(400, 3, 4), train, test + 9)  # test examples of another kind
+    assert not strangers.warnings
+    assert (copying(train[:200], train, test).matrices["index"] == np.arange(200)).all()
+
+
+def covers(figures):
+    """Whether the mean of repeated estimates lies within a standard error of 55 to 80 in 100 of them."""
+    values, errors = (np.array([getattr(f, name) for f in figures]) for name in ("value", "standard_error"))
+    return 0.55 <= np.mean(np.abs(values - values.mean()) <= errors) <= 0.80
+
+
+PAIRS = {
+    "one distribution": lambda a, b: (a, b),
+    "moved": lambda a, b: (a + 0.5, b),
+    "narrow": lambda a, b: (0.7 * a, b),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("distance", [lambda a, b: frechet_distance(a, b).figure, kernel_distance])
+def test_errors_of_distances_cover_when_both_sets_are_redrawn(distance, pair):
+    drawn = (PAIRS[pair](gaussian(300, 8, s), gaussian(300, 8, s + 7000)) for s in range(100))
+    assert covers([distance(*both) for both in drawn])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", PAIRS)
+def test_errors_of_overlap_cover_when_both_sets_are_redrawn(pair):
+    drawn = (PAIRS[pair](gaussian(300, 4, s), gaussian(300, 4, s + 7000)) for s in range(100))
+    found = [overlap(b, a) for a, b in drawn]
+    for name in ("precision", "recall", "density", "coverage"):
+        figures = [one[name] for one in found]
+        if 0.02 < np.mean([f.value for f in figures]) < 0.98 or name == "density":  # else it is a count of 5 or so
+            assert covers(figures), name
+
+
+def test_errors_of_overlap_are_more_than_the_counts_alone():
+    found = [overlap(gaussian(200, 4, s), gaussian(200, 4, s + 900) + 0.5) for s in range(12)]
+    for name in ("precision", "recall", "density", "coverage"):
+        values, errors = (np.array([getattr(f[name], k) for f in found]) for k in ("value", "standard_error"))
+        assert 0.5 < np.sqrt((errors**2).mean()) / values.std(ddof=1) < 2, name
+
+
+def test_errors_of_the_share_cover_with_and_without_copies():
+    assert covers([planted(seed, 0).figure for seed in range(100)])
+    assert covers([planted(seed, 0.3).figure for seed in range(100)])
 
 
 def test_modes_are_counted_and_their_frequencies_compared():
@@ -269,7 +338,7 @@ def test_bad_words_are_refused():
         quality(x, x, x[:, :, :2], extractor=raw_values())
     with pytest.raises(UsageError, match="features of holes hold NaN"):
         quality(x, x, x, extractor=Extractor("holes", lambda v: v * np.nan))
-    with pytest.raises(UsageError, match="none has 30 neighbours"):
+    with pytest.raises(UsageError, match="of 24 examples none has 30 neighbours"):
         overlap(gaussian(30, 2), gaussian(40, 2), k=30)
     with pytest.raises(UsageError, match="class numbers"):
         mode_coverage(np.array([0.5]), np.array([1]))

@@ -10,7 +10,7 @@ import pytest
 
 from zatlas.config import make_config
 from zatlas.data import ArraySource
-from zatlas.errors import UsageError
+from zatlas.errors import UsageError, ZatlasError
 from zatlas.experiment import train
 from zatlas.measure import METRICS, Options, chosen, compare_curves, compare_runs, evaluate_run, groups, neighbours
 from zatlas.measure.factors import known_factors
@@ -129,7 +129,7 @@ def test_labels_stand_for_factors_that_are_not_known(vae, tmp_path):
 
 def test_a_model_that_repeats_its_data_is_seen_to(vae, monkeypatch):
     rows = vae.rows("train")[:200]
-    copies = examples(vae.source, rows, "none")[0]
+    copies = np.tile(examples(vae.source, rows, "none")[0], (5, 1, 1, 1))
     fresh = neighbours(vae, n=5)
     assert fresh.figure is not None
     assert (np.diff(fresh["distance"]) >= 0).all()
@@ -138,9 +138,23 @@ def test_a_model_that_repeats_its_data_is_seen_to(vae, monkeypatch):
     np.testing.assert_allclose(found["distance"], 0, atol=1e-5)
     np.testing.assert_allclose(found["sample"], found["nearest"])
     assert set(found["rows"]) <= set(rows)
-    assert found.facts["copying"]["value"] > 0.95
-    assert "copies" in found.sentences[-1]
-    assert fresh.facts["copying"]["value"] < found.facts["copying"]["value"]
+    assert found.facts["neighbour_share"]["value"] > 0.95
+    assert "some samples copy training examples" in found.sentences[0]
+    assert "copy" not in fresh.sentences[0].replace("copying", "")
+
+
+def test_samples_are_not_judged_by_a_classifier_that_cannot_classify(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZATLAS_DATA", str(tmp_path))
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "x.npz", images=rng.integers(0, 256, (400, 8, 8), dtype=np.uint8), labels=np.arange(400) % 40)
+    run = trained(tmp_path / "noise", str(tmp_path / "x.npz"))
+    record = evaluate_run(run, metrics=["bound", "samples"], options=FEW)
+    assert "elbo" in record["figures"]
+    assert not any(name.startswith("samples.") for name in record["figures"])
+    assert "zatlas classifier" in record["left_out"]["samples"]
+    with pytest.raises(ZatlasError, match="is not measured by samples: the accuracy of grey-cnn"):
+        evaluate_run(run, metrics=["samples"], options=FEW)
+    assert "Compared in raw values, since the accuracy" in neighbours(run).sentences[-1]
 
 
 def test_the_linear_models_know_their_likelihood(tmp_path):
@@ -165,7 +179,8 @@ def test_samples_and_codes(tmp_path, monkeypatch, digits_run):
     record = evaluate_run(run, metrics=["samples", "probes", "bayes"], options=Options(rows=180))
     figures = record["figures"]
     assert figures["samples.frechet_distance"]["value"] > figures["samples.frechet_distance_floor"]["value"]
-    assert "cnn" in figures["samples.frechet_distance"]["estimator"]
+    accuracy = figures["samples.classifier_accuracy"]["value"]
+    assert f"(accuracy {accuracy:.3f})" in figures["samples.frechet_distance"]["estimator"]
     assert list((tmp_path / "extractors").glob("*.safetensors"))
     assert figures["probes.raw_values_linear"]["value"] > 0.8
     assert figures["bayes.accuracy"]["value"] > 0.5

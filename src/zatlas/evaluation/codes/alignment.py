@@ -131,7 +131,7 @@ def align(first: Array, second: Array, *, seed: int = 0) -> Alignment:
     Args:
         first: codes ``[N, D]``.
         second: codes ``[N, E]`` of the same examples in the same order.
-        seed: of the bootstrap that gives the standard errors.
+        seed: of the groups that the standard errors are from.
 
     Raises:
         UsageError: shapes that do not match, NaN, fewer than 20 rows, or a code that never changes.
@@ -142,6 +142,7 @@ def align(first: Array, second: Array, *, seed: int = 0) -> Alignment:
     for codes, what in ((a, "first"), (b, "second")):
         if (codes == codes[0]).all():
             raise UsageError(f"the {what} codes never change: there is nothing to align.")
+    a, b = a - a[0], b - b[0]  # a unit that never changes is then zero, exactly, and takes no part
     count, width = len(a), max(a.shape[1], b.shape[1])
     both, split = np.concatenate([a, b], axis=1).astype(np.float64), a.shape[1]
     moments = Moments.of(both, split)
@@ -156,7 +157,7 @@ def align(first: Array, second: Array, *, seed: int = 0) -> Alignment:
 
     def figure(measure: Callable[[Moments], float], estimator: str) -> Figure:
         error = jackknife_error(lambda weights: measure(Moments.of(both, split, weights)), count, seed)
-        return Figure(measure(moments), error, count, estimator)
+        return Figure(measure(moments), error, count, estimator, fixed="the trainings")
 
     figures = {name: figure(*measure) for name, measure in measures.items()}
     told = []
@@ -207,6 +208,12 @@ def reproducibility(codes: Sequence[Array], *, seed: int = 0) -> dict[str, Figur
         mean = lambda out: float(np.mean([a.figures[name].value for pair, a in found.items() if out not in pair]))
         without = np.array([mean(run) for run in range(runs)]) if runs > 2 else np.array([math.nan])
         error = math.sqrt((runs - 1) * without.var())
-        return Figure(mean(None), error, runs, f"{found[0, 1].figures[name].estimator}, all pairs of {runs} trainings")
+        return Figure(
+            mean(None),
+            error,
+            runs,
+            f"{found[0, 1].figures[name].estimator}, all pairs of {runs} trainings",
+            over="trainings",
+        )
 
     return {name: figure(name) for name in found[0, 1].figures}

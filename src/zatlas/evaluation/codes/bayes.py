@@ -64,7 +64,13 @@ def bayes_rule(
     losses = -log_p[np.arange(count), labels]
     error = float(losses.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
     return {
-        "accuracy": Score(Figure(hits, binomial_error(hits, count), count, "accuracy of Bayes' rule"), {}, {}),
-        "log_loss": Score(Figure(float(losses.mean()), error, count, f"log loss of Bayes' rule{warm}, nats"), {}, {}),
+        "accuracy": Score(
+            Figure(hits, binomial_error(hits, count), count, "accuracy of Bayes' rule", fixed="p(x|y) as estimated"),
+            {},
+            {},
+        ),
+        "log_loss": Score(
+            Figure(float(losses.mean()), error, count, f"log loss of Bayes' rule{warm}", unit="nats"), {}, {}
+        ),
         "calibration_error": calibration_error(np.exp(log_p), labels, bins=bins, seed=seed),
     }

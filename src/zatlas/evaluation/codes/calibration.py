@@ -46,7 +46,7 @@ def calibration_error(probabilities: Array, labels: Array, *, bins: int = BINS, 
         probabilities: p(y|x), ``[N, Y]``, rows summing to 1.
         labels: class numbers ``[N]``.
         bins: from 0 to 1.
-        seed: of the bootstrap that gives the standard error.
+        seed: of the groups that the standard error is from.
 
     Returns:
         The error; parts ``floor``, ``largest`` (gap of any bin) and ``overconfidence`` (mean confidence - accuracy);

@@ -102,7 +102,14 @@ def regression_probe(split: Split, labels: Array, labels_test: Array) -> Score:
     on_train, _ = _explained(y, model.predict(train).reshape(y.shape))
     on_test, moved = _explained(y_test, model.predict(test).reshape(y_test.shape))
     error = float(moved.mean(axis=1).std(ddof=1) / math.sqrt(len(test)))
-    figure = Figure(float(on_test.mean()), error, len(test), f"R^2 of {train.shape[1]} units, ridge regression")
+    figure = Figure(
+        float(on_test.mean()),
+        error,
+        len(test),
+        f"R^2 of {train.shape[1]} units, ridge regression",
+        over="test examples",
+        fixed="the trained probe",
+    )
     return Score(figure, {"train": float(on_train.mean())}, {"r2": on_test})
 
 
@@ -211,4 +218,11 @@ def _accuracy(
         parts["train"] = float(train_hits.mean())
     if unseen := int((~np.isin(y_test, y)).sum()):
         told = (*told, f"{unseen} test rows are of classes that training never showed.")
-    return Score(Figure(value, binomial_error(value, len(guess)), len(guess), name), parts, matrices, told)
+    return Score(
+        Figure(
+            value, binomial_error(value, len(guess)), len(guess), name, over="test examples", fixed="the trained probe"
+        ),
+        parts,
+        matrices,
+        told,
+    )

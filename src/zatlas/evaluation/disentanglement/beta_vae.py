@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from zatlas.evaluation.disentanglement.fitting import fit_settles
@@ -61,10 +63,16 @@ def beta_vae(
         if (chosen := shared == f).any():
             difference[:, f] = x[chosen].mean(axis=0)
     if len(np.unique(shared)) < 2:  # nothing to choose between: the one answer is always right, and says nothing
-        return Score(Figure(0.0, 0.0, test, estimator), {"train": 0.0}, {"difference": difference}, tuple(told))
+        return Score(
+            Figure(0.0, math.nan, test, estimator, over="draws"),
+            {"train": 0.0},
+            {"difference": difference},
+            tuple(told),
+        )
     model = LogisticRegression(max_iter=1000, solver="newton-cholesky")
     if not fit_settles(model, x, shared):
         told.append(f"The classifier had not settled after {model.max_iter} iterations.")
     accuracy = float(model.score(*examples(test)))
-    figure = Figure(accuracy, binomial_error(accuracy, test), test, estimator)
+    error = binomial_error(accuracy, test)
+    figure = Figure(accuracy, error, test, estimator, over="draws", fixed="the codes and the trained classifier")
     return Score(figure, {"train": float(model.score(x, shared))}, {"difference": difference}, tuple(told))

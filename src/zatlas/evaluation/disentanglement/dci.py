@@ -112,5 +112,5 @@ def _score(make: Callable[[], Any], name: str, split: tuple[Points, Points], wor
         "informativeness_train": learnt,
     }
     value = concentration(importance[:, used])
-    figure = Figure(value, math.nan, len(train), f"DCI disentanglement, importances of {name}")
+    figure = Figure(value, math.nan, len(train), f"DCI disentanglement, importances of {name}", over="points")
     return Score(figure, parts, {"importance": importance, "accuracy": accuracy[1]}, told)

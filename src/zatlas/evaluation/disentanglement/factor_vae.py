@@ -62,5 +62,6 @@ def factor_vae(
     factor_of = votes[0].argmax(axis=1)
     hits = votes[:, np.arange(len(overall)), factor_of].sum(axis=1) / np.maximum(1, votes.sum(axis=(1, 2)))
     estimator = f"FactorVAE score, majority vote of {train} batches of {batch_size}"
-    figure = Figure(float(hits[1]), binomial_error(hits[1], test), test, estimator)
+    error = binomial_error(hits[1], test)
+    figure = Figure(float(hits[1]), error, test, estimator, over="votes", fixed="the codes and the trained votes")
     return Score(figure, {"train": float(hits[0])}, {"votes": votes[0], "stddev": np.sqrt(overall)}, tuple(told))

@@ -44,5 +44,5 @@ def irs(codes: Array, factors: Array, *, quantile: float = 0.99) -> Score:
         robustness[moves, f] = 1 - spread[moves] / deviation[moves]
     best = robustness[:, used].max(axis=1) if used else np.zeros(len(deviation))
     value = float(best @ deviation / deviation.sum()) if moves.any() else 0.0
-    figure = Figure(value, math.nan, len(points), f"IRS, {quantile:g} quantile of deviations")
+    figure = Figure(value, math.nan, len(points), f"IRS, {quantile:g} quantile of deviations", over="points")
     return Score(figure, {}, {"robustness": robustness, "deviation": deviation}, points.warnings)

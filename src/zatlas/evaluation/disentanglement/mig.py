@@ -36,7 +36,7 @@ def mig_histogram(codes: Array, factors: Array, *, bins: int = BINS, seed: int =
         codes: posterior means ``[N, D]``.
         factors: integers ``[N, F]``.
         bins: of equal width between a unit's extremes.
-        seed: of the bootstrap that gives the standard error.
+        seed: of the groups that the standard error is from.
 
     Returns:
         The score; ``"information"`` ``[D, F]`` and ``"entropy"`` ``[F]`` in nats, ``"gap"`` ``[F]``.
@@ -53,7 +53,9 @@ def mig_histogram(codes: Array, factors: Array, *, bins: int = BINS, seed: int =
     information, entropies = counted.matrices()
     gaps = normalised_gaps(information, entropies)
     error = jackknife_error(lambda w: _mean(normalised_gaps(*counted.matrices(w)), points), len(points), seed)
-    figure = Figure(_mean(gaps, points), error, len(points), f"MIG, posterior means in {bins} bins of equal width")
+    figure = Figure(
+        _mean(gaps, points), error, len(points), f"MIG, posterior means in {bins} bins of equal width", over="points"
+    )
     return Score(figure, {}, {"information": information, "entropy": entropies, "gap": gaps}, points.warnings)
 
 
@@ -97,13 +99,13 @@ def mig_sampled(means: Array, log_variances: Array, factors: Array, *, samples: 
         pointwise[:, d, list(points.varied)] = found
     information = pointwise.mean(axis=0)
     gaps = normalised_gaps(information, entropies)
-    order = np.argsort(information, axis=0)
-    best = np.take_along_axis(pointwise, order[None, -1:], axis=1)[:, 0]
-    second = np.take_along_axis(pointwise, order[None, -2:-1], axis=1)[:, 0] if len(order) > 1 else 0.0
-    per_draw = ((best - second)[:, list(points.varied)] / entropies[list(points.varied)]).sum(axis=1)
-    error = float(per_draw.std(ddof=1)) / max(1, len(points.varied)) / math.sqrt(len(rows))
     figure = Figure(
-        _mean(gaps, points), error, len(rows), "MIG, draws from q(z|x) under the aggregate of all posteriors"
+        _mean(gaps, points),
+        math.nan,
+        len(rows),
+        "MIG, draws from q(z|x) under the aggregate of all posteriors",
+        over="draws",
+        caution="Its standard error is not known: every draw is beside the same aggregate of all points.",
     )
     return Score(figure, {}, {"information": information, "entropy": entropies, "gap": gaps}, points.warnings)
 

@@ -35,7 +35,7 @@ def modularity(codes: Array, factors: Array, *, bins: int = BINS, seed: int = 0)
         codes: posterior means ``[N, D]``.
         factors: integers ``[N, F]``.
         bins: of equal width between a unit's extremes.
-        seed: of the bootstrap that gives the standard error.
+        seed: of the groups that the standard error is from.
 
     Returns:
         The score; ``"information"`` ``[D, F]`` in nats, ``"unit"`` ``[D]``.
@@ -49,7 +49,9 @@ def modularity(codes: Array, factors: Array, *, bins: int = BINS, seed: int = 0)
     units = unit_modularities(information, points.varied)
     again = lambda weights: float(unit_modularities(counted.matrices(weights)[0], points.varied).mean())
     error = jackknife_error(again, len(points), seed)
-    figure = Figure(float(units.mean()), error, len(points), f"modularity, means in {bins} bins of equal width")
+    figure = Figure(
+        float(units.mean()), error, len(points), f"modularity, means in {bins} bins of equal width", over="points"
+    )
     return Score(figure, {}, {"information": information, "unit": units}, points.warnings)
 
 
@@ -86,8 +88,7 @@ def explicitness(codes: Array, factors: Array, codes_test: Array, factors_test: 
     from sklearn.linear_model import LogisticRegression
 
     train, test = check_split(codes, factors, codes_test, factors_test)
-    mean, stddev = train.codes.mean(axis=0), train.codes.std(axis=0)
-    stddev = np.where(stddev > 0, stddev, 1)
+    mean, stddev = train.codes.mean(axis=0), np.where(np.ptp(train.codes, axis=0) > 0, train.codes.std(axis=0), 1)
     areas = np.full((2, train.shape[1]), 0.5)
     absent, unsettled = [], []
     for f in train.varied:
@@ -110,4 +111,6 @@ def explicitness(codes: Array, factors: Array, codes_test: Array, factors_test: 
     on_train, on_test = (float(row[list(train.varied)].mean()) if train.varied else 0.5 for row in areas)
     estimator = "explicitness, test area under the ROC curve of multinomial logistic regression"
     parts = {"train": on_train, "normalised": 2 * on_test - 1}
-    return Score(Figure(on_test, math.nan, len(test), estimator), parts, {"factor": areas[1]}, tuple(told))
+    return Score(
+        Figure(on_test, math.nan, len(test), estimator, over="test points"), parts, {"factor": areas[1]}, tuple(told)
+    )

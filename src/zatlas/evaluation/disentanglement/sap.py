@@ -31,7 +31,7 @@ def sap(
         codes_test: ``[M, D]``.
         factors_test: ``[M, F]``.
         c: inverse penalty.
-        seed: of the bootstrap over test points that gives the standard error.
+        seed: of the groups of test points that the standard error is from.
 
     Returns:
         The score; ``"accuracy"`` ``[D, F]``, ``"gap"`` ``[F]``.
@@ -55,7 +55,14 @@ def sap(
     if unsettled:
         told.append(f"The classifiers of {listed('factor', sorted(unsettled))} had not settled after 1000 iterations.")
     error = jackknife_error(lambda weights: _mean_gap(hits @ weights / len(test), train), len(test), seed)
-    figure = Figure(_mean_gap(accuracy, train), error, len(test), f"SAP, linear SVM with C={c:g}, classes balanced")
+    figure = Figure(
+        _mean_gap(accuracy, train),
+        error,
+        len(test),
+        f"SAP, linear SVM with C={c:g}, classes balanced",
+        over="test points",
+        fixed="the trained classifiers",
+    )
     return Score(figure, {}, {"accuracy": accuracy, "gap": _gaps(accuracy, train)}, tuple(told))
 
 
@@ -67,7 +74,7 @@ def sap_correlation(codes: Array, factors: Array, *, seed: int = 0) -> Score:
     Args:
         codes: posterior means ``[N, D]``.
         factors: integers ``[N, F]``, taken as quantities.
-        seed: of the bootstrap that gives the standard error.
+        seed: of the groups that the standard error is from.
 
     Returns:
         The score; ``"correlation"``, squared, ``[D, F]``, ``"gap"`` ``[F]``.
@@ -79,7 +86,9 @@ def sap_correlation(codes: Array, factors: Array, *, seed: int = 0) -> Score:
     units, quantities = points.codes.astype(np.float64), points.factors.astype(np.float64)
     whole = squared_correlation(units, quantities, np.ones(len(points)))
     error = jackknife_error(lambda w: _mean_gap(squared_correlation(units, quantities, w), points), len(points), seed)
-    figure = Figure(_mean_gap(whole, points), error, len(points), "SAP, squared correlation of unit and factor")
+    figure = Figure(
+        _mean_gap(whole, points), error, len(points), "SAP, squared correlation of unit and factor", over="points"
+    )
     return Score(figure, {}, {"correlation": whole, "gap": _gaps(whole, points)}, points.warnings)
 
 

@@ -96,5 +96,7 @@ def udr(
             if i != j:
                 pairs[i, j] = pair_score(similarities(units[i], units[j], similarity))
     runs = np.array([np.median(np.delete(pairs[:, j], j)) for j in range(n)])
-    figure = Figure(float(runs.mean()), math.nan, n, f"UDR, {similarity} similarity, median over the other runs")
+    figure = Figure(
+        float(runs.mean()), math.nan, n, f"UDR, {similarity} similarity, median over the other runs", over="trainings"
+    )
     return Score(figure, {}, {"run": runs, "pair": pairs}, tuple(told))

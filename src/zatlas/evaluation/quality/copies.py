@@ -11,6 +11,7 @@ from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.neighbours import nearest
 
 SIGMAS = 3  # of the null spread, from which there is a verdict
+FEWEST = 10  # different nearest examples, by their inverse Simpson index, from which errors mean anything
 
 
 def copying(samples: Array, train: Array, test: Array) -> Score:
@@ -42,14 +43,14 @@ def copying(samples: Array, train: Array, test: Array) -> Score:
     """
     to_train, to_test = nearest(samples, train), nearest(samples, test)
     own_train, own_test = nearest(test, train), nearest(test, test, others=True)
-    value, error, spread = _share(to_train, to_test, len(train), len(test))
-    held, held_error, _ = _share(own_train, own_test, len(train), len(test) - 1)
+    value, error, spread, different = _share(to_train, to_test, len(train), len(test))
+    held, held_error, _, _ = _share(own_train, own_test, len(train), len(test) - 1)
     needed = SIGMAS * spread + abs(held - 0.5)
     # a share p of copies makes it (1 + r) / (2 + r), r = p / (1 - p) (T + M) / T
     ratio = 2 * needed / (0.5 - needed) * len(train) / (len(train) + len(test)) if needed < 0.5 else math.inf
     least = 1 / (1 + 1 / ratio) if ratio else 0.0
     repeated = float((own_train[1] == 0).mean())
-    copies = value - 0.5 > needed and repeated < 0.5
+    copies = value - 0.5 > needed and repeated < 0.5 and different >= FEWEST
     parts = {
         "null_spread": spread,
         "z": (value - 0.5) / spread if spread else 0.0,
@@ -61,6 +62,8 @@ def copying(samples: Array, train: Array, test: Array) -> Score:
     told = f"0.5 means no copying: chance moves it by ±{spread:.2g}, and held-out examples themselves have {held:.3g}."
     if repeated >= 0.5:
         verdict = f"{repeated:.0%} of the held-out examples are among the training examples, so nothing can be told."
+    elif different < FEWEST:
+        verdict = f"Nearly all samples are nearest to the same {different:.0f} or so examples, so nothing can be told."
     elif copies:
         verdict = f"The share of {value:.3g} is more than that explains: some samples copy training examples."
     else:
@@ -72,7 +75,8 @@ def copying(samples: Array, train: Array, test: Array) -> Score:
 
 
 def _share(train: tuple[Array, Array], test: tuple[Array, Array], sizes: int, sizes_test: int) -> tuple[float, ...]:
-    """The share, its standard error and its null spread, from rows and distances of the nearest of either set."""
+    """The share, its standard error and null spread, and how many examples are nearest to any, from rows and distances
+    of the nearest of either set."""
     won = np.where(train[1] == test[1], 0.5, train[1] < test[1])
     counts = np.bincount(train[0], won, sizes), np.bincount(test[0], 1 - won, max(sizes_test, test[0].max() + 1))
     a, b = counts[0].sum() / sizes, counts[1].sum() / sizes_test
@@ -80,4 +84,6 @@ def _share(train: tuple[Array, Array], test: tuple[Array, Array], sizes: int, si
     both = np.concatenate(counts)
     # the sum over training examples once labels are drawn anew, through the slope of the share at 0.5
     drawn = math.sqrt(sizes * sizes_test / len(both) * both.var(ddof=1)) / both.sum()
-    return a / (a + b), error, drawn * len(both) ** 2 / (4 * sizes * sizes_test)
+    different = both.sum() ** 2 / (both**2).sum()
+    error = error if different >= FEWEST else math.nan
+    return a / (a + b), error, drawn * len(both) ** 2 / (4 * sizes * sizes_test), different
