@@ -162,7 +162,7 @@ def test_the_standard_error_is_the_spread_over_data_sets(measure):
 
 
 def aligned(n, seed):
-    codes, factors = mixed(n, seed)
+    factors = mixed(n, seed)[1]
     noise = np.random.default_rng(seed + 999).standard_normal((n, 6))
     return np.concatenate([factors + 0.3 * noise[:, :4], noise[:, 4:]], axis=1), factors
 

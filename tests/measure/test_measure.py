@@ -148,6 +148,11 @@ def test_samples_are_not_judged_by_a_classifier_that_cannot_classify(tmp_path, m
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "x.npz", images=rng.integers(0, 256, (400, 8, 8), dtype=np.uint8), labels=np.arange(400) % 40)
     run = trained(tmp_path / "noise", str(tmp_path / "x.npz"))
+    old = {"value": 5.0, "standard_error": 0.1, "count": 9, "estimator": "of before"}
+    path = run.run.folder / "evaluation.json"
+    evaluate_run(run, metrics=["bound"])
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps(kept | {"figures": kept["figures"] | {"samples.copying": old}}))
     record = evaluate_run(run, metrics=["bound", "samples"], options=FEW)
     assert "elbo" in record["figures"]
     assert not any(name.startswith("samples.") for name in record["figures"])

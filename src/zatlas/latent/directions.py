@@ -147,4 +147,6 @@ def balanced_accuracy(margins: Array, y: Array, estimator: str) -> Figure:
     sides = [right[y], right[~y]]
     shares = [(side.sum() + 1) / (len(side) + 2) for side in sides]
     error = 0.5 * math.sqrt(sum(p * (1 - p) / len(side) for p, side in zip(shares, sides, strict=True)))
-    return Figure(float(np.mean([side.mean() for side in sides])), error, len(y), estimator)
+    return Figure(
+        float(np.mean([side.mean() for side in sides])), error, len(y), estimator, fixed="the directions of the folds"
+    )

@@ -16,7 +16,7 @@ from zatlas.data import Rows
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import write_json
 from zatlas.measure.catalog import METRICS, chosen
-from zatlas.measure.metric import Options, Refused
+from zatlas.measure.metric import Found, Options, Refused
 from zatlas.measure.verdict import verdict_of
 from zatlas.opened import Experiment
 from zatlas.runs import now
@@ -77,6 +77,7 @@ def evaluate_run(
             continue
         some = _spread(rows, options.rows or metric.rows)
         began = time.perf_counter()
+        prefix = "" if name in ALWAYS else f"{name}."
         try:
             with (counting or _silent)(name, len(some)) as progress:
                 found = metric.measure(experiment, some, options, progress)
@@ -84,10 +85,9 @@ def evaluate_run(
             if metrics and len(names) == 1:
                 raise ZatlasError(f"{experiment.run.folder} is not measured by {name}: {refused}.") from None
             record["left_out"][name] = str(refused)
-            continue
-        prefix = "" if name in ALWAYS else f"{name}."
+            found = Found({})
         seconds = round(time.perf_counter() - began, 3)
-        if prefix:  # fewer samples make a shorter curve, whose old end would stay
+        if prefix:  # fewer samples make a shorter curve, whose old end would stay; and what is refused was no better
             record["figures"] = {key: one for key, one in record["figures"].items() if not key.startswith(prefix)}
         for figure, value in found.figures.items():
             record["figures"][prefix + figure] = {**value.to_json(), "seconds": seconds}

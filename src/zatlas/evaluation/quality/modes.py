@@ -59,10 +59,12 @@ def mode_coverage(found: Array, reference: Array, *, classes: int | None = None)
     logs = np.log(shares / frequencies, where=shares > 0, out=np.zeros_like(shares))
     kl = float((shares * logs).sum())
     spread = float((shares * logs**2).sum()) - kl**2
+    # of equal frequencies the KL is quadratic in the counts, which its linear error counts twice
+    linear, quadratic = max(0.0, spread) / inside, (known.sum() - 1) / (2 * inside**2)
     outside = 1 - float(inside) / len(found)
     parts = {
         "kl": kl,
-        "kl_error": math.sqrt(max(0.0, spread) / inside),
+        "kl_error": math.sqrt(max(linear - quadratic, linear / 2)),
         "kl_floor": (known.sum() - 1) / (2 * len(found)),
         "outside": outside,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -116,7 +117,7 @@ def quality(
             warnings += modes.warnings
             kl = Figure(
                 modes.parts["kl"],
-                modes.parts["kl_error"],
+                modes.parts["kl_error"] or math.nan,  # all in one class: their own spread tells nothing
                 number,
                 "KL(samples || training) of classes, nats",
                 unit="nats",
