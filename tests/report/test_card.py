@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from zatlas.evaluation.likelihood.shared import Curve
+from zatlas.evaluation.likelihood import Curve
 from zatlas.measure import Options, evaluate_run
 from zatlas.measure.curves import curves
 from zatlas.opened import Experiment
@@ -82,7 +82,8 @@ def test_a_caution_and_what_the_error_holds_fixed_stand_beside_their_figure(run)
 
 def test_curves_are_read_off_the_figures_that_estimators_give():
     at = {k: torch.full((30,), -20.0 + k / 100) for k in (1, 10, 100)}
-    kept = {f"prior.{name}": one.to_json() for name, one in Curve(at, torch.ones(30), "by draws").figures().items()}
+    curve = Curve(at, torch.ones(30), torch.zeros(30), torch.zeros(30), "by draws", settles="")
+    kept = {f"prior.{name}": one.to_json() for name, one in curve.figures().items()}
     assert [(one.samples, round(one.value, 2)) for one in curves(kept)["prior"]] == [
         (1, -19.99),
         (10, -19.9),
