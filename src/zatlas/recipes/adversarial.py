@@ -33,7 +33,7 @@ BLOCKS = {"xs": 2, "s": 2, "m": 3, "l": 3}
 STRIDED = {"xs": (16, 32), "s": (32, 64), "m": (32, 64, 128), "l": (64, 128, 256)}
 STRIDED_HIDDEN = {"xs": 64, "s": 256, "m": 512, "l": 1024}
 CHANNELS = {"xs": (16, 32, 32), "s": (32, 64, 128), "m": (64, 128, 256, 256), "l": (128, 256, 512, 512)}
-LAZY = 8
+LAZY = 8  # steps between two charges of a convolutional critic's penalty
 CONVOLUTIONAL = ("conv", "resnet")
 
 
@@ -89,8 +89,9 @@ def build_adversarial(config: Config, spec: DataSpec, stats: Statistics, label_d
         case "gan":
             return NonSaturating(critic, standardise)
         case "wasserstein":
-            own = {"critic_steps": o.critic_steps, "penalty_every": every}
-            return Wasserstein(critic, o.penalty, standardise=standardise, **own)
+            return Wasserstein(
+                critic, o.penalty, critic_steps=o.critic_steps, standardise=standardise, penalty_every=every
+            )
         case _:
             return Relativistic(
                 critic,

@@ -68,7 +68,7 @@ def build_networks(
         raise UsageError(f"the {model.network} network wants images, not {spec.shape[0]} columns: choose mlp.")
     assert model.network != "table"  # see tables.py
     match model.network:
-        case "mlp":
+        case "mlp" | "auto":  # which is the mlp for every model that has an encoder
             # measured on MNIST. z = 2: a third encoder layer is worth 2.5 nats, sine features 1, a third decoder
             # layer nothing, and normalisation, residual connections and dropout lose half a nat and more. z = 16:
             # normalisation is worth 4, and sine features make the posterior collapse

@@ -34,7 +34,7 @@ def warmup_steps(config: Config) -> int:
     if config.objective.beta_warmup_steps is not None:
         return config.objective.beta_warmup_steps
     model = config.model
-    safe = model.network == "table" or (model.network == "mlp" and model.latent_dim <= FEW_UNITS)
+    safe = model.network == "table" or (model.network in ("mlp", "auto") and model.latent_dim <= FEW_UNITS)
     return 0 if safe or MODELS[model.kind].point else WARMUP_STEPS
 
 
