@@ -1,7 +1,8 @@
 """Precision and threads by rule, beside what a stopwatch finds on this machine: the best of a few gradients.
 
-On a busy machine the stopwatch's columns are chance, which is why the rules are followed and it is not. bfloat16 is timed
-where the hardware has it: by way of float32 it takes minutes.
+On a busy machine the stopwatch's columns are chance, which is why the rules are followed and it is not. bfloat16 is
+timed where the hardware has it: by way of float32 it takes minutes. Run it with OMP_WAIT_POLICY=passive in the
+environment, as the command line has it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,9 @@ __version__ = version("zatlas")
 
 # OpenMP's threads that wait by spinning keep their cores from the very thread they wait for where others run too:
 # two of them then trained the mlp on MNIST 7 to 20 times slower than one, and 1.1 to 1.8 times when they sleep.
-# No result depends on it. It holds if torch is not loaded yet, and whoever has set it keeps their choice.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# No result depends on it. Once torch is loaded it is too late, and whoever has set it keeps their choice.
+if "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __all__ = [
     "GAN",

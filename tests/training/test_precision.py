@@ -96,6 +96,10 @@ def test_a_crowd_is_noticed(monkeypatch):
     for load, words in ((2.2, None), (7.9, "load 7.9 on 2 cores")):
         monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
         assert (crowded() is None) if words is None else (words in crowded())
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    for policy in ("passive", "active"):
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+        assert ("OMP_WAIT_POLICY=passive" in crowded()) == (policy == "active")
 
 
 @pytest.mark.parametrize("given", ["", "active"])

@@ -85,7 +85,10 @@ def crowded() -> str | None:
     load, there = os.getloadavg()[0], os.cpu_count() or 1
     if load < 1.5 * there:  # a training of our own that has just ended leaves a load of one a core
         return None
-    return f"this machine is busy (load {load:.1f} on {there} cores): it takes longer, and gives the same"
+    asleep = os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive" or torch.get_num_threads() == 1
+    much = "" if asleep else "much "  # threads that spin: see zatlas/__init__.py
+    cure = "" if asleep else "; import zatlas before torch, or set OMP_WAIT_POLICY=passive, to lose less"
+    return f"this machine is busy (load {load:.1f} on {there} cores): it takes {much}longer, and gives the same{cure}"
 
 
 @dataclass(frozen=True)
