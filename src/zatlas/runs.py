@@ -176,6 +176,11 @@ class Run:
         run.sweep()
         return run
 
+    @property
+    def name(self) -> str:
+        """The folder's name, for figures: bytes that are not UTF-8, which no font can draw, are written out."""
+        return self.folder.name.encode(errors="backslashreplace").decode()
+
     def config(self) -> Config:
         """The configuration that the run was made with.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -149,6 +150,9 @@ def _open_streams() -> None:
     os.close(descriptor)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path that is not UTF-8 is to be said, and not to fail in saying it
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _tell(sentence: str) -> None:

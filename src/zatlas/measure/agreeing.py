@@ -56,13 +56,9 @@ def agree(experiments: Sequence[Experiment], split: str | None = None, *, rows: 
     rates = None if any(e.kind.point for e in experiments) else [e.unit_rates() for e in experiments]
     ranking = udr(codes, unit_rates=rates)
     figures["udr"] = ranking.figure
-    pairs = {
-        other.run.folder.name: align(codes[0], code, seed=seed) for other, code in zip(others, codes[1:], strict=True)
-    }
+    pairs = {other.run.name: align(codes[0], code, seed=seed) for other, code in zip(others, codes[1:], strict=True)}
     names = unit_names(first.model.latent_dims)
-    sentences = [
-        f"{first.run.folder.name} and {name}: {' '.join(pair.sentences(names))}" for name, pair in pairs.items()
-    ]
+    sentences = [f"{first.run.name} and {name}: {' '.join(pair.sentences(names))}" for name, pair in pairs.items()]
     nearest_pair = next(iter(pairs.values()))
     facts = {
         "split": split,
@@ -99,5 +95,5 @@ def _table(experiments: Sequence[Experiment], pair: Alignment) -> Figure | None:
         np.abs(pair.correlations)[:, order],
         names[0],
         [names[1][unit] for unit in order],
-        title=f"|correlation|: {experiments[0].run.folder.name} down, {experiments[1].run.folder.name} across",
+        title=f"|correlation|: {experiments[0].run.name} down, {experiments[1].run.name} across",
     )

@@ -66,7 +66,7 @@ def compare_curves(
     """
     if metric not in CURVES:
         raise UsageError(f"there is no curve of {metric!r} over the number of samples; {nearest(metric, CURVES)}")
-    names = [experiment.run.folder.name for experiment in experiments]
+    names = [experiment.run.name for experiment in experiments]
     lines, evidence = {}, "log p(x)"
     first = experiments[0]
     for other in experiments[1:]:

@@ -133,5 +133,3 @@ def build_networks(
                 CourseConvEncoder(outputs, label_dim=label_dim),
                 CourseConvDecoder(model.latent_dim, parameters=out_shape[0], label_dim=label_dim),
             )
-        case "auto":
-            raise AssertionError("with_network chooses one before networks are built")
