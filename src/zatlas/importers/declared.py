@@ -74,7 +74,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if values not in VALUES:
         raise UsageError(f"{path}: data.values cannot be {shown(values)}; {nearest(str(values), VALUES)}")
     if left := set(mapping["data"]) - {"shape", "values"}:
-        raise UsageError(f"{path}: there is no data.{min(left)} in a mapping; known are shape, values.")
+        raise UsageError(f"{path}: there is no data.{min(left)[:80]} in a mapping; known are shape, values.")
     mapping["data"] = DataSpec(shape, values)
     return mapping
 

@@ -29,6 +29,7 @@ Tensors = dict[str, Tensor]
 
 MEND = "save the model's state_dict() instead, or bring its modules with zatlas.importers.from_modules"
 AS = "save the weights as float32"
+FOLDER = 0x10  # among the attributes of a zip's member
 DEEPEST = 32  # dictionaries in one another
 WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile, before every name
 
@@ -82,7 +83,7 @@ def _torch(path: Path) -> Any:
         if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
             raise ZatlasError(f"{path} asks for more memory than there is: it is damaged, or too large.") from None
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        wanted = named[1] if named else "TorchScript" if "TorchScript" in str(error) else _called(path)
+        wanted = named[1][:80] if named else "TorchScript" if "TorchScript" in str(error) else _called(path)
         if wanted:
             raise ZatlasError(
                 f"{path} wants to run code ({wanted}) and only tensors are ever loaded, so nothing of it was: {MEND}."
@@ -100,14 +101,17 @@ def _verify(path: Path, file: BinaryIO) -> None:
         return
     try:
         with zipfile.ZipFile(file) as archive:
-            if any(member.CRC for member in archive.infolist()):  # all 0: torch was told to save none
-                damaged = archive.testzip()
-            else:
-                damaged = None
+            members = archive.infolist()
+            # an entry that says it is a folder: torch reads nothing there and gives memory as it finds it
+            damaged = next((member.filename for member in members if member.external_attr & FOLDER), None)
+            if any(member.CRC for member in members):  # all 0: torch was told to save none
+                damaged = damaged or archive.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError, struct.error):
         raise ZatlasError(f"{path} is damaged, or no file of torch.save: its list of members is not sound.") from None
     if damaged is not None:
-        raise ZatlasError(f"{path} is damaged: the checksum of {damaged} is not the one recorded; fetch it again.")
+        raise ZatlasError(
+            f"{path} is damaged: the checksum or the entry of {damaged} is not what was saved; fetch it again."
+        )
 
 
 def _called(path: Path) -> str | None:

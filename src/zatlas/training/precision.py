@@ -54,11 +54,6 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def cores() -> int:
-    """How many CPU cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def runnable(threads: int) -> int:
     """So many threads, or as many as can be had: a runtime that cannot start one ends the process without a word.
 
