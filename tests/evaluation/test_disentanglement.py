@@ -132,9 +132,7 @@ def test_information_of_draws_is_the_integral():
     z = np.linspace(-12, 14, 20_001)
     density = np.exp(-((z - m) ** 2) / (2 * s2)) / math.sqrt(2 * math.pi * s2)
     exact = math.log(2) - np.trapezoid(density * np.logaddexp(0, -2 * m * z / s2), z)
-    error = score.figure.standard_error * math.log(2)
-    assert 0 < error < 0.02
-    assert score.matrices["information"][0, 0] == pytest.approx(exact, abs=4 * error)
+    assert score.matrices["information"][0, 0] == pytest.approx(exact, abs=0.03)  # four spreads of 4000 draws
 
 
 def test_information_of_draws_is_the_sum_over_all_posteriors():
@@ -182,7 +180,12 @@ def test_standard_errors_cover_when_the_points_are_redrawn(measure, table):
     """The bootstrap's covered 93 to 95 of 100 where the codes are unrelated to the factors."""
     figures = [measure(*TABLES[table](seed)).figure for seed in range(60)]
     values, errors = (np.array([getattr(f, name) for f in figures]) for name in ("value", "standard_error"))
-    assert 0.5 <= np.mean(np.abs(values - values.mean()) <= errors) <= 0.85  # of 60: two of the law's own spreads
+    known = ~np.isnan(errors)
+    assert all("not known" in f.caution for f in figures if math.isnan(f.standard_error))
+    if known.sum() < 20:
+        assert table != "mixed"  # where it is open which unit leads
+    else:
+        assert 0.5 <= np.mean((np.abs(values - values.mean()) <= errors)[known]) <= 0.85  # two spreads of so few
 
 
 def test_the_error_of_draws_is_not_known_and_says_so():

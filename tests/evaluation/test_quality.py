@@ -246,7 +246,7 @@ def test_errors_of_overlap_cover_when_both_sets_are_redrawn(pair):
     found = [overlap(b, a) for a, b in drawn]
     for name in ("precision", "recall", "density", "coverage"):
         figures = [one[name] for one in found]
-        if 0.02 < np.mean([f.value for f in figures]) < 0.98 or name == "density":  # else it is a count of 5 or so
+        if np.mean([f.value for f in figures]) < 0.97:  # else a few of the 300 are missed, and the error is a bound
             assert covers(figures), name
 
 

@@ -231,7 +231,7 @@ def _judged(margins: Array, y: Array, folds: int) -> dict[str, Any]:
 
 
 def _correlated(margins: Array, y: Array, folds: int) -> dict[str, Any]:
-    """The figure of a real attribute, from held-out projections; its error is Pearson's, too small by a third near 0."""
+    """The figure of a real attribute, from held-out projections; its error is Pearson's, a third too small near 0."""
     varied = margins.min() < margins.max()
     r = float(np.corrcoef(margins, y)[0, 1]) if varied else 0.0
     error = (1 - r**2) / math.sqrt(len(y) - 1)

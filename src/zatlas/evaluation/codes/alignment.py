@@ -12,7 +12,7 @@ import numpy as np
 
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.points import check_codes, listed
-from zatlas.evaluation.disentanglement.score import Array, jackknife_error
+from zatlas.evaluation.disentanglement.score import Array, if_unknown, jackknife_error
 from zatlas.evaluation.figure import Figure
 
 SAME, SHARED = 0.9, 0.9  # correlations from which a unit, or a direction, is called the same
@@ -157,7 +157,7 @@ def align(first: Array, second: Array, *, seed: int = 0) -> Alignment:
 
     def figure(measure: Callable[[Moments], float], estimator: str) -> Figure:
         error = jackknife_error(lambda weights: measure(Moments.of(both, split, weights)), count, seed)
-        return Figure(measure(moments), error, count, estimator, fixed="the trainings")
+        return Figure(measure(moments), error, count, estimator, fixed="the trainings", caution=if_unknown(error))
 
     figures = {name: figure(*measure) for name, measure in measures.items()}
     told = []

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from zatlas.errors import UsageError
-from zatlas.evaluation.disentanglement.score import Array, Score, jackknife_error
+from zatlas.evaluation.disentanglement.score import Array, Score, if_unknown, jackknife_error
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.modes import check_classes
 
@@ -78,5 +78,11 @@ def calibration_error(probabilities: Array, labels: Array, *, bins: int = BINS, 
         "overconfidence": float(confidence.mean() - hit.mean()),
     }
     error = jackknife_error(gap, len(table), seed)
-    figure = Figure(gap(np.ones(len(table))), error, len(table), f"expected calibration error, {bins} bins")
+    figure = Figure(
+        gap(np.ones(len(table))),
+        error,
+        len(table),
+        f"expected calibration error, {bins} bins",
+        caution=if_unknown(error),
+    )
     return Score(figure, parts, matrices)

@@ -9,7 +9,7 @@ import numpy as np
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.information import BINS, Information, entropy
 from zatlas.evaluation.disentanglement.points import Points, check_codes, check_points
-from zatlas.evaluation.disentanglement.score import Array, Score, jackknife_error, top_gap
+from zatlas.evaluation.disentanglement.score import Array, Score, if_unknown, jackknife_error, top_gap
 from zatlas.evaluation.figure import Figure
 
 _ROWS_AT_ONCE = 64  # a block of densities stays in the cache
@@ -54,7 +54,12 @@ def mig_histogram(codes: Array, factors: Array, *, bins: int = BINS, seed: int =
     gaps = normalised_gaps(information, entropies)
     error = jackknife_error(lambda w: _mean(normalised_gaps(*counted.matrices(w)), points), len(points), seed)
     figure = Figure(
-        _mean(gaps, points), error, len(points), f"MIG, posterior means in {bins} bins of equal width", over="points"
+        _mean(gaps, points),
+        error,
+        len(points),
+        f"MIG, posterior means in {bins} bins of equal width",
+        over="points",
+        caution=if_unknown(error),
     )
     return Score(figure, {}, {"information": information, "entropy": entropies, "gap": gaps}, points.warnings)
 

@@ -9,7 +9,7 @@ import numpy as np
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.information import BINS, Information
 from zatlas.evaluation.disentanglement.points import check_points, check_split, listed
-from zatlas.evaluation.disentanglement.score import Array, Score, jackknife_error
+from zatlas.evaluation.disentanglement.score import Array, Score, if_unknown, jackknife_error
 from zatlas.evaluation.figure import Figure
 
 
@@ -50,7 +50,12 @@ def modularity(codes: Array, factors: Array, *, bins: int = BINS, seed: int = 0)
     again = lambda weights: float(unit_modularities(counted.matrices(weights)[0], points.varied).mean())
     error = jackknife_error(again, len(points), seed)
     figure = Figure(
-        float(units.mean()), error, len(points), f"modularity, means in {bins} bins of equal width", over="points"
+        float(units.mean()),
+        error,
+        len(points),
+        f"modularity, means in {bins} bins of equal width",
+        over="points",
+        caution=if_unknown(error),
     )
     return Score(figure, {}, {"information": information, "unit": units}, points.warnings)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.points import Points, check_points, check_split, listed
-from zatlas.evaluation.disentanglement.score import Array, Score, jackknife_error, top_gap
+from zatlas.evaluation.disentanglement.score import Array, Score, if_unknown, jackknife_error, top_gap
 from zatlas.evaluation.figure import Figure
 
 
@@ -62,6 +62,7 @@ def sap(
         f"SAP, linear SVM with C={c:g}, classes balanced",
         over="test points",
         fixed="the trained classifiers",
+        caution=if_unknown(error),
     )
     return Score(figure, {}, {"accuracy": accuracy, "gap": _gaps(accuracy, train)}, tuple(told))
 
@@ -87,7 +88,12 @@ def sap_correlation(codes: Array, factors: Array, *, seed: int = 0) -> Score:
     whole = squared_correlation(units, quantities, np.ones(len(points)))
     error = jackknife_error(lambda w: _mean_gap(squared_correlation(units, quantities, w), points), len(points), seed)
     figure = Figure(
-        _mean_gap(whole, points), error, len(points), "SAP, squared correlation of unit and factor", over="points"
+        _mean_gap(whole, points),
+        error,
+        len(points),
+        "SAP, squared correlation of unit and factor",
+        over="points",
+        caution=if_unknown(error),
     )
     return Score(figure, {}, {"correlation": whole, "gap": _gaps(whole, points)}, points.warnings)
 

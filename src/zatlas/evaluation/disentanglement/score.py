@@ -64,19 +64,35 @@ def left_out_error(found: Mapping[tuple[int, ...], float], groups: int) -> float
     off once (Hinkley 1978). V lies between half the first sum and all of it. The bootstrap counts it three times: its
     error of the MIG of unrelated codes was 1.9 times their spread over data sets.
     """
+    first, quadratic = _parts(found, groups)
+    return math.sqrt(min(max(first - quadratic, first / 2), first))
+
+
+def _parts(found: Mapping[tuple[int, ...], float], groups: int) -> tuple[float, float]:
+    """The two sums of ``left_out_error``."""
     without = np.array([found[g,] for g in range(groups)])
     pairs = [found[()] - without[g] - without[h] + found[g, h] for g, h in itertools.combinations(range(groups), 2)]
-    first = (groups - 1) * float(without.var())
-    return math.sqrt(min(max(first - len(pairs) * float(np.var(pairs)), first / 2), first))
+    return (groups - 1) * float(without.var()), len(pairs) * float(np.var(pairs))
 
 
 def jackknife_error(statistic: Callable[[Array], float], count: int, seed: int) -> float:
-    """``left_out_error`` of ``statistic(weights [N])``, over N points in groups drawn by ``seed``."""
+    """``left_out_error`` of ``statistic(weights [N])``, over N points in groups drawn by ``seed``.
+
+    NaN where the second sum is larger than the first: a lead of the best over the second best, where which is best is
+    open, is no smooth function of the data, and no resampling is known to give its error. Of unrelated codes it was
+    still twice the spread over data sets.
+    """
     group = np.random.default_rng(seed).permutation(count) % JACKKNIFE_GROUPS
     every = range(JACKKNIFE_GROUPS)
     left_out = ((), *((g,) for g in every), *itertools.combinations(every, 2))
     found = {out: statistic(np.isin(group, out, invert=True).astype(np.float64)) for out in left_out}
-    return left_out_error(found, JACKKNIFE_GROUPS)
+    first, quadratic = _parts(found, JACKKNIFE_GROUPS)
+    return left_out_error(found, JACKKNIFE_GROUPS) if quadratic <= first else math.nan
+
+
+def if_unknown(error: float) -> str:
+    """The caution of a figure whose error ``jackknife_error`` does not know; empty where it does."""
+    return "Its standard error is not known: it changes too abruptly with the points." * math.isnan(error)
 
 
 def binomial_error(accuracy: float, count: int) -> float:
