@@ -242,7 +242,7 @@ def test_errors_of_distances_cover_when_both_sets_are_redrawn(distance, pair):
 @pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS)
 def test_errors_of_overlap_cover_when_both_sets_are_redrawn(pair):
-    drawn = (PAIRS[pair](gaussian(300, 4, s), gaussian(300, 4, s + 7000)) for s in range(100))
+    drawn = (PAIRS[pair](gaussian(300, 4, s), gaussian(300, 4, s + 7000)) for s in range(200))
     found = [overlap(b, a) for a, b in drawn]
     for name in ("precision", "recall", "density", "coverage"):
         figures = [one[name] for one in found]
