@@ -200,11 +200,19 @@ def test_the_error_of_draws_is_not_known_and_says_so():
 @pytest.mark.parametrize("case", ["dead", "parity"])
 def test_a_unit_that_tells_of_no_factor_is_not_modular(case):
     """Rounding left 2e-16 nats of one factor and 0 of the others, which was taken for perfect modularity."""
-    factors = np.indices((4, 6, 7, 10)).reshape(4, -1).T
-    unit = np.full(len(factors), 0.37) if case == "dead" else factors[:, 0] % 2 ^ factors[:, 1] % 2  # of both together
-    score = modularity(np.concatenate([factors, unit[:, None]], axis=1).astype(np.float32), factors)
-    np.testing.assert_allclose(score.matrices["unit"], [1, 1, 1, 1, 0], atol=1e-9)
-    assert (score.matrices["information"][4] == 0).all()
+    for sizes in ((2, 3, 4, 5), (4, 6, 7, 10), (2, 10, 3, 7), (6, 12, 5, 9)):
+        factors = np.indices(sizes).reshape(4, -1).T
+        if case == "dead":
+            factors = factors[np.random.default_rng(0).integers(len(factors), size=1000)]
+        unit = (
+            np.full(len(factors), 0.37) if case == "dead" else factors[:, 0] % 2 ^ factors[:, 1] % 2
+        )  # of both together
+        if case == "parity" and (sizes[0] % 2 or sizes[1] % 2):
+            continue  # not independent of each alone
+        score = modularity(np.concatenate([factors, unit[:, None]], axis=1).astype(np.float32), factors)
+        assert score.matrices["unit"][4] == 0
+        assert (score.matrices["information"][4] == 0).all()
+        assert score.value == pytest.approx(score.matrices["unit"][:4].sum() / 5)
 
 
 @pytest.mark.parametrize("name", MEASURES)
