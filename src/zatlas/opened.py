@@ -74,7 +74,7 @@ class Experiment:
         for sentence in passed:
             say(f"{sentence} Step {record['trainer']['step']} is used.")
         self.step: int = record["trainer"]["step"]
-        self.game = recipes.build_game(self.config, self.spec, self.run.record["data"]["splits"]["train"])
+        self.game = recipes.build_game(self.config, self.spec, self.run.training_rows)
         prefix = "average." if any(name.startswith("average.") for name in tensors) else "game."
         load_module(self.game, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
         self.game.to(self.device).eval()

@@ -35,7 +35,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from zatlas.config import Config, make_config, read_toml
-from zatlas.errors import UsageError, ZatlasError, nearest
+from zatlas.errors import UsageError, ZatlasError, nearest, shown
 from zatlas.files import read_json, sha256, sync_folder, write_bytes, write_json, writing
 from zatlas.training import checkpoint
 from zatlas.types import DataSpec
@@ -135,12 +135,13 @@ class Run:
         self.record = read_json(path, "the run's record")
         if self.record.get("schema") != SCHEMA:
             raise ZatlasError(
-                f"the run {self.folder} has schema {self.record.get('schema')!r} and this zatlas reads {SCHEMA}: "
+                f"the run {self.folder} has schema {shown(self.record.get('schema'))} and this zatlas reads {SCHEMA}: "
                 "use the zatlas version that its run.json names."
             )
         try:
-            DataSpec.from_json(self.record["data"]["spec"])
+            spec = DataSpec.from_json(self.record["data"]["spec"])
             fits = all(isinstance(self.record[key], kind) for key, kind in _FORM.items())
+            fits &= all(type(size) is int and 0 < size < 2**31 for size in spec.shape)
         except (KeyError, TypeError):
             fits = False
         if not fits or not isinstance(self.record.get("checkpoints", {}), dict):
@@ -180,6 +181,19 @@ class Run:
     def name(self) -> str:
         """The folder's name, for figures: bytes that are not UTF-8, which no font can draw, are written out."""
         return self.folder.name.encode(errors="backslashreplace").decode()
+
+    @property
+    def training_rows(self) -> int:
+        """How many rows it was trained on.
+
+        Raises:
+            ZatlasError: run.json does not say.
+        """
+        splits = self.record["data"].get("splits")
+        rows = splits.get("train") if isinstance(splits, dict) else None
+        if type(rows) is not int or not 0 <= rows < 2**63:
+            raise ZatlasError(f"the run's record {self.folder / 'run.json'} is damaged: data.splits has no train rows.")
+        return rows
 
     def config(self) -> Config:
         """The configuration that the run was made with.

@@ -1,5 +1,6 @@
 """Files that were cut short or altered are named, never half-loaded, and an earlier checkpoint takes over."""
 
+import functools
 import json
 import shutil
 
@@ -125,13 +126,32 @@ def test_a_damaged_record_of_the_run(damage, run):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("config_sha256", None), ("data", []), ("data", {"spec": 3}), ("checkpoints", 3), ("status", 1), ("steps", "x")],
+    [
+        ("config_sha256", None),
+        ("data", []),
+        ("data", {"spec": 3}),
+        ("data.spec.shape", ["x"]),
+        ("checkpoints", 3),
+        ("status", 1),
+        ("steps", "x"),
+    ],
 )
 def test_a_record_with_entries_of_another_kind(key, value, run):
     record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**record, key: value}))
+    *outer, last = key.split(".")
+    functools.reduce(dict.__getitem__, outer, record)[last] = value
+    (run / "run.json").write_text(json.dumps(record))
     with pytest.raises(ZatlasError, match=r"run\.json is damaged: entries are missing or of another kind"):
         Run(run)
+
+
+@pytest.mark.parametrize("splits", [None, 3, {}, {"train": "x"}])
+def test_a_record_without_its_number_of_training_rows(splits, run):
+    record = json.loads((run / "run.json").read_text())
+    record["data"]["splits"] = splits
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ZatlasError, match=r"run\.json is damaged: data\.splits has no train rows"):
+        Experiment(run)
 
 
 def test_a_run_of_a_later_zatlas(run):
