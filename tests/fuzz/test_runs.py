@@ -70,6 +70,7 @@ def resealed(run, file, rng):
         file.write_text(json.dumps({**record, "record_sha256": checkpoint._seal(record)}))
 
 
+@pytest.mark.slow
 def test_run_folders(runs):
     files = {run: sorted(p for p in run.rglob("*") if p.is_file() and not p.name.startswith(".")) for run in runs}
     contents = {path: path.read_bytes() for paths in files.values() for path in paths}
