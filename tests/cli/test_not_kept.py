@@ -34,7 +34,7 @@ def refused(answer):
 def test_evaluate_shows_its_figures(zatlas, blocked):
     run = blocked()
     shown = refused(zatlas("evaluate", run))
-    assert shown.err.index("elbo") < shown.err.index("the figures are shown and not kept")
+    assert shown.err.index("ELBO") < shown.err.index("the figures are shown and not kept")
     found = refused(zatlas("evaluate", run, "--json"))
     assert json.loads(found.out)["figures"]["elbo"]["count"] > 1
 

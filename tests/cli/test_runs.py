@@ -45,7 +45,7 @@ def three(elsewhere):
 def test_a_run_is_told_without_being_opened(three):
     (three / "a" / "metrics.jsonl").write_bytes(b"x" * 1000)
     entry = {e.name: e for e in list_runs(three)}["a"]
-    assert (entry.model, entry.objective, entry.network, entry.latent_dim) == ("vae", "elbo", "mlp", 2)
+    assert (entry.model, entry.objective, entry.network, entry.latent_dim) == ("vae", "elbo", "auto", 2)
     assert (entry.data, entry.data_kind, entry.steps, entry.epochs) == ("digits", "grey", 24, 2.0)
     assert (entry.loss, entry.split, entry.seconds, entry.why) == (30.0, "test", 2.5, None)
     own = sum((three / "a" / name).stat().st_size for name in ("run.json", "config.toml"))

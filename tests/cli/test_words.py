@@ -40,8 +40,11 @@ WRONG_WORDS = [
         ["train", "digits", "--seed", str(10**26)],
         "seed 100000000000000000000000000 is too large: whole numbers go up to",
     ),
-    (["train", "digits", "--set", f"data.split_seed={10**26}"], "data.split_seed: whole numbers go up to"),
-    (["train", "digits", "--resize", "100000"], "makes 100000x100000 pixels"),
+    (
+        ["train", "digits", "--set", f"data.split_seed={10**26}"],
+        "data.split_seed: Input should be less than or equal to",
+    ),
+    (["train", "digits", "--resize", "100000"], "data.resize: Input should be less than or equal to 65536"),
     (["train", "digits", "--resize", "9" * 5000], "--resize wants pixels"),
     (["train", "digits", "--labels", "~nouser/y.txt"], "the home folder in ~nouser/y.txt cannot be found"),
     (["train", "~nouser/x.npz"], "the home folder in ~nouser/x.npz cannot be found"),

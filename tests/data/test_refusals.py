@@ -74,7 +74,9 @@ def test_what_is_larger_than_memory_says_so_and_what_to_do(tmp_path, monkeypatch
     assert len(open_source(str(tmp_path / "x.npy"))) == 40
 
 
-@pytest.mark.parametrize(("size", "words"), [(100_000, "makes 100000x100000 pixels"), (10**26, "at most 50,000,000")])
+@pytest.mark.parametrize(
+    ("size", "words"), [(100_000, "would have 100000x100000 pixels"), (10**26, "at most 50,000,000")]
+)
 def test_a_size_that_no_memory_holds(size, words):
     with pytest.raises(UsageError, match=words):
         open_source("digits", resize=size)
@@ -193,7 +195,7 @@ def test_paths(tmp_path, monkeypatch):
         "/dev/null": "neither a file nor a folder",
         "circle.npy": "a link that leads in a circle: remove it",
         "gone.npy": r"a link to nowhere\.npy, which is not there",
-        "photos": r"circle\.png is a link that leads in a circle",
+        "photos": r"circle\.png cannot be read .*symbolic links",
         "pipes": "pipe",
         "~nouser/x.npz": "the home folder in ~nouser/x.npz cannot be found",
         "a\0.npz": r"there is no file or folder a\\x00\.npz",

@@ -6,7 +6,7 @@ from zatlas import VAE
 from zatlas.config import Config, known_keys, make_config, parse_set, read_toml
 from zatlas.estimators.settings import configure
 from zatlas.importers.declared import read_mapping
-from zatlas.start import _sections
+from zatlas.words import in_sections
 
 from .mutations import EXTREMES, altered, damaged, each_case
 
@@ -39,7 +39,7 @@ def test_configurations(tmp_path):
             text = rng.choice((f"{value}", f"{value!r}", "[" * rng.choice((3, 10**5)), "9" * 5000, "0x" + "f" * 9000))
             return lambda: make_config(("--set", parse_set([rng.choice((f"{key}={text}", text, f"{key}{text}"))])))
         if way == 1:
-            return lambda: make_config(("the arguments", _sections({key.partition(".")[2]: value})))
+            return lambda: make_config(("the arguments", in_sections({key.partition(".")[2]: value})))
         if way == 2:
             names = VAE().get_params()
             name = rng.choice([n for n in names if n != "random_state"])

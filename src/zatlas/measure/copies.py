@@ -59,14 +59,14 @@ def neighbours(experiment: Experiment, *, n: int = 20, seed: int = 0, most: int 
     found = copying(of_samples, features, extractor(examples(source, held, binarise, seen)[0]))
     pair = (experiment.displayable(made[order]), experiment.displayable(train[index[order]]))
     share, error = found.figure.value, found.figure.standard_error
-    known = f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
+    stated = f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
     return View(
         arrays(sample=made[order], nearest=train[index[order]], rows=rows[index[order]], distance=distance[order]),
         figures.pairs(*pair, labels=("sample", "nearest training image")),
         f"The {len(order)} of {len(made)} samples that lie nearest to training images, each above that image.",
         (
             f"Of samples whose nearest image by {extractor.name} is a training or a held-out one, both of equal "
-            f"weight, {known} have a training image. {found.figure.caution}",
+            f"weight, {stated} have a training image. {found.figure.caution}",
             *told,
         ),
         {"neighbour_share": found.figure.to_json(), "extractor": extractor.name, "rows": rows[index[order]].tolist()},
