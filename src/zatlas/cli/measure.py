@@ -258,7 +258,8 @@ def classifier(
     say(f"{trained.name}: {accuracy.value:.4f}{error} of {accuracy.count:,} {held} images are given their class.")
     if reason:
         say(f"It will not do to judge samples: {reason}; train it longer with --epochs, or with fewer classes.")
-    say(f"Kept in {path}; `zatlas evaluate RUN --metric samples` uses it." if out is None else f"Kept in {path}.")
+    used = "; `zatlas evaluate RUN --metric samples` uses it" if out is None and not reason else ""
+    say(f"Kept in {path}{used}.")
 
 
 def report(
