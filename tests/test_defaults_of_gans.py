@@ -2,11 +2,8 @@
 
 import pytest
 
-from tests.laws.cases import CPU, source
 from zatlas import recipes
 from zatlas.config import Config, as_written, make_config, read_toml
-from zatlas.data import Batches
-from zatlas.training import precision
 from zatlas.types import DataSpec
 
 IMAGE, COLUMNS, TINY = DataSpec((1, 28, 20), "uint8"), DataSpec((5,), "real"), DataSpec((1, 4, 4), "uint8")
@@ -58,14 +55,3 @@ def test_only_whole_files_of_gans_are_read_so():
     today = make_config(("test", {"model": {"kind": "gan", "network": "conv"}})).model_dump(exclude_none=True)
     assert as_written(today) == today
     assert as_written(Config().model_dump()) == Config().model_dump()
-
-
-def test_a_precision_that_is_emulated_is_not_measured_twice(monkeypatch):
-    played = []
-    game = recipes.build_game(make_config(("test", {"model": {"size": "xs"}})), source("1x8x8").spec, 48)
-    monkeypatch.setattr(game, "forward", lambda *words, forward=game.forward: played.append(words) or forward(*words))
-    batch = next(iter(Batches(source("1x8x8"), range(48), batch_size=48, seed=0).epoch(0)))
-    precision._seconds(game, batch, CPU, "fp32", rival=1e-9)
-    assert len(played) == 1
-    precision._seconds(game, batch, CPU, "fp32", rival=float("inf"))
-    assert len(played) > 2

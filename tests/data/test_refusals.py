@@ -74,9 +74,7 @@ def test_what_is_larger_than_memory_says_so_and_what_to_do(tmp_path, monkeypatch
     assert len(open_source(str(tmp_path / "x.npy"))) == 40
 
 
-@pytest.mark.parametrize(
-    ("size", "words"), [(100_000, "100000x100000 pixels"), (10**26, "at most 50,000,000")]
-)
+@pytest.mark.parametrize(("size", "words"), [(100_000, "100000x100000 pixels"), (10**26, "at most 50,000,000")])
 def test_a_size_that_no_memory_holds(size, words):
     with pytest.raises(UsageError, match=words):
         open_source("digits", resize=size)
