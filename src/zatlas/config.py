@@ -191,7 +191,7 @@ class TrainingConfig(Section):
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the average of the weights; 0: none")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int | None = Field(
-        None, ge=1, le=1024, description="of torch's operators on the CPU; None: one for each quarter GFLOP of a step"
+        None, ge=1, le=1024, description="of torch's operators on the CPU; None: one for each half GFLOP of a step"
     )
     device: str = "auto"
     seed: int = Field(0, ge=0, le=SEED)

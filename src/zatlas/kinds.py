@@ -149,7 +149,7 @@ OBJECTIVES: dict[str, str] = {
 
 # What an objective wants of the rest of the configuration where nothing else is said.
 OBJECTIVE_DEFAULTS: dict[str, Defaults] = {
-    "relativistic": {"training": {"learning_rate": 1e-3, "schedule": "cosine", "warmup": 0.02}},
+    "relativistic": {"training": {"learning_rate": 2e-3, "schedule": "cosine", "warmup": 0.02}},
     "gan": {"training": {"beta1": 0.5, "beta2": 0.999, "ema": 0.0}},
     "wasserstein": {"objective": {"penalty": 10.0}, "training": {"learning_rate": 1e-4, "beta2": 0.9}},
 }

@@ -21,7 +21,8 @@ SPEC = {"shape": [1, 8, 8], "values": "uint8", "label_kind": "none", "labels": [
 def make(folder, kind="vae", status="finished", *, loss=10.0, data_kind="grey", steps=24, **values):
     """A run folder as a training leaves it, without weights."""
     folder.mkdir(parents=True)
-    text = make_config(("test", {"data": {"source": "digits"}, "model": {"kind": kind}})).to_toml().encode()
+    model = {"kind": kind, "network": "mlp"}
+    text = make_config(("test", {"data": {"source": "digits"}, "model": model})).to_toml().encode()
     (folder / "config.toml").write_bytes(text)
     record = {
         "schema": 1, "status": status, "created": "2026-01-01T00:00:00+00:00",

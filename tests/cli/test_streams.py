@@ -196,6 +196,7 @@ COMMANDS = {
         "explain",
         "data",
         "doctor",
+        "runs",
     ]
 }
 

@@ -95,6 +95,7 @@ VALUES = {
     "capacity_steps": 9,
     "gamma": 9.0,
     "penalty": 2.0,
+    "penalty_every": 2,
     "penalty_final": 0.5,
     "penalty_steps": 5,
     "critic_steps": 2,

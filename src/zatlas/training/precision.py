@@ -24,7 +24,7 @@ from zatlas.types import Batch
 Precision = Literal["fp32", "bf16"]
 
 # Below so much arithmetic for one thread, waking it and waiting for it costs about what it saves.
-GFLOP_A_THREAD = 0.25
+GFLOP_A_THREAD = 0.5
 # Below so much arithmetic in a step, casting to bfloat16 and back costs about what the faster products save.
 GFLOP_FOR_BF16 = 0.1
 
