@@ -155,6 +155,8 @@ def _entry(folder: Path, parent: Path) -> RunEntry:
         about |= _read(folder)
     except Exception as error:  # whatever is in the folder, the others are listed
         words = f"there is no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        if isinstance(error, FileNotFoundError):
+            words = f"{Path(error.filename).name} is missing."
         about |= {"status": "damaged", "why": words}
     return RunEntry(**about)
 

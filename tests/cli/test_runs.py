@@ -46,7 +46,7 @@ def three(elsewhere):
 def test_a_run_is_told_without_being_opened(three):
     (three / "a" / "metrics.jsonl").write_bytes(b"x" * 1000)
     entry = {e.name: e for e in list_runs(three)}["a"]
-    assert (entry.model, entry.objective, entry.network, entry.latent_dim) == ("vae", "elbo", "auto", 2)
+    assert (entry.model, entry.objective, entry.network, entry.latent_dim) == ("vae", "elbo", "mlp", 2)
     assert (entry.data, entry.data_kind, entry.steps, entry.epochs) == ("digits", "grey", 24, 2.0)
     assert (entry.loss, entry.split, entry.seconds, entry.why) == (30.0, "test", 2.5, None)
     own = sum((three / "a" / name).stat().st_size for name in ("run.json", "config.toml"))
@@ -87,7 +87,7 @@ def spoil(folder, name, content=None):
         ("run.json", b"{}", "there is no 'config_sha256'"),
         ("run.json", b"\xff\xfe", "is damaged"),
         ("config.toml", b"[model]", "config.toml was altered"),
-        ("config.toml", None, "No such file"),
+        ("config.toml", None, "config.toml is missing"),
     ],
 )
 def test_a_damaged_run_is_listed_as_such_and_the_others_beside_it(three, zatlas, name, content, why):

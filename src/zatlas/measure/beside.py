@@ -11,6 +11,7 @@ from zatlas.measure.numbers import plain, with_error
 from zatlas.measure.words import Record, about
 
 ABSENT = "–"
+SHOWN = ("elbo", "bits_per_dimension", "distortion", "rate", "active_units", "reconstruction.psnr")
 SETTINGS: dict[str, Callable[[Record], str]] = {
     "model": lambda row: str(row["model"]),
     "objective": lambda row: str(row["objective"]),
@@ -45,7 +46,8 @@ def beside(group: Group, names: Mapping[str, str]) -> Beside:
     columns["train s"] = [f"{row['train_seconds']:.0f}" for row in rows]
     columns = {name: cells for name, cells in columns.items() if name == "run" or {*cells} - {ABSENT, ""}}
     title = f"{first['data']}  ·  {first['split']} rows  ·  {', '.join(alike)}\n{about(first)}."
-    cautions = [figure["caution"] for row in rows for figure in row["figures"].values() if figure.get("caution")]
+    shown = [row["figures"][name] for row in rows for name in SHOWN if name in row["figures"]]
+    cautions = [figure["caution"] for figure in shown if figure.get("caution")]
     told = [f"Caution: {caution.rstrip('.')}." for caution in dict.fromkeys(cautions)]
     return Beside(title, list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)], told)
 
