@@ -69,9 +69,9 @@ class Adversarial(Objective):
     def charge(self, step: Tensor | int) -> int:
         """How many times over the critic pays its gradient penalty at ``step``.
 
-        A penalty differentiates the critic twice, which makes a step of it more than twice as dear; it changes so
-        slowly that paying k times over at every k-th step alone serves as well (Karras et al. 2020, appendix B, who
-        choose 16). Where nothing is trained the loss is asked for, and the penalty is charged once.
+        A penalty differentiates the critic twice, which more than doubles the cost of its step. Charged k times over
+        at every k-th step alone its mean over steps is the same (lazy regularisation, Karras et al. 2020, section 3.1,
+        where k is 16). A game that is not being trained is asked for its loss, and the penalty is charged once.
         """
         if not self.training:
             return 1
