@@ -111,7 +111,7 @@ def _table(entries: list[RunEntry]) -> Table:
         table.add_row(
             e.name,
             e.model or "–",
-            escape(Path(e.data or "–").name) + (f" {e.data_kind}" if e.loss is not None else ""),
+            Path(e.data or "–").name + (f" {e.data_kind}" if e.loss is not None else ""),
             "–" if e.latent_dim is None else str(e.latent_dim),
             e.status,
             "–" if e.epochs is None else f"{e.epochs:.3g}",
