@@ -166,8 +166,9 @@ def test_a_disk_that_is_really_full_or_read_only(small_disk, tmp_path, whole):
         experiment.resume(small_disk / "run")
     with pytest.raises(ZatlasError, match="the file system is read-only"):
         experiment.train(config(), out=small_disk / "other")
-    with pytest.raises(ZatlasError, match=r"evaluation\.json could not be written: the file system is read-only"):
-        measure.evaluate_run(Experiment(small_disk / "run"))
+    found = measure.evaluate_run(Experiment(small_disk / "run"))
+    assert found["figures"]["elbo"]["count"] > 0
+    assert "evaluation.json could not be written: the file system is read-only" in found["not_kept"]
     write_report_elsewhere = shutil.copytree(small_disk / "run", tmp_path / "copy")
     subprocess.run(["mount", "-o", "remount,rw,size=64m", small_disk], check=True)
     experiment.resume(small_disk / "run")
