@@ -31,6 +31,7 @@ def refused(answer):
     return answer
 
 
+@pytest.mark.slow
 def test_evaluate_shows_its_figures(zatlas, blocked):
     run = blocked()
     shown = refused(zatlas("evaluate", run))

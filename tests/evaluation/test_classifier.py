@@ -52,6 +52,7 @@ def test_features_of_a_classifier_that_cannot_classify_are_refused(value, error,
         assert "commonest class's share" in reason
 
 
+@pytest.mark.slow
 def test_a_few_images_are_shown_until_it_has_learnt(digits):
     assert train_classifier(digits[0][:300], digits[1][:300]).accuracy(*digits[2:]).value > 0.85
 

@@ -143,6 +143,7 @@ def test_a_model_that_repeats_its_data_is_seen_to(vae, monkeypatch):
     assert "copy" not in fresh.sentences[0].replace("copying", "")
 
 
+@pytest.mark.slow
 def test_samples_are_not_judged_by_a_classifier_that_cannot_classify(tmp_path, monkeypatch):
     monkeypatch.setenv("ZATLAS_DATA", str(tmp_path))
     rng = np.random.default_rng(0)
@@ -254,6 +255,7 @@ def test_an_estimate_on_fewer_rows_has_the_bound_of_the_same_rows_beside_it(vae)
     assert figures["quadrature.bound_gap"]["value"] == pytest.approx(above, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_eight_bit_data_have_bits_per_dimension_and_grey_data_have_none(tmp_path, vae):
     run = trained(tmp_path / "bits", model={"likelihood": "categorical"})
     figures = evaluate_run(run, metrics=["bound", "importance"], options=FEW)["figures"]

@@ -49,6 +49,7 @@ def test_a_conditional_model_shows_every_class(digits_run):
     assert {h.name for h in report.headlines} >= {"test loss", "distortion", "rate", "active units"}
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_loads_nothing(digits_run, tmp_path):
     path = write_report(Experiment(digits_run), tmp_path / "page.html")
     page = path.read_text()
