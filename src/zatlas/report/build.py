@@ -103,7 +103,7 @@ def _made(experiment: Experiment) -> str:
         return f"{count}, fitted in closed form."
     if record["status"] == "imported":
         return f"{count}, imported from {record['imported'].get('file', 'modules')}."
-    network = f"A {experiment.config.model.network} network of {count}"
+    network = f"{experiment.config.model.network} network of {count}"
     return f"{network}, trained for {record['train_seconds']:.1f} s ({record['steps']:,} steps)."
 
 
