@@ -13,6 +13,7 @@ from zatlas.data import ArraySource
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.experiment import train
 from zatlas.measure import METRICS, Options, chosen, compare_curves, compare_runs, evaluate_run, groups, neighbours
+from zatlas.measure.beside import beside
 from zatlas.measure.factors import known_factors
 from zatlas.measure.judge import examples
 from zatlas.opened import Experiment
@@ -231,6 +232,13 @@ def test_what_cannot_be_compared_stands_apart_with_the_reason(other, why):
     assert [len(group.rows) for group in found] == [2, 2]
     assert found[0].why == ""
     assert why in found[1].why
+
+
+def test_a_table_of_runs_has_the_cautions_of_its_own_figures_alone():
+    one = row()
+    for name, caution in (("elbo", "it bounds nothing"), ("rate.total_correlation", "it lies between 0.1 and 0.3")):
+        one["figures"][name] = {"value": 3.0, "standard_error": 0.1, "count": 100, "caution": caution}
+    assert beside(groups([one])[0], {"runs/x": "x"}).cautions == ["Caution: it bounds nothing."]
 
 
 def test_rows_of_old_records_are_not_known_and_so_alike():
