@@ -62,7 +62,7 @@ def evaluate(
     shown = list(lines(record, list(METRICS)))
     console.print(figures_table(title, shown))
     say_cautions(shown)
-    for sentence in (f"{about(record)}.", *notes(record)):
+    for sentence in (f"{about(record)}.", *notes(record), *dict.fromkeys(record.get("warnings", ()))):
         say(sentence)
     if metric:
         for name, reason in record["left_out"].items():
