@@ -22,8 +22,8 @@ from torch import Tensor
 
 from zatlas.config import make_config
 from zatlas.evaluation.likelihood import annealed_importance, bidirectional, importance_weighted, integrated
-from zatlas.experiment import train
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
+from zatlas.runs.training import train
 
 CPU = torch.device("cpu")
 IMPORTANCE = 5000
@@ -42,7 +42,7 @@ def row(model: str, name: str, found: Tensor, truth: Tensor, error: float) -> di
     }
 
 
-def estimates(experiment: Experiment, n: int, temperatures: int) -> list[tuple[str, Tensor, float]]:
+def estimates(experiment: Run, n: int, temperatures: int) -> list[tuple[str, Tensor, float]]:
     """(name, log p(x) ``[n]``, error of the mean by the draws) of every estimator that takes any model."""
     model, shown = experiment.model, lambda: experiment.batches(experiment.spread("test", n))
     found = []
@@ -56,7 +56,7 @@ def estimates(experiment: Experiment, n: int, temperatures: int) -> list[tuple[s
     return [(name, one.log_likelihood.double(), error) for name, one, error in found]
 
 
-def trained(folder: Path, **sections: Any) -> Experiment:
+def trained(folder: Path, **sections: Any) -> Run:
     return train(make_config(("agreement", sections)), out=folder)
 
 
@@ -78,7 +78,7 @@ def linear(folder: Path, n: int, temperatures: int) -> list[dict[str, Any]]:
 
 def plane(folder: Path, run: Path | None, n: int, temperatures: int, seconds: float) -> list[dict[str, Any]]:
     if run is not None:
-        experiment = Experiment(run, device="cpu", data=str(need_shared() / "data" / "mnist"))
+        experiment = Run(run, device="cpu", data=str(need_shared() / "data" / "mnist"))
     else:
         experiment = trained(
             folder,

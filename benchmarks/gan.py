@@ -20,7 +20,7 @@ import torch
 from common import need_shared, parser, show
 from torch import Tensor, nn
 
-from zatlas.data import ArraySource, Batches, chance, open_source
+from zatlas.data import ArraySource, Batches, counter_rng, open_source
 from zatlas.models.generator import Generator
 from zatlas.networks import ConvEncoder, Decoder, Standardise, StandardNormal
 from zatlas.networks.adversarial import ImplicitLikelihood, ResidualCritic, ResidualGenerator
@@ -137,7 +137,7 @@ class Stacked:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         for step in range(start, self.steps_per_epoch):
-            draw = torch.Generator().manual_seed(chance.key(self.seed, number, step) >> 1)
+            draw = torch.Generator().manual_seed(counter_rng.key(self.seed, number, step) >> 1)
             rows = torch.randint(len(self.digits), (self.batch_size, 3), generator=draw)
             yield Batch(self.digits[rows] / 255, None)
 

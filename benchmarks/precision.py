@@ -15,8 +15,8 @@ import torch
 from common import need_shared, parser, show
 
 from zatlas.config import make_config
-from zatlas.experiment import set_up
-from zatlas.run_data import open_data
+from zatlas.runs.data import open_data
+from zatlas.runs.training import set_up
 from zatlas.training import Game, Precision, autocast, choose_arithmetic, using_threads
 from zatlas.training.precision import cores, fast_bf16, step_gflop
 from zatlas.types import Batch

@@ -32,7 +32,7 @@ def pretrained() -> Path:
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A conditional VAE on the digits, trained for 200 steps."""
     from zatlas.config import make_config
-    from zatlas.experiment import train
+    from zatlas.runs.training import train
 
     values = {
         "data": {"source": "digits"},

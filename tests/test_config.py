@@ -5,11 +5,11 @@ import tomllib
 import pytest
 import torch
 
-from zatlas import experiment
 from zatlas.cli.train import level, size, sizes
 from zatlas.config import Config, known_keys, make_config, parse_set, preset, presets, read_toml
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.runs import Run
+from zatlas.runs import training
+from zatlas.runs.folder import RunFolder
 
 
 @pytest.mark.parametrize(
@@ -120,11 +120,11 @@ def test_sizes():
 
 def test_a_run_s_file_repeats_the_run(digits_run, tmp_path):
     path = digits_run / "config.toml"
-    again = experiment.train(make_config((str(path), read_toml(path))), out=tmp_path / "again")
-    one, other = Run(digits_run).load_checkpoint()[0], again.run.load_checkpoint()[0]
+    again = training.train(make_config((str(path), read_toml(path))), out=tmp_path / "again")
+    one, other = RunFolder(digits_run).load_checkpoint()[0], again.folder.load_checkpoint()[0]
     assert all(torch.equal(value, other[name]) for name, value in one.items())
-    assert (again.run.folder / "config.toml").read_bytes() == path.read_bytes()
-    assert again.run.record["result"] == Run(digits_run).record["result"]
+    assert (again.folder.path / "config.toml").read_bytes() == path.read_bytes()
+    assert again.folder.record["result"] == RunFolder(digits_run).record["result"]
 
 
 def test_the_file_of_a_preset_is_a_configuration():
@@ -149,9 +149,9 @@ def test_a_run_of_0_1_on_nested_folders_opens_with_its_labels(tmp_path):
 
     from PIL import Image
 
-    from zatlas.experiment import train
     from zatlas.files import write_json
-    from zatlas.opened import Experiment
+    from zatlas.runs.opened import Run
+    from zatlas.runs.training import train
 
     for i in range(12):
         path = tmp_path / f"photos/{'cat' if i % 2 else 'dog'}/day{i % 3}/{i}.png"
@@ -168,7 +168,7 @@ def test_a_run_of_0_1_on_nested_folders_opens_with_its_labels(tmp_path):
     assert old != text
     (tmp_path / "run/config.toml").write_text(old)
     write_json(tmp_path / "run/run.json", run.record | {"config_sha256": hashlib.sha256(old.encode()).hexdigest()})
-    assert Experiment(tmp_path / "run").source.spec.label_dim == 6
+    assert Run(tmp_path / "run").source.spec.label_dim == 6
 
 
 def test_one_number_makes_squares_on_the_command_line():

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.hostile import NAMES
+from zatlas.errors import printable
 from zatlas.figures import scatter, themed_svg
 from zatlas.report.page import Picture
-from zatlas.text import printable
 
 
 def texts(svg):
@@ -30,7 +30,7 @@ def test_a_figure_shows_the_name(name):
 def test_the_terminal_shows_the_name(name, capsys):
     from rich.table import Table
 
-    from zatlas.cli.console import console, say
+    from zatlas.console import console, say
 
     table = Table(title=name, box=None)
     table.add_column(name, no_wrap=True)

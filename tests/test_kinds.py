@@ -6,9 +6,8 @@ from typing import get_args
 
 import pytest
 
-from zatlas import kinds
 from zatlas.cli.app import main
-from zatlas.config import Likelihood, ModelConfig, Network, make_config
+from zatlas.config import Likelihood, ModelConfig, Network, kinds, make_config
 
 
 def words(field):

@@ -4,7 +4,7 @@ import pytest
 
 import zatlas
 from zatlas.errors import UsageError
-from zatlas.experiment import resume
+from zatlas.runs.training import resume
 from zatlas.training import Watcher
 
 QUICK = {"size": "xs", "precision": "fp32", "threads": 1, "verbose": False}
@@ -16,7 +16,7 @@ class Heard(Watcher):
     told: list[tuple] = []  # noqa: RUF012 (the test's own)
 
     def __init__(self, run):
-        self.told.append(("made", run.folder.name))
+        self.told.append(("made", run.path.name))
 
     def started(self, trainer):
         self.told.append(("started", trainer.state.step))
@@ -49,7 +49,7 @@ def test_tensorboard_holds_the_figures_of_the_run_folder(tmp_path):
     resume(tmp_path / "run", changes={"steps": 9}, log=["tensorboard"])
     found, images = scalars(tmp_path / "run")
     expected = {}
-    for record in run.run.metrics():
+    for record in run.folder.metrics():
         for name in record.keys() - {"step", "epoch", "seconds", "split"}:
             point = (record["step"], pytest.approx(record[name], rel=1e-6))
             expected.setdefault(f"{record['split']}/{name}", []).append(point)

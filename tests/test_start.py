@@ -13,7 +13,7 @@ def test_flat_words_are_those_of_the_configuration(tmp_path, capsys):
     config = zatlas.open(tmp_path / "run").config
     assert (config.model.kind, config.objective.kind, config.objective.beta) == ("cvae", "tcvae", 6.0)
     assert run.latent_dim == config.model.latent_dim == 3
-    assert run.run.record["status"] == "finished"
+    assert run.folder.record["status"] == "finished"
     assert capsys.readouterr() == ("", "")
 
 

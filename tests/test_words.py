@@ -5,13 +5,13 @@ from typing import Literal, get_args, get_origin
 import pytest
 
 import zatlas
-from zatlas import experiment, start
 from zatlas.cli.train import _limits
 from zatlas.cli.train import train as train_command
 from zatlas.config import Config, known_keys, preset, presets
+from zatlas.config.words import configuration, in_sections, places
 from zatlas.errors import UsageError
 from zatlas.estimators.settings import configure
-from zatlas.words import configuration, in_sections, places
+from zatlas.runs import start, training
 
 
 class Made(Exception):
@@ -25,7 +25,7 @@ def faces(monkeypatch):
     def stop(config, **_):
         raise Made(config)
 
-    monkeypatch.setattr(experiment, "train", stop)
+    monkeypatch.setattr(training, "train", stop)
     monkeypatch.setattr(start, "train_config", stop)
 
     def of(call, *arguments, **words):

@@ -171,7 +171,7 @@ table([{"z": z, **{term: tested[z][term] for term in terms}} for z in tested])
 # %%
 def moments(run, n=16):
     """Means of p(x|z) before, half-way through and after training."""
-    shots = run.run.snapshots()
+    shots = run.folder.snapshots()
     three = {"before": shots[0], "half-way": shots[len(shots) // 2], "after": shots[-1]}
     return [(step, name, images[:n] / 255) for name, (step, images) in three.items()]
 
@@ -385,7 +385,7 @@ picture(figure)
 
 # %%
 run = games["end"]
-history = run.run.metrics()
+history = run.folder.metrics()
 guess = {"value": (-np.log(4), "−log 4"), "d_real": (0.5, "½"), "d_fake": (0.5, "½")}
 picture(figures.curves(history, x="epoch", keys=list(guess), unit="", marks=guess))
 

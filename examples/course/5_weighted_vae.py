@@ -92,7 +92,7 @@ picture(figures.rate_distortion(places))
 budget = round(weights[5].test()["rate"], 2)
 asked = trained("constrained", latent_dim=2, objective="constrained", constrain="rate", target_nats=budget, **SHARED)
 found = asked.test()
-multiplier = [line["multiplier"] for line in asked.run.metrics() if "multiplier" in line][-1]
+multiplier = [line["multiplier"] for line in asked.folder.metrics() if "multiplier" in line][-1]
 table([{"budget (nats)": budget, "rate": found["rate"], "distortion": found["distortion"], "multiplier": multiplier}])
 
 # %% [markdown]

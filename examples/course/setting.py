@@ -31,9 +31,9 @@ def trained(name: str, data: str = "mnist", **words: Any) -> zatlas.open:
         words["steps"] = 30
     if (folder / "run.json").is_file():
         run = zatlas.open(folder)
-        if run.run.record["status"] == "finished":
+        if run.folder.record["status"] == "finished":
             return run
-        from zatlas.experiment import resume
+        from zatlas.runs.training import resume
 
         return resume(folder)
     return zatlas.train(data, out=folder, verbose="--verbose" in sys.argv, **words)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         ProbabilisticPCA,
         load,
     )
-    from zatlas.opened import Experiment as open
-    from zatlas.start import train
+    from zatlas.runs.opened import Run as open
+    from zatlas.runs.start import train
 
 __version__ = version("zatlas")
 
@@ -56,8 +56,8 @@ __all__ = [
 _ELSEWHERE = {
     "UsageError": "zatlas.errors",
     "ZatlasError": "zatlas.errors",
-    "open": "zatlas.opened:Experiment",
-    "train": "zatlas.start",
+    "open": "zatlas.runs.opened:Run",
+    "train": "zatlas.runs.start",
 }
 
 

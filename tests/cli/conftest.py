@@ -45,7 +45,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def plain_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two small runs on the digits, ``vae`` and ``ae``; tests must leave them as they are."""
     from zatlas.config import make_config
-    from zatlas.experiment import train
+    from zatlas.runs.training import train
 
     folder = tmp_path_factory.mktemp("plain")
     training = {"steps": 4, "precision": "fp32", "threads": 1}

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from zatlas import run_list
 from zatlas.cli import completing
 from zatlas.config import make_config
-from zatlas.run_list import list_runs
+from zatlas.runs import listing
+from zatlas.runs.listing import list_runs
 
 SPEC = {"shape": [1, 8, 8], "values": "uint8", "label_kind": "none", "labels": []}
 
@@ -207,4 +207,4 @@ def test_completions_written_out_are_those_that_there_are():
     assert completing.complete_run_filter("mod") == ["model="]
     assert completing.complete_run("none/") == []
     assert set(completing.complete_preset("course-")) == {"course-vae", "course-cvae", "course-gan"}
-    assert run_list.KEYS[0] == "name"
+    assert listing.KEYS[0] == "name"

@@ -49,7 +49,7 @@ def test_train(zatlas, elsewhere):
 def test_an_interrupted_training_says_how_to_go_on(zatlas, elsewhere, monkeypatch):
     import signal
 
-    from zatlas.cli.progress import TrainingProgress
+    from zatlas.training.progress import TrainingProgress
 
     monkeypatch.setattr(TrainingProgress, "stepped", lambda self, trainer: signal.raise_signal(signal.SIGINT))
     answer = zatlas("train", "digits", *QUICK, "--out", "run", "--json")

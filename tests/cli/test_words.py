@@ -260,12 +260,12 @@ def test_debug_shows_where(zatlas):
     ],
 )
 def test_what_nobody_foresaw_is_one_sentence_too(error, status, says, zatlas, monkeypatch):
-    from zatlas import experiment
+    from zatlas.runs import training
 
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(experiment, "train", fail)
+    monkeypatch.setattr(training, "train", fail)
     answer = zatlas("train", "digits")
     assert says in one_sentence(answer, status)
     if status == 1:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zatlas.data import ArraySource, Batches, chance
+from zatlas.data import ArraySource, Batches, counter_rng
 from zatlas.data.batches import _STATIC, _load, _OnDevice
 from zatlas.errors import UsageError, ZatlasError
 
@@ -62,7 +62,7 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 def test_rows_on_a_device(grey, binarise, device):
     host = Batches(grey, ROWS, batch_size=20, binarise=binarise)
     there = Batches(grey, ROWS, batch_size=20, binarise=binarise)
-    held = _load(grey, ROWS, binarise, chance.key(0, _STATIC))
+    held = _load(grey, ROWS, binarise, counter_rng.key(0, _STATIC))
     there._store = _OnDevice(held, torch.device(device), binarise)
     x, y = (t.cpu() for t in whole(there, 2))
     if binarise == "dynamic":
@@ -171,7 +171,7 @@ STREAM = """
 import resource, sys
 import numpy as np
 from zatlas.data import Batches, open_source
-from zatlas.data.ahead import free_bytes
+from zatlas.data.prefetch import free_bytes
 import zatlas.data.batches as b
 source = open_source(sys.argv[1])
 b.free_bytes = lambda device: 1 << 30

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from zatlas import VAE, AutoEncoder, ConditionalVAE, UsageError, load
 from zatlas.config import make_config
 from zatlas.estimators import fitting
-from zatlas.experiment import train
+from zatlas.runs.training import train
 
 from .conftest import KINDS, TINY
 
@@ -32,8 +32,8 @@ def test_equals_the_command_line_bit_for_bit(digits, tmp_path):
     run = train(make_config(("test", values)), out=tmp_path / "run")
     vae = VAE(**TINY, random_state=3, validation=0.1, device="cpu").fit(digits[0])
     assert torch.equal(torch.cat([p.detach().flatten().cpu() for p in run.model.parameters()]), weights(vae))
-    assert vae.loss_ == pytest.approx(run.run.record["result"]["loss"], rel=1e-6)
-    assert [line["step"] for line in vae.history_] == [line["step"] for line in run.run.metrics()]
+    assert vae.loss_ == pytest.approx(run.folder.record["result"]["loss"], rel=1e-6)
+    assert [line["step"] for line in vae.history_] == [line["step"] for line in run.folder.metrics()]
 
 
 @pytest.mark.parametrize("kind", KINDS)

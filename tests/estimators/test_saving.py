@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 import zatlas
 from zatlas import VAE, ConditionalVAE, UsageError
 from zatlas.measure import evaluate_run
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks import manifold, traverse
 
 from .conftest import KINDS, TINY
@@ -52,7 +52,7 @@ def test_other_rooms_read_it(digits, tmp_path):
     x, y = digits
     cvae = ConditionalVAE(**TINY, latent_dim=3, device="cpu").fit(x[:400], y[:400])
     folder = cvae.save(tmp_path / "run")
-    opened = Experiment(folder, device="cpu")
+    opened = Run(folder, device="cpu")
     pictures, columns = opened.sample(12, seed=0)
     np.testing.assert_allclose(pictures.mean[:, 0] * 255, cvae.sample(12, random_state=0), rtol=1e-5)
     assert columns.argmax(1).tolist() == [*range(10), 0, 1]
@@ -61,7 +61,7 @@ def test_other_rooms_read_it(digits, tmp_path):
     with pytest.raises(UsageError, match="give --data"):
         opened.elbo(np.arange(3))
     np.savez(tmp_path / "held_out.npz", images=x[400:], labels=y[400:])
-    record = evaluate_run(Experiment(folder, device="cpu", data=str(tmp_path / "held_out.npz")), "all")
+    record = evaluate_run(Run(folder, device="cpu", data=str(tmp_path / "held_out.npz")), "all")
     error = record["figures"]["elbo"]["standard_error"]
     assert record["figures"]["elbo"]["value"] == pytest.approx(cvae.score(x[400:], y[400:]), abs=3 * error)
     assert record["data_kind"] == "grey"
@@ -71,7 +71,7 @@ def test_a_run_of_the_command_line_is_loaded(digits_run):
     x, y = load_digits(return_X_y=True)
     images = np.round(x.reshape(-1, 8, 8) * 255 / 16)
     estimator = zatlas.load(digits_run, device="cpu")
-    opened = Experiment(digits_run, device="cpu")
+    opened = Run(digits_run, device="cpu")
     assert isinstance(estimator, ConditionalVAE)
     assert estimator.classes_.tolist() == list(range(10))
     assert estimator.get_params()["steps"] == 200

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zatlas import experiment
+from zatlas.runs import training
 
 from .trial import config
 
@@ -26,5 +26,5 @@ def tmp_path(memory: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def whole(memory: Path) -> Path:
     """The run that nothing happened to."""
-    experiment.train(config(), out=memory / "whole")
+    training.train(config(), out=memory / "whole")
     return memory / "whole"

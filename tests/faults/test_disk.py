@@ -10,11 +10,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from zatlas import experiment, files, measure, runs
+from zatlas import files, measure
 from zatlas.errors import ZatlasError
-from zatlas.opened import Experiment
 from zatlas.report import write_report
-from zatlas.runs import Run
+from zatlas.runs import folder as runs
+from zatlas.runs import training
+from zatlas.runs.folder import RunFolder
+from zatlas.runs.opened import Run
 from zatlas.training import checkpoint
 
 from .trial import At, assert_same, config
@@ -49,17 +51,17 @@ def limit_lifted_again():
 
 def test_full_at_a_checkpoint(tmp_path, whole):
     with pytest.raises(ZatlasError) as refused, largest_file(SOFT):
-        experiment.train(config(), out=tmp_path / "run", watchers=[At(7, lambda: limit(20_000))])
+        training.train(config(), out=tmp_path / "run", watchers=[At(7, lambda: limit(20_000))])
     text = str(refused.value)
     assert "tensors.safetensors could not be written" in text
     assert "what was written before is intact" in text
     assert "The last good state is step-00000006" in text
     assert not list((tmp_path / "run").rglob("*.part"))
-    run = Run(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
     assert run.record["status"] == "failed"
     for step in checkpoint.steps(run.checkpoints_path):
         checkpoint.load(run.checkpoints_path / checkpoint.name_of(step))
-    experiment.resume(tmp_path / "run")
+    training.resume(tmp_path / "run")
     assert_same(tmp_path / "run", whole)
 
 
@@ -74,27 +76,27 @@ def test_full_at_a_line_of_metrics(tmp_path, whole):
         pytest.raises(ZatlasError, match=r"metrics\.jsonl could not be written: the file would be larger"),
         largest_file(SOFT),
     ):
-        experiment.train(config(), out=out, watchers=[At(8, fill)])
+        training.train(config(), out=out, watchers=[At(8, fill)])
     assert not (out / "metrics.jsonl").read_bytes().endswith(b"\n")
-    assert Run(out).metrics()[-1]["step"] == 8
-    experiment.resume(out)
+    assert RunFolder(out).metrics()[-1]["step"] == 8
+    training.resume(out)
     assert_same(out, whole)
 
 
 @pytest.mark.parametrize("size", [0, 300, 5000])  # config.toml, run.json and the first checkpoint
 def test_full_at_the_beginning(size, tmp_path, whole):
     with pytest.raises(ZatlasError, match="could not be written"), largest_file(size):
-        experiment.train(config(), out=tmp_path / "run")
+        training.train(config(), out=tmp_path / "run")
     if (tmp_path / "run" / "run.json").exists():
-        experiment.resume(tmp_path / "run")
+        training.resume(tmp_path / "run")
     else:
-        experiment.train(config(), out=tmp_path / "run")
+        training.train(config(), out=tmp_path / "run")
     assert_same(tmp_path / "run", whole)
 
 
 def test_full_while_evaluating_and_reporting(tmp_path, whole):
     run = shutil.copytree(whole, tmp_path / "run")
-    opened = Experiment(run)
+    opened = Run(run)
     measure.evaluate_run(opened)
     before = (run / "evaluation.json").read_bytes()
     with largest_file(100):
@@ -134,10 +136,10 @@ def test_every_refusal_is_a_sentence_that_names_the_mend(number, mend, tmp_path,
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(ZatlasError) as refused:
-        experiment.train(config(), out=tmp_path / "run")
+        training.train(config(), out=tmp_path / "run")
     assert f"could not be written: {mend}" in str(refused.value)
     monkeypatch.undo()
-    experiment.resume(tmp_path / "run")
+    training.resume(tmp_path / "run")
     assert_same(tmp_path / "run", whole)
 
 
@@ -157,23 +159,23 @@ def small_disk(tmp_path):
 
 def test_a_disk_that_is_really_full_or_read_only(small_disk, tmp_path, whole):
     with pytest.raises(ZatlasError, match="the disk is full: free some space"):
-        experiment.train(config(), out=small_disk / "run")
-    run = Run(small_disk / "run")
+        training.train(config(), out=small_disk / "run")
+    run = RunFolder(small_disk / "run")
     run.load_checkpoint()
     assert not list(small_disk.rglob("*.part"))
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(ZatlasError, match="the file system is read-only"):
-        experiment.resume(small_disk / "run")
+        training.resume(small_disk / "run")
     with pytest.raises(ZatlasError, match="the file system is read-only"):
-        experiment.train(config(), out=small_disk / "other")
-    found = measure.evaluate_run(Experiment(small_disk / "run"))
+        training.train(config(), out=small_disk / "other")
+    found = measure.evaluate_run(Run(small_disk / "run"))
     assert found["figures"]["elbo"]["count"] > 0
     assert "evaluation.json could not be written: the file system is read-only" in found["not_kept"]
     write_report_elsewhere = shutil.copytree(small_disk / "run", tmp_path / "copy")
     subprocess.run(["mount", "-o", "remount,rw,size=64m", small_disk], check=True)
-    experiment.resume(small_disk / "run")
+    training.resume(small_disk / "run")
     assert_same(small_disk / "run", whole)
-    experiment.resume(write_report_elsewhere)
+    training.resume(write_report_elsewhere)
     assert_same(write_report_elsewhere, whole)
 
 
@@ -181,7 +183,7 @@ def test_a_file_where_the_folder_is_wanted(tmp_path):
     (tmp_path / "file").touch()
     for out in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(ZatlasError, match="a file stands where a folder is wanted"):
-            experiment.train(config(), out=out)
+            training.train(config(), out=out)
 
 
 def test_a_write_is_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from zatlas import experiment
 from zatlas.errors import UsageError
-from zatlas.runs import Run, locked
+from zatlas.runs import training
+from zatlas.runs.folder import RunFolder, locked
 from zatlas.training import checkpoint
 from zatlas.training.interrupt import interruptible
 
@@ -39,7 +39,7 @@ def train_and_die(folder, at_call, *, resume=False):
 
         for owner, name in CALLS:
             setattr(owner, name, counted(getattr(owner, name)))
-        experiment.resume(folder) if resume else experiment.train(config(), out=folder)
+        training.resume(folder) if resume else training.train(config(), out=folder)
 
     status = in_child(act)
     assert killed(status) or status == 0
@@ -83,20 +83,20 @@ def test_killed_again_while_resuming(tmp_path, whole):
 @pytest.mark.parametrize("step", [1, 12, STEPS])
 def test_killed_after_a_step(step, tmp_path, whole):
     kill = At(step, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    assert killed(in_child(lambda: experiment.train(config(), out=tmp_path / "run", watchers=[kill])))
-    assert Run(tmp_path / "run").record["status"] == "running"
-    experiment.resume(tmp_path / "run")
+    assert killed(in_child(lambda: training.train(config(), out=tmp_path / "run", watchers=[kill])))
+    assert RunFolder(tmp_path / "run").record["status"] == "running"
+    training.resume(tmp_path / "run")
     assert_same(tmp_path / "run", whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_stops_after_the_step_and_goes_on_as_if_nothing_had_been(number, tmp_path, whole):
     ask = At(8, lambda: signal.raise_signal(number))
-    stopped = experiment.train(config(), out=tmp_path / "run", watchers=[ask])
-    assert stopped.run.record["status"] == "interrupted"
-    assert stopped.run.record["steps"] == stopped.step == 8
-    assert "result" not in stopped.run.record
-    experiment.resume(tmp_path / "run")
+    stopped = training.train(config(), out=tmp_path / "run", watchers=[ask])
+    assert stopped.folder.record["status"] == "interrupted"
+    assert stopped.folder.record["steps"] == stopped.step == 8
+    assert "result" not in stopped.folder.record
+    training.resume(tmp_path / "run")
     assert_same(tmp_path / "run", whole)
 
 
@@ -107,10 +107,10 @@ def test_asked_twice_it_stops_at_once_and_still_goes_on(tmp_path, whole):
 
     heard = []
     with pytest.raises(KeyboardInterrupt):
-        experiment.train(config(), out=tmp_path / "run", watchers=[At(8, ask)], say=heard.append)
+        training.train(config(), out=tmp_path / "run", watchers=[At(8, ask)], say=heard.append)
     assert heard[-1].startswith("Stopped at once; step 6 is saved. Go on with: zatlas train --resume")
-    assert Run(tmp_path / "run").record["status"] == "interrupted"
-    experiment.resume(tmp_path / "run")
+    assert RunFolder(tmp_path / "run").record["status"] == "interrupted"
+    training.resume(tmp_path / "run")
     assert_same(tmp_path / "run", whole)
 
 
@@ -125,36 +125,36 @@ def test_signals_are_given_back():
 
 def test_a_training_killed_before_its_first_checkpoint_begins_again(tmp_path, whole):
     with pytest.raises(RuntimeError):
-        experiment.train(config(), out=tmp_path / "run", watchers=[At(1, raises(RuntimeError("mine")))])
-    run = Run(tmp_path / "run")
+        training.train(config(), out=tmp_path / "run", watchers=[At(1, raises(RuntimeError("mine")))])
+    run = RunFolder(tmp_path / "run")
     assert (run.record["status"], run.record["stopped"]) == ("failed", "RuntimeError: mine")
     run.update(checkpoints=None)  # as it was just after run.json was written
     shutil.rmtree(run.checkpoints_path)
     run.metrics_path.unlink(missing_ok=True)
-    experiment.resume(tmp_path / "run")
+    training.resume(tmp_path / "run")
     assert_same(tmp_path / "run", whole)
 
 
 def test_checkpoints_that_somebody_deleted_are_not_a_beginning(tmp_path):
-    experiment.train(config(steps=2), out=tmp_path / "run")
+    training.train(config(steps=2), out=tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints")
-    with pytest.raises(experiment.ZatlasError, match="no checkpoint"):
-        experiment.resume(tmp_path / "run")
+    with pytest.raises(training.ZatlasError, match="no checkpoint"):
+        training.resume(tmp_path / "run")
 
 
 def test_a_finished_run_resumed_without_new_limits_stays_what_it_is(tmp_path, whole):
     shutil.copytree(whole, tmp_path / "moved" / "run")  # moved as well: nothing in a run says where it lies
-    experiment.resume(tmp_path / "moved" / "run")
+    training.resume(tmp_path / "moved" / "run")
     assert_same(tmp_path / "moved" / "run", whole)
 
 
 def test_new_limits_are_kept_for_the_next_time(tmp_path):
-    experiment.train(config(steps=6), out=tmp_path / "one")
+    training.train(config(steps=6), out=tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
-    experiment.resume(tmp_path / "one", changes={"steps": 12})
+    training.resume(tmp_path / "one", changes={"steps": 12})
     stop = At(8, lambda: signal.raise_signal(signal.SIGINT))
-    experiment.resume(tmp_path / "two", changes={"steps": 12}, watchers=[stop])
-    assert experiment.resume(tmp_path / "two").run.record["steps"] == 12
+    training.resume(tmp_path / "two", changes={"steps": 12}, watchers=[stop])
+    assert training.resume(tmp_path / "two").run.record["steps"] == 12
     assert_same(tmp_path / "one", tmp_path / "two")
 
 
@@ -162,7 +162,7 @@ def test_a_step_is_saved_once_however_often_saving_is_due(tmp_path, monkeypatch)
     """Replacing a checkpoint by itself would open a moment without any."""
     saved, real = [], checkpoint.save
     monkeypatch.setattr(checkpoint, "save", lambda folder, *rest: (saved.append(folder.name), real(folder, *rest)))
-    experiment.train(config(steps=8, checkpoint_every_seconds=1e-9), out=tmp_path / "run")
+    training.train(config(steps=8, checkpoint_every_seconds=1e-9), out=tmp_path / "run")
     assert saved == [checkpoint.name_of(step) for step in range(9)]
 
 
@@ -179,24 +179,24 @@ def test_two_trainings_never_share_a_folder(tmp_path, whole):
         while not (tmp_path / "held").exists():
             pass
         with pytest.raises(UsageError, match="is being trained by another process"):
-            experiment.resume(run)
+            training.resume(run)
         with pytest.raises(UsageError, match="is being trained by another process"):
-            experiment.train(config(), out=run)
+            training.train(config(), out=run)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     assert sorted(run.rglob("*")) == before
-    experiment.resume(run)  # the lock went with the process
+    training.resume(run)  # the lock went with the process
     assert_same(run, whole)
 
 
 @pytest.mark.parametrize("stop", [{"target_loss": 60.0}, {"patience": 1}])
 def test_killed_after_a_target_was_met_it_does_not_train_on(stop, tmp_path):
     slow = {"learning_rate": 1e-9, "validations": 8} if "patience" in stop else {}
-    ended = experiment.train(config(**stop, **slow), out=tmp_path / "one")
-    assert ended.run.record["stopped"] in ("target", "patience")
-    step = ended.run.record["steps"]
+    ended = training.train(config(**stop, **slow), out=tmp_path / "one")
+    assert ended.folder.record["stopped"] in ("target", "patience")
+    step = ended.folder.record["steps"]
     kill = At(step, lambda: os.kill(os.getpid(), signal.SIGKILL))
     made = config(**stop, **slow, checkpoint_every_steps=1)
-    assert killed(in_child(lambda: experiment.train(made, out=tmp_path / "two", watchers=[kill])))
-    assert experiment.resume(tmp_path / "two").run.record["steps"] == step
+    assert killed(in_child(lambda: training.train(made, out=tmp_path / "two", watchers=[kill])))
+    assert training.resume(tmp_path / "two").run.record["steps"] == step

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from zatlas import experiment
 from zatlas.errors import ZatlasError
-from zatlas.runs import Run
+from zatlas.runs import training
+from zatlas.runs.folder import RunFolder
 
 from .trial import At, assert_same, config
 
@@ -20,7 +20,7 @@ def files(folder):
 def disturbed(tmp_path, act, step=8):
     out = tmp_path / "run"
     with pytest.raises(ZatlasError) as refused:
-        experiment.train(config(), out=out, watchers=[At(step, lambda: act(out))])
+        training.train(config(), out=out, watchers=[At(step, lambda: act(out))])
     return str(refused.value)
 
 
@@ -30,8 +30,8 @@ def test_moved_it_goes_on_from_its_new_place(step, tmp_path, whole):
     assert "run no longer holds this run, which was moved, removed or replaced" in said
     assert "The last good state" not in said
     assert not (tmp_path / "run").exists()
-    Run(tmp_path / "moved").load_checkpoint()
-    experiment.resume(tmp_path / "moved")
+    RunFolder(tmp_path / "moved").load_checkpoint()
+    training.resume(tmp_path / "moved")
     assert_same(tmp_path / "moved", whole)
 
 
@@ -59,7 +59,7 @@ def test_a_ctrl_c_after_it_was_removed_says_nothing_is_saved(tmp_path):
 
     heard = []
     with pytest.raises(KeyboardInterrupt):
-        experiment.train(config(), out=tmp_path / "run", watchers=[At(8, act)], say=heard.append)
+        training.train(config(), out=tmp_path / "run", watchers=[At(8, act)], say=heard.append)
     assert "is saved" not in heard[-1]
     assert "no longer holds this run" in heard[-1]
     assert not (tmp_path / "run").exists()

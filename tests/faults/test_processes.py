@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from zatlas import experiment
 from zatlas.config import make_config, read_toml
-from zatlas.runs import Run
+from zatlas.runs import training
+from zatlas.runs.folder import RunFolder
 
 from .trial import assert_same
 
@@ -74,10 +74,10 @@ def test_interrupted_terminated_killed_and_refused_it_ends_where_it_would_have_e
     when_under_way(process, run)
     process.kill()
     process.communicate()
-    assert Run(run).record["status"] == "running"
+    assert RunFolder(run).record["status"] == "running"
 
     shutil.copy(run / "config.toml", tmp_path / "config.toml")
-    experiment.resume(run)
+    training.resume(run)
     whole = make_config(("config", read_toml(tmp_path / "config.toml")))
-    experiment.train(whole, out=tmp_path / "whole")
+    training.train(whole, out=tmp_path / "whole")
     assert_same(run, tmp_path / "whole")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from zatlas import experiment
 from zatlas.config import Config, make_config
-from zatlas.runs import Run
+from zatlas.runs import training
+from zatlas.runs.folder import RunFolder
 from zatlas.training import Watcher
 
 STEPS = 24
@@ -72,14 +72,14 @@ def killed(status: int) -> bool:
 def go_on(folder: Path, made: Config) -> None:
     """What a person does after a kill: resume; where there is no run yet, the same command again."""
     if (folder / "run.json").exists():
-        experiment.resume(folder)
+        training.resume(folder)
     else:
-        experiment.train(made, out=folder)
+        training.train(made, out=folder)
 
 
 def assert_same(one: Path, other: Path) -> None:
     """Equal weights, optimiser, averages and random states bit for bit; equal metrics and snapshots; no litter."""
-    runs = Run(one), Run(other)
+    runs = RunFolder(one), RunFolder(other)
     (tensors, record, _), (others, other_record, _) = (run.load_checkpoint() for run in runs)
     assert tensors.keys() == others.keys()
     assert all(torch.equal(value, others[name]) for name, value in tensors.items())

@@ -4,9 +4,9 @@ import tomli_w
 
 from zatlas import VAE
 from zatlas.config import Config, known_keys, make_config, parse_set, read_toml
+from zatlas.config.words import in_sections
 from zatlas.estimators.settings import configure
 from zatlas.importers.declared import read_mapping
-from zatlas.words import in_sections
 
 from .mutations import EXTREMES, altered, damaged, each_case
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from zatlas import experiment, measure
+from zatlas import measure
 from zatlas.config import make_config
 from zatlas.latent.directions import Direction
 from zatlas.measure.comparing import _known
 from zatlas.measure.running import _keep
-from zatlas.opened import Experiment
+from zatlas.runs import training
+from zatlas.runs.opened import Run
 from zatlas.training import checkpoint
 from zatlas.walks.directions import attribute, saved
 
@@ -29,7 +30,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
     words = {"steps": 5, "precision": "fp32", "threads": 1, "validations": 2}
     values = {"data": {"source": "digits"}, "model": {"size": "xs"}, "training": words}
-    opened = experiment.train(make_config(("test", values)), out=folder / "new")
+    opened = training.train(make_config(("test", values)), out=folder / "new")
     measure.evaluate_run(opened)
     attribute(opened, "3", "8", name="three", n=2)
     opened.fit_prior("mixture", components=2)
@@ -42,9 +43,9 @@ def runs(tmp_path_factory):
 
 def look(run):
     """What commands read of a run."""
-    opened = Experiment(run, device="cpu")
-    opened.run.metrics()
-    opened.run.snapshots()
+    opened = Run(run, device="cpu")
+    opened.folder.metrics()
+    opened.folder.snapshots()
     for direction in saved(run):
         assert isinstance(direction, Direction)
     if opened.has_prior():

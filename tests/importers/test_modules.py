@@ -11,7 +11,7 @@ from zatlas.config import make_config
 from zatlas.errors import UsageError
 from zatlas.importers import from_modules
 from zatlas.networks import ExportedNetwork
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 pytestmark = pytest.mark.slow  # trains several runs
 
@@ -66,7 +66,7 @@ def folder(pair, tmp_path_factory):
 def test_the_run_gives_what_the_modules_give(pair, folder):
     """Opened from its folder alone, for any number of examples, and with several draws at once."""
     encoder, decoder = (module.eval() for module in pair)
-    run = Experiment(folder)
+    run = Run(folder)
     with torch.no_grad():
         for n in (1, 2, 37):
             x, z = torch.rand(n, 1, 8, 8), torch.randn(n, D)
@@ -95,7 +95,7 @@ def test_the_modules_are_left_as_they_were(pair):
 def test_the_run_holds_tensors_and_a_graph_of_words(folder):
     names = {p.name for p in folder.rglob("*") if p.is_file()}
     assert names == {"config.toml", "run.json", "state.json", "tensors.safetensors"}
-    graph = Experiment(folder).config.model.encoder_graph
+    graph = Run(folder).config.model.encoder_graph
     operators = {line[1] for line in map(json.loads, graph)} - {"parameter", "buffer", "input", "output"}
     assert operators <= {name for name in operators if name.startswith("aten.") or name == "getitem"}
     assert "aten.convolution.default" in operators

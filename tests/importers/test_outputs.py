@@ -37,7 +37,7 @@ def test_published_weights_give_the_outputs_of_the_original_program(pretrained, 
     decoded = arrays["decoded"] if "decoded" in arrays else 1 / (1 + np.exp(-arrays["decoded_logits"]))
     same(gives(run, arrays["x"], arrays["z"]), (arrays["mean"], arrays["logvar"], decoded))
     assert run.config.model.network == network
-    assert run.run.record["status"] == "imported"
+    assert run.folder.record["status"] == "imported"
 
 
 def original(words):
@@ -66,7 +66,7 @@ def test_shapes_are_read_from_the_weights(tmp_path, words):
     run = import_weights(tmp_path / "w.pt", "disvae" if format == "disvae" else "beta-vae-1konny", out=tmp_path / "run")
     assert (run.spec.shape, run.latent_dim) == (shape, latent_dim)
     same(gives(run, x, z), wanted)
-    assert run.run.record["imported"]["file"] == "w.pt"
+    assert run.folder.record["imported"]["file"] == "w.pt"
 
 
 def test_safetensors_and_wrapped_names_are_read_too(tmp_path, disvae):
@@ -105,19 +105,19 @@ def test_units_are_ordered_by_what_they_carry(tmp_path, disvae):
 def test_data_are_resized_to_what_the_model_takes(tmp_path, disvae):
     run = import_weights(disvae[0], "disvae", out=tmp_path / "run", data="digits")
     assert run.source.spec.shape == (1, 32, 32)
-    assert run.run.record["data"]["name"] == "digits"
+    assert run.folder.record["data"]["name"] == "digits"
     assert len(run.encode(run.spread("test", 5)).mean) == 5
 
 
 @pytest.mark.slow
 def test_training_goes_on_from_the_imported_weights(tmp_path, disvae):
-    from zatlas.experiment import resume
+    from zatlas.runs.training import resume
 
     before = import_weights(disvae[0], "disvae", out=tmp_path / "run", data="digits")
     first = before.elbo(before.spread("test", 100)).distortion.mean()
     after = resume(tmp_path / "run", changes={"steps": 20})
     assert after.elbo(after.spread("test", 100)).distortion.mean() < first
-    assert after.run.record["status"] == "finished"
+    assert after.folder.record["status"] == "finished"
 
 
 def test_nothing_but_tensors_and_words_is_written(tmp_path, disvae):

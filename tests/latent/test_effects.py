@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zatlas.latent.effects import LEAST_BASES, associate, normal_quantiles, unit_effects
-from zatlas.latent.told import class_contrasts, told_by_group, told_by_number
+from zatlas.latent.explained_variance import class_contrasts, explained_by_group, explained_by_number
 
 rng = np.random.default_rng(0)
 D, K = 4, 40
@@ -126,16 +126,16 @@ def test_a_factor_accounts_for_its_share_of_a_units_variance():
     factor = rng.integers(0, 6, 4000)
     effect = np.array([0, 5, -3, 1, 2, -4.0])[factor]
     codes = np.stack([effect + rng.normal(size=4000) * effect.std(), rng.normal(size=4000), effect], axis=1)
-    share, error = told_by_group(codes, factor)
+    share, error = explained_by_group(codes, factor)
     assert share[0] == pytest.approx(0.5, abs=4 * error[0])
     assert share[1] == pytest.approx(0, abs=0.005)
     assert share[2] == pytest.approx(1)
-    squared, error = told_by_number(codes, effect)
+    squared, error = explained_by_number(codes, effect)
     assert squared[0] == pytest.approx(0.5, abs=4 * error[0])
 
 
 def test_a_factor_that_says_nothing_accounts_for_nothing_in_the_mean():
-    shares = [told_by_group(rng.normal(size=(100, 5)), rng.integers(0, 20, 100))[0] for _ in range(60)]
+    shares = [explained_by_group(rng.normal(size=(100, 5)), rng.integers(0, 20, 100))[0] for _ in range(60)]
     assert np.mean(shares) == pytest.approx(0, abs=0.02)  # unadjusted it would be 0.19
 
 

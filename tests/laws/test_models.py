@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from zatlas import kinds, recipes
-from zatlas.combinations import CLOSED
-from zatlas.config import make_config
+from zatlas import recipes
+from zatlas.config import kinds, make_config
+from zatlas.config.rules import CLOSED
 from zatlas.distributions import Codeword, DiagonalGaussian, Flat, Flow, FullGaussian, GaussianMixture, Point, closed_kl
 from zatlas.objectives import distortion, importance_bound, log_weights, negative_elbo, rate
 from zatlas.objectives.bounds import level_rate

@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from zatlas import kinds
+from zatlas.config import kinds
 from zatlas.training import Schedule, checkpoint
 from zatlas.training.ensemble import Ensemble
 

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from zatlas import kinds
-from zatlas.combinations import MODEL_KEYS, OBJECTIVE_KEYS
-from zatlas.config import known_keys, make_config
+from zatlas.config import kinds, known_keys, make_config
+from zatlas.config.rules import MODEL_KEYS, OBJECTIVE_KEYS
 from zatlas.errors import UsageError
 from zatlas.recipes import build_game, likelihood_name
 from zatlas.types import DataSpec

@@ -7,7 +7,7 @@ import pytest
 
 import zatlas as toolkit
 from tests.cli.test_words import one_sentence
-from zatlas import kinds
+from zatlas.config import kinds
 from zatlas.estimators.kinds import KINDS as ESTIMATORS
 
 TINY = ("--size", "xs", "--precision", "fp32", "--set", "training.threads=1", "--set", "training.validations=2")

@@ -11,12 +11,12 @@ import pytest
 from zatlas.config import make_config
 from zatlas.data import ArraySource
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.experiment import train
 from zatlas.measure import METRICS, Options, chosen, compare_curves, compare_runs, evaluate_run, groups, neighbours
 from zatlas.measure.beside import beside
 from zatlas.measure.factors import known_factors
-from zatlas.measure.judge import examples
-from zatlas.opened import Experiment
+from zatlas.measure.feature_classifier import examples
+from zatlas.runs.opened import Run
+from zatlas.runs.training import train
 
 FEW = Options(rows=60, samples=20)
 
@@ -100,7 +100,7 @@ def test_estimators_of_the_likelihood_agree_and_are_kept_beside_one_another(vae)
     assert figures["prior.log_likelihood"]["value"] == pytest.approx(exact, abs=0.3)
     assert figures["importance.log_likelihood"]["value"] < exact + 0.05
     assert "elbo" in figures
-    assert json.loads((vae.run.folder / "evaluation.json").read_text())["figures"] == figures
+    assert json.loads((vae.folder.path / "evaluation.json").read_text())["figures"] == figures
 
 
 def test_what_a_model_cannot_have_is_left_out_with_its_reason(tmp_path):
@@ -134,7 +134,7 @@ def test_a_model_that_repeats_its_data_is_seen_to(vae, monkeypatch):
     fresh = neighbours(vae, n=5)
     assert fresh.figure is not None
     assert (np.diff(fresh["distance"]) >= 0).all()
-    monkeypatch.setattr("zatlas.measure.copies.shown_as_data", lambda experiment, count, seed: copies)
+    monkeypatch.setattr("zatlas.measure.memorisation.shown_as_data", lambda experiment, count, seed: copies)
     found = neighbours(vae, n=5)
     np.testing.assert_allclose(found["distance"], 0, atol=1e-5)
     np.testing.assert_allclose(found["sample"], found["nearest"])
@@ -151,7 +151,7 @@ def test_samples_are_not_judged_by_a_classifier_that_cannot_classify(tmp_path, m
     np.savez(tmp_path / "x.npz", images=rng.integers(0, 256, (400, 8, 8), dtype=np.uint8), labels=np.arange(400) % 40)
     run = trained(tmp_path / "noise", str(tmp_path / "x.npz"))
     old = {"value": 5.0, "standard_error": 0.1, "count": 9, "estimator": "of before"}
-    path = run.run.folder / "evaluation.json"
+    path = run.folder.path / "evaluation.json"
     evaluate_run(run, metrics=["bound"])
     kept = json.loads(path.read_text())
     path.write_text(json.dumps(kept | {"figures": kept["figures"] | {"samples.copying": old}}))
@@ -182,7 +182,7 @@ def test_disentanglement_of_sprites(tmp_path):
 @pytest.mark.slow
 def test_samples_and_codes(tmp_path, monkeypatch, digits_run):
     monkeypatch.setenv("ZATLAS_DATA", str(tmp_path))
-    run = Experiment(digits_run)
+    run = Run(digits_run)
     record = evaluate_run(run, metrics=["samples", "probes", "bayes"], options=Options(rows=180))
     figures = record["figures"]
     assert figures["samples.frechet_distance"]["value"] > figures["samples.frechet_distance_floor"]["value"]
@@ -270,7 +270,7 @@ def test_eight_bit_data_have_bits_per_dimension_and_grey_data_have_none(tmp_path
     bits = -figures["elbo"]["value"] / (64 * np.log(2))
     assert figures["bits_per_dimension"]["value"] == pytest.approx(bits)
     assert figures["bits_per_dimension"]["unit"] == "bits per dimension"
-    assert run.run.record["result"]["bits_per_dimension"] == pytest.approx(bits, abs=0.3)
+    assert run.folder.record["result"]["bits_per_dimension"] == pytest.approx(bits, abs=0.3)
     importance = figures["importance.bits_per_dimension"]["value"]
     assert 0 < importance < 8
     assert "bits_per_dimension" not in evaluate_run(vae, metrics=["bound"])["figures"]

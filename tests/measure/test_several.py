@@ -10,10 +10,10 @@ import pytest
 
 from zatlas.config import make_config
 from zatlas.errors import UsageError
-from zatlas.experiment import train
 from zatlas.measure import Options, agree, compare_curves
 from zatlas.measure.agreeing import _table
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
+from zatlas.runs.training import train
 
 pytestmark = pytest.mark.slow  # trains several runs
 
@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
 
 
 def test_a_run_agrees_with_itself_entirely_and_with_another_seed_in_part(runs):
-    itself = agree([runs[0], Experiment(runs[0].run.folder)], rows=150)
+    itself = agree([runs[0], Run(runs[0].folder.path)], rows=150)
     figures = itself.facts["figures"]
     assert figures["procrustes_residual"]["value"] == pytest.approx(0, abs=1e-5)
     assert figures["matched_correlation"]["value"] == pytest.approx(1, abs=1e-5)
@@ -79,7 +79,7 @@ def test_the_classifier_is_trained_by_a_command_and_found_by_the_metric(tmp_path
     from zatlas.cli import app
     from zatlas.evaluation.classifier import load_classifier
     from zatlas.measure import evaluate_run
-    from zatlas.measure.judge import classifier_path
+    from zatlas.measure.feature_classifier import classifier_path
 
     monkeypatch.setenv("ZATLAS_DATA", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["zatlas", "classifier", "digits", "--json", "--epochs", "6"])
@@ -98,7 +98,7 @@ def test_the_classifier_is_trained_by_a_command_and_found_by_the_metric(tmp_path
 
 def test_a_classifier_wants_classes(tmp_path):
     from zatlas.data import open_source
-    from zatlas.measure.judge import train_judge
+    from zatlas.measure.feature_classifier import train_judge
 
     np.savez(tmp_path / "plain.npz", images=np.random.default_rng(0).integers(0, 256, (30, 8, 8), dtype=np.uint8))
     with pytest.raises(UsageError, match="they have no classes"):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from zatlas.config import make_config
-from zatlas.experiment import train
 from zatlas.measure.words import about
-from zatlas.opened import Experiment
 from zatlas.report import write_report
 from zatlas.report.build import describe
 from zatlas.report.sections import samples
+from zatlas.runs.opened import Run
+from zatlas.runs.training import train
 
 
 def run(tmp_path, source, **sections):
@@ -41,7 +41,7 @@ ALL = [
 
 
 def test_a_conditional_model_shows_every_class(digits_run):
-    report = describe(Experiment(digits_run))
+    report = describe(Run(digits_run))
     assert [s.title for s in report.sections] == ALL
     captions = [p.caption for s in report.sections for p in s.pictures]
     assert any("decoded with every other" in c for c in captions)
@@ -51,14 +51,14 @@ def test_a_conditional_model_shows_every_class(digits_run):
 
 @pytest.mark.slow
 def test_the_page_is_whole_and_loads_nothing(digits_run, tmp_path):
-    path = write_report(Experiment(digits_run), tmp_path / "page.html")
+    path = write_report(Run(digits_run), tmp_path / "page.html")
     page = path.read_text()
     assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", page)
     assert "zatlas" in page
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
     assert len(headings) == len(set(headings)) > 5
     assert page.rstrip().endswith("</html>")
-    default = write_report(Experiment(digits_run))
+    default = write_report(Run(digits_run))
     assert default == digits_run / "report" / "index.html"
 
 
@@ -95,7 +95,7 @@ def test_colour_images_that_are_not_square(tmp_path):
     np.savez(tmp_path / "x.npz", images=x, labels=rng.integers(0, 2, 100))
     experiment = run(tmp_path, tmp_path / "x.npz", model={"network": "conv"})
     assert titles(experiment) == ALL
-    assert experiment.run.record["data_kind"] == "real"
+    assert experiment.folder.record["data_kind"] == "real"
 
 
 @pytest.mark.slow

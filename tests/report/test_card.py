@@ -10,9 +10,9 @@ import torch
 from zatlas.evaluation.likelihood import Curve
 from zatlas.measure import Options, evaluate_run
 from zatlas.measure.curves import curves
-from zatlas.opened import Experiment
 from zatlas.report import card
 from zatlas.report.build import describe
+from zatlas.runs.opened import Run
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +28,12 @@ def figure(value, error=None, count=100, estimator="e"):
 
 def with_record(run, figures, **more):
     """The run with more in its evaluation.json."""
-    evaluate_run(Experiment(run), metrics=["bound"])
+    evaluate_run(Run(run), metrics=["bound"])
     path = run / "evaluation.json"
     record = json.loads(path.read_text())
     record["figures"] |= figures
     path.write_text(json.dumps(record | more))
-    return next(section for section in describe(Experiment(run)).sections if section.title == "Model card")
+    return next(section for section in describe(Run(run)).sections if section.title == "Model card")
 
 
 def rows(section):
@@ -93,9 +93,9 @@ def test_curves_are_read_off_the_figures_that_estimators_give():
 
 
 def test_what_was_measured_is_drawn(run):
-    evaluate_run(Experiment(run), metrics=["importance", "prior"], options=Options(rows=20, samples=20))
+    evaluate_run(Run(run), metrics=["importance", "prior"], options=Options(rows=20, samples=20))
     factors = ["shape", "size"]
-    units = Experiment(run).latent_dim
+    units = Run(run).latent_dim
     information = np.linspace(0, 0.5, 2 * units).reshape(units, 2).tolist()
     table = {"edges": [0, 0.5, 1], "confidence": [None, 0.9], "accuracy": [None, 0.8], "count": [0, 50]}
     score = {"matrices": {"information": information, "entropy": [1.0, 0.0]}, "warnings": ["Few rows."]}
@@ -110,7 +110,7 @@ def test_what_was_measured_is_drawn(run):
 
 
 def test_the_verdict_stands_with_the_latent_space(run):
-    sections = {section.title: section for section in describe(Experiment(run)).sections}
+    sections = {section.title: section for section in describe(Run(run)).sections}
     assert any("units carr" in text or "collapsed" in text for text in sections["Latent space"].paragraphs)
     assert json.loads((run / "evaluation.json").read_text())["verdict"] in sections["Latent space"].paragraphs
 
@@ -128,6 +128,6 @@ def test_a_mark_is_only_of_the_same_examples(monkeypatch):
 
 def test_a_shorter_curve_leaves_nothing_of_a_longer_one(run):
     few, many = Options(rows=20, samples=5), Options(rows=20, samples=20)
-    longer = evaluate_run(Experiment(run), metrics=["importance", "prior"], options=many)["figures"]
-    shorter = evaluate_run(Experiment(run), metrics=["importance"], options=few)["figures"]
+    longer = evaluate_run(Run(run), metrics=["importance", "prior"], options=many)["figures"]
+    shorter = evaluate_run(Run(run), metrics=["importance"], options=few)["figures"]
     assert longer.keys() - shorter.keys() == {"importance.log_likelihood_10"}

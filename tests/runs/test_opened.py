@@ -4,27 +4,28 @@ import itertools
 
 import pytest
 
-from zatlas import experiment, walks
+from zatlas import walks
 from zatlas.config import make_config
 from zatlas.figures import View
-from zatlas.opened import Experiment
+from zatlas.runs import training
+from zatlas.runs.opened import Run
 
 
 @pytest.mark.parametrize(("patience", "opened_at"), [(3, 5), (None, 40)])
 def test_early_stopping_is_opened_at_its_best_and_anything_else_at_its_last(tmp_path, monkeypatch, patience, opened_at):
     losses = itertools.count(1.0)  # worse at every validation
-    monkeypatch.setattr(experiment, "mean_terms", lambda game, batches, **rest: {"loss": next(losses)})
-    training = {"steps": 40, "validations": 8, "precision": "fp32", "threads": 1, "patience": patience}
-    values = {"data": {"source": "digits"}, "model": {"size": "xs"}, "training": training}
-    experiment.train(make_config(("test", values)), out=tmp_path / "run")
-    assert Experiment(tmp_path / "run").step == opened_at
-    assert Experiment(tmp_path / "run", checkpoint="best").step == 5
+    monkeypatch.setattr(training, "mean_terms", lambda game, batches, **rest: {"loss": next(losses)})
+    limits = {"steps": 40, "validations": 8, "precision": "fp32", "threads": 1, "patience": patience}
+    values = {"data": {"source": "digits"}, "model": {"size": "xs"}, "training": limits}
+    training.train(make_config(("test", values)), out=tmp_path / "run")
+    assert Run(tmp_path / "run").step == opened_at
+    assert Run(tmp_path / "run", checkpoint="best").step == 5
 
 
 def small(folder, source="digits", **model):
-    training = {"steps": 4, "precision": "fp32", "threads": 1}
-    values = {"data": {"source": source}, "model": {"size": "xs", **model}, "training": training}
-    return experiment.train(make_config(("test", values)), out=folder)
+    limits = {"steps": 4, "precision": "fp32", "threads": 1}
+    values = {"data": {"source": source}, "model": {"size": "xs", **model}, "training": limits}
+    return training.train(make_config(("test", values)), out=folder)
 
 
 def test_a_run_and_a_view_say_what_they_are_in_a_line_and_show_a_picture_in_a_notebook(tmp_path):

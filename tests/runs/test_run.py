@@ -7,7 +7,7 @@ import torch
 
 from zatlas.config import make_config
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.runs import Run, check_free, free_name, locked
+from zatlas.runs.folder import RunFolder, check_free, free_name, locked
 from zatlas.training import checkpoint
 
 CONFIG = make_config(("test", {"data": {"source": "digits"}}))
@@ -20,7 +20,7 @@ RECORD = {
 
 @pytest.fixture
 def run(tmp_path):
-    return Run.create(tmp_path / "run", CONFIG, RECORD)
+    return RunFolder.create(tmp_path / "run", CONFIG, RECORD)
 
 
 def save(run, step, value=None):
@@ -34,13 +34,13 @@ def test_a_new_run_says_what_it_is(run):
     assert run.config() == CONFIG
     assert run.metrics() == run.snapshots() == []
     assert (run.record["status"], run.record["steps"], run.record["schema"]) == ("running", 0, 1)
-    assert Run(run.folder).record == run.record
+    assert RunFolder(run.path).record == run.record
 
 
 def test_entries_change_and_go(run):
     run.update(result={"loss": 1.0}, status="finished")
     run.update(result=None, stopped=None)
-    record = json.loads((run.folder / "run.json").read_text())
+    record = json.loads((run.path / "run.json").read_text())
     assert record == run.record
     assert record["status"] == "finished"
     assert not {"result", "stopped"} & set(record)
@@ -49,14 +49,14 @@ def test_entries_change_and_go(run):
 def test_what_stands_in_a_folder_stays_there(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"is not empty \(it holds mine\.txt\)"):
-        Run.create(tmp_path, CONFIG, RECORD)
+        RunFolder.create(tmp_path, CONFIG, RECORD)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_a_configuration_of_another_training_stays_there(tmp_path):
     (tmp_path / "config.toml").write_text("[model]\nlatent_dim = 9\n")
     with pytest.raises(UsageError, match=r"is not empty \(it holds config\.toml\)"):
-        Run.create(tmp_path, CONFIG, RECORD)
+        RunFolder.create(tmp_path, CONFIG, RECORD)
 
 
 def test_what_a_kill_at_the_very_start_left_is_no_hindrance(tmp_path):
@@ -64,13 +64,13 @@ def test_what_a_kill_at_the_very_start_left_is_no_hindrance(tmp_path):
     (tmp_path / ".run.json.123.part").touch()
     (tmp_path / "config.toml").write_text(CONFIG.to_toml())
     check_free(tmp_path, CONFIG.to_toml().encode())
-    Run.create(tmp_path, CONFIG, RECORD)
+    RunFolder.create(tmp_path, CONFIG, RECORD)
     assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "config.toml", "run.json"]
 
 
 def test_a_run_is_not_made_twice(run):
     with pytest.raises(UsageError, match="already holds a run: go on with"):
-        Run.create(run.folder, CONFIG, RECORD)
+        RunFolder.create(run.path, CONFIG, RECORD)
 
 
 def test_checkpoints_by_name(run):
@@ -100,7 +100,7 @@ def test_the_best_of_a_run_without_validation(run):
     run.update(checkpoints={"last": checkpoint.name_of(5)})
     _, record, passed = run.load_checkpoint("best")
     assert record["trainer"]["step"] == 5
-    assert passed == [f"the run {run.folder} has no best checkpoint, as nothing was validated yet."]
+    assert passed == [f"the run {run.path} has no best checkpoint, as nothing was validated yet."]
 
 
 def test_a_checkpoint_takes_the_place_of_one_of_the_same_step(run):
@@ -122,13 +122,13 @@ def test_tensors_that_share_memory_are_kept(run):
 
 def test_sweeping_takes_only_what_is_half_written(run):
     litter = [
-        run.folder / ".run.json.77.part",
-        run.folder / ".metrics.jsonl.77.part",
-        run.folder / "snapshots" / ".step-00000001.npz.77.part",
+        run.path / ".run.json.77.part",
+        run.path / ".metrics.jsonl.77.part",
+        run.path / "snapshots" / ".step-00000001.npz.77.part",
         run.checkpoints_path / ".step-00000001.part" / "tensors.safetensors",
         run.checkpoints_path / ".step-00000002.old.part" / "state.json",
     ]
-    theirs = [run.folder / ".evaluation.json.78.part", run.folder / "notes.part", run.folder / "evaluation.json"]
+    theirs = [run.path / ".evaluation.json.78.part", run.path / "notes.part", run.path / "evaluation.json"]
     for path in litter + theirs:  # an evaluation may be going on: what it writes is not to be taken from it
         path.parent.mkdir(exist_ok=True, parents=True)
         path.touch()

@@ -7,7 +7,7 @@ import pytest
 
 import zatlas
 from tests.conftest import SHARED
-from zatlas.experiment import resume
+from zatlas.runs.training import resume
 
 OLD = SHARED / "reference" / "runs-0.1"
 KINDS = ("ae", "cvae", "fa", "gan", "ladder", "ppca", "vae", "vqvae")
@@ -37,4 +37,4 @@ def test_it_gives_what_it_gave(kind, tmp_path):
 def test_it_is_trained_further(kind, tmp_path):
     run = resume(shutil.copytree(OLD / kind, tmp_path / kind), changes={"steps": 63})
     assert run.step == 63
-    assert run.run.record["status"] == "finished"
+    assert run.folder.record["status"] == "finished"

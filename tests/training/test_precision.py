@@ -11,9 +11,9 @@ import torch
 
 from zatlas.config import make_config
 from zatlas.data import Batches
-from zatlas.experiment import set_up
 from zatlas.recipes import build_game
-from zatlas.run_data import open_data
+from zatlas.runs.data import open_data
+from zatlas.runs.training import set_up
 from zatlas.training import choose_arithmetic, crowded, precision, using_threads
 
 from .test_loop import CPU, source, trainer, weights

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from zatlas.config import make_config
-from zatlas.experiment import train
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
+from zatlas.runs.training import train
 
 MODEL = {
     "ladder": {"latent_dim": 2, "levels": 2},
@@ -15,11 +15,11 @@ MODEL = {
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Experiment]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
     """``run("cvae")``: an opened run of that kind, of three units, trained on the digits for a few steps, once."""
-    made: dict[tuple[str, str], Experiment] = {}
+    made: dict[tuple[str, str], Run] = {}
 
-    def opened(kind: str, source: str = "digits") -> Experiment:
+    def opened(kind: str, source: str = "digits") -> Run:
         if (kind, source) not in made:
             values = {
                 "data": {"source": source},

@@ -9,8 +9,8 @@ import torch
 
 from zatlas.config import make_config
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.experiment import train
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
+from zatlas.runs.training import train
 from zatlas.walks.describe import describe
 from zatlas.walks.unit_facts import learned_variables
 from zatlas.walks.unit_words import amount, answer, correlation, sentence
@@ -23,7 +23,7 @@ def trained(folder, source="digits", kind="vae", steps=4, **model):
         "training": {"steps": steps, "precision": "fp32", "threads": 1},
     }
     train(make_config(("test", values)), out=folder)
-    return Experiment(folder)
+    return Run(folder)
 
 
 def bars(n=400, side=16):
@@ -123,7 +123,7 @@ def test_the_same_seed_says_the_same(moved):
 
 
 def test_a_conditional_model_is_described_with_the_rows_own_labels_or_with_one(digits_run):
-    experiment = Experiment(digits_run)
+    experiment = Run(digits_run)
     own, three = (describe(experiment, bases=12, steps=3, label=label) for label in (None, "3"))
     assert not np.allclose(own["effect"], three["effect"])
     with pytest.raises(UsageError, match="no class"):
@@ -143,8 +143,8 @@ def test_every_kind_with_axes_is_described(kind, tmp_path):
 
 
 def test_without_data_codes_come_from_the_prior(digits_run, monkeypatch):
-    experiment = Experiment(digits_run)
-    monkeypatch.setattr(Experiment, "has_data", False)
+    experiment = Run(digits_run)
+    monkeypatch.setattr(Run, "has_data", False)
     view = describe(experiment, bases=9, steps=3)
     assert view.facts["units"][0]["rate_nats"] is None
     assert "factors" not in view.facts["units"][0]
@@ -159,7 +159,7 @@ def test_what_cannot_be_described_is_refused(tmp_path, monkeypatch):
         describe(ae, units=(8,))
     with pytest.raises(UsageError, match="8 base codes or more"):
         describe(ae, bases=5)
-    monkeypatch.setattr(Experiment, "has_data", False)
+    monkeypatch.setattr(Run, "has_data", False)
     with pytest.raises(ZatlasError, match="no distribution over codes"):
         describe(ae)
 

@@ -8,9 +8,9 @@ import pytest
 
 from zatlas.config import make_config
 from zatlas.errors import UsageError
-from zatlas.experiment import train
 from zatlas.latent.directions import Direction
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
+from zatlas.runs.training import train
 from zatlas.walks.attributes import attribute as attribute_of
 from zatlas.walks.attributes import group
 from zatlas.walks.centroids import centroid
@@ -48,8 +48,8 @@ def columns(tmp_path_factory):
     return trained(folder, folder / "data.npz", "ppca")
 
 
-def labels_of(experiment, rows):
-    return experiment.source.read_labels(rows)
+def labels_of(run, rows):
+    return run.source.read_labels(rows)
 
 
 def test_groups_are_the_examples_that_their_words_name(digits, sprites, columns, tmp_path):
@@ -116,7 +116,7 @@ def test_groups_that_are_empty_overlap_or_have_one_example_are_refused(digits, s
         attribute(digits, "3", "3,8")
     with pytest.raises(UsageError, match="the group with the attribute has one example"):
         attribute(digits, "rows:4")
-    assert saved(digits.run.folder) == []
+    assert saved(digits.folder.path) == []
 
 
 def test_the_bare_name_of_a_factor_is_a_real_attribute(sprites, columns):
@@ -135,7 +135,7 @@ def test_the_bare_name_of_a_factor_is_a_real_attribute(sprites, columns):
 
 def test_a_direction_is_saved_under_its_name_and_applied_to_other_images(digits):
     view = attribute(digits, "3,8", "1,7", strengths=FEW, n=6)
-    folder = digits.run.folder
+    folder = digits.folder.path
     assert view.facts["name"] == "3+8-not-1+7"
     assert (folder / "directions" / "3+8-not-1+7.json").is_file()
     assert view["mean"].shape == (6, 3, 1, 8, 8)
@@ -173,7 +173,7 @@ def test_a_direction_that_is_not_there_or_of_other_weights_is_refused(digits, sp
     with pytest.raises(UsageError, match=r"has no direction 'x'; `zatlas direction attribute` makes one"):
         apply(sprites, "x")
     Direction("old", "cca", np.ones(3), 1.0, 0.0, {"checkpoint": "step-00000099"}).save(
-        digits.run.folder / "directions"
+        digits.folder.path / "directions"
     )
     with pytest.raises(UsageError, match="did you mean old"):
         apply(digits, "odl")
@@ -230,18 +230,18 @@ def test_every_class_has_an_archetype(digits, columns):
 
 
 def test_a_conditional_model_is_given_the_groups_label(digits_run):
-    experiment = Experiment(digits_run)
-    view = centroid(experiment, "4", n=3)
-    y = experiment.labels_for(3, "4")
-    np.testing.assert_allclose(view["archetype"][0], experiment.decode(view["mean"], y[:1]).mean[0], atol=1e-6)
-    np.testing.assert_allclose(view["samples"][0], experiment.decode(view["z"][0], y).mean, atol=1e-6)
+    run = Run(digits_run)
+    view = centroid(run, "4", n=3)
+    y = run.labels_for(3, "4")
+    np.testing.assert_allclose(view["archetype"][0], run.decode(view["mean"], y[:1]).mean[0], atol=1e-6)
+    np.testing.assert_allclose(view["samples"][0], run.decode(view["z"][0], y).mean, atol=1e-6)
 
 
 def test_images_of_a_conditional_model_keep_their_own_labels_as_they_move(digits_run, tmp_path):
-    experiment = Experiment(shutil.copytree(digits_run, tmp_path / "run"))
-    attribute(experiment, "3", "8", name="bend")
-    moved = apply(experiment, "bend", rows=[1, 2, 3], strengths=FEW)
-    np.testing.assert_allclose(moved["mean"][:, 1], experiment.reconstruct(np.arange(1, 4))[2].mean, atol=1e-6)
+    run = Run(shutil.copytree(digits_run, tmp_path / "run"))
+    attribute(run, "3", "8", name="bend")
+    moved = apply(run, "bend", rows=[1, 2, 3], strengths=FEW)
+    np.testing.assert_allclose(moved["mean"][:, 1], run.reconstruct(np.arange(1, 4))[2].mean, atol=1e-6)
 
 
 def test_points_are_spread_as_their_class_is(plain_ae):
@@ -256,9 +256,9 @@ def plain_ae(tmp_path_factory):
 
 @pytest.mark.parametrize(("kind", "sentence"), [("gan", "has no directions"), ("vqvae", "are words of a codebook")])
 def test_models_without_a_space_of_codes_are_refused(kind, sentence, tmp_path):
-    experiment = trained(tmp_path, "digits", kind)
-    for ask in (lambda: attribute(experiment, "3"), lambda: apply(experiment, "x")):
+    run = trained(tmp_path, "digits", kind)
+    for ask in (lambda: attribute(run, "3"), lambda: apply(run, "x")):
         with pytest.raises(UsageError, match=sentence):
             ask()
     with pytest.raises(UsageError, match=sentence.replace("directions", "centroids")):
-        centroid(experiment)
+        centroid(run)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from zatlas import figures
+from zatlas.config.kinds import MODELS
 from zatlas.errors import UsageError
 from zatlas.figures import View
-from zatlas.kinds import MODELS
 from zatlas.latent import paths
 from zatlas.walks import interpolate, manifold, scatter, traverse
 

@@ -8,7 +8,7 @@ from tests.walks.test_directions import trained
 from zatlas.errors import UsageError
 from zatlas.figures.directions import archetype, archetypes, moved
 from zatlas.figures.editing import relabelled, transfers
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks.relabel import relabel, transfer
 
 ROWS = [3, 14, 25]
@@ -16,7 +16,7 @@ ROWS = [3, 14, 25]
 
 @pytest.fixture(scope="module")
 def conditional(digits_run):
-    return Experiment(digits_run)
+    return Run(digits_run)
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,14 @@ def real(tmp_path_factory):
 
 @pytest.mark.parametrize("which", ["conditional", "plain"])
 def test_an_image_with_its_own_label_is_its_reconstruction(which, request):
-    experiment = request.getfixturevalue(which)
-    x, codes, back = experiment.reconstruct(np.array(ROWS))
-    view = relabel(experiment, rows=ROWS)
+    run = request.getfixturevalue(which)
+    x, codes, back = run.reconstruct(np.array(ROWS))
+    view = relabel(run, rows=ROWS)
     own = codes.y.argmax(1)
     assert view["mean"].shape == (3, 10, 1, 8, 8)
     np.testing.assert_allclose(view["mean"][np.arange(3), own], back.mean, atol=1e-5)
     np.testing.assert_array_equal(view["x"], x)
-    matrix = transfer(experiment, content=ROWS)
+    matrix = transfer(run, content=ROWS)
     np.testing.assert_allclose(matrix["mean"][np.arange(3), np.arange(3)], back.mean, atol=1e-5)
 
 
@@ -82,22 +82,22 @@ def test_images_are_chosen_class_after_class(plain):
 
 
 def test_real_labels_are_changed_one_column_at_a_time(real, tmp_path):
-    experiment, plain = real
-    view = relabel(experiment, rows=[0, 1], to=["-1", "0.5"], label="y1")
+    run, plain = real
+    view = relabel(run, rows=[0, 1], to=["-1", "0.5"], label="y1")
     y = view["y"].copy()
     y[:, 1] = 0.5
-    np.testing.assert_allclose(view["mean"][:, 1], experiment.decode(view["z"], y).mean, atol=1e-6)
-    np.testing.assert_allclose(view["reconstruction"], experiment.reconstruct(np.array([0, 1]))[2].mean, atol=1e-6)
+    np.testing.assert_allclose(view["mean"][:, 1], run.decode(view["z"], y).mean, atol=1e-6)
+    np.testing.assert_allclose(view["reconstruction"], run.reconstruct(np.array([0, 1]))[2].mean, atol=1e-6)
     assert "y1 = −1" in drawn(view.figure, tmp_path)
-    assert relabel(experiment)["mean"].shape[:2] == (10, 7)
-    matrix = transfer(experiment, content=[0, 1, 2], style=[3, 4])
+    assert relabel(run)["mean"].shape[:2] == (10, 7)
+    matrix = transfer(run, content=[0, 1, 2], style=[3, 4])
     assert matrix["mean"].shape[:2] == (3, 2)
     for words, sentence in (
         ({"label": "y7"}, "no label column 'y7'; known are y0, y1"),
         ({"to": ["big"]}, "values of a real label are numbers"),
     ):
         with pytest.raises(UsageError, match=sentence):
-            relabel(experiment, **words)
+            relabel(run, **words)
     for ask in (relabel, transfer):
         with pytest.raises(UsageError, match=r"is not conditional and .* has no classes: train --model cvae"):
             ask(plain)

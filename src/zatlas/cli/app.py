@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import bring, data, describe, explain, know, measure, models, picture, runs, train, walk
+from zatlas.cli import data, describe, edit, explain, import_weights, measure, models, picture, runs, train, walk
 from zatlas.errors import UsageError, ZatlasError, one_line
 from zatlas.files import LARGEST
 
@@ -77,7 +77,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "Make": {
         "train": train.train,
         "models": models.models,
-        "import": bring.import_,
+        "import": import_weights.import_,
         "prior": picture.prior,
     },
     "Measure": {
@@ -103,9 +103,9 @@ COMMANDS: dict[str, dict[str, Any]] = {
     },
     "Know and edit": {
         "describe": describe.describe,
-        "direction": know.app,
-        "relabel": know.relabel,
-        "transfer": know.transfer,
+        "direction": edit.app,
+        "relabel": edit.relabel,
+        "transfer": edit.transfer,
     },
     "Data, machine, lessons": {
         "data": data.app,

@@ -22,7 +22,7 @@ def _of(names: Callable[[], list[str]]) -> Complete:
 
 def _kinds(what: str) -> Complete:
     def names() -> list[str]:
-        from zatlas import kinds
+        from zatlas.config import kinds
 
         return list(getattr(kinds, what))
 
@@ -30,12 +30,12 @@ def _kinds(what: str) -> Complete:
 
 
 def _presets() -> list[str]:
-    folder = resources.files("zatlas").joinpath("presets")
+    folder = resources.files("zatlas").joinpath("config", "presets")
     return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
 
 
 def _run_keys() -> list[str]:
-    from zatlas.run_list import KEYS
+    from zatlas.runs.listing import KEYS
 
     return KEYS
 

@@ -1,42 +1,23 @@
-"""What people see: progress and tables go to stderr, so that stdout holds results alone. Nothing here imports torch."""
+"""Figures and comparisons as tables, and results as JSON. Nothing here imports torch."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from zatlas.console import say
 from zatlas.errors import ZatlasError
-from zatlas.text import printable
 
 if TYPE_CHECKING:
     from zatlas.measure import Group
     from zatlas.measure.words import Line
 
 BARE = ("bound", "game", "")  # metrics whose figures need no heading
-QUOTED = {"bits_per_dimension": "{:.3f} bits/dim", "psnr": "PSNR {:.2f} dB"}
-
-
-class _Plain(Console):
-    """A console to which text is text: no markup, no emoji codes, no control characters, wherever it comes from."""
-
-    def render_str(self, text: str, **words: Any) -> Text:
-        return super().render_str(printable(text), **{**words, "markup": False, "emoji": False})
-
-
-console = _Plain(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-
-
-def say(sentence: str) -> None:
-    """A sentence for people."""
-    console.print(sentence)
 
 
 def print_json(record: dict[str, Any]) -> None:
@@ -49,30 +30,6 @@ def print_json(record: dict[str, Any]) -> None:
         raise ZatlasError("stdout is closed, and --json writes its result there: leave it open, or leave --json out.")
     sys.stdout.write(json.dumps(record) + "\n")  # escapes keep it readable under any locale
     sys.stdout.flush()  # a closed pipe or a full disk is noticed here and not when the process ends
-
-
-def clock(seconds: float) -> str:
-    """``0:09``, ``12:34`` or ``1:02:03``."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
-
-
-@contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal for work over ``total`` examples; gives the function that is told of each part."""
-    if not console.is_terminal:
-        yield lambda done: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
-
-
-def terms_line(terms: dict[str, float]) -> str:
-    """Terms on one line, in nats where no other unit is named."""
-    return "  ".join(QUOTED.get(name, f"{name} {{:.2f}}").format(value) for name, value in terms.items())
 
 
 def figures_table(title: str, lines: Iterable[Line]) -> Table:

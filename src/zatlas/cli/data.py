@@ -16,7 +16,8 @@ def list_(json: Json = False) -> None:
     """Every name that can stand for DATA, and where it is."""
     from rich.table import Table
 
-    from zatlas.cli.console import console, print_json
+    from zatlas.cli.console import print_json
+    from zatlas.console import console
     from zatlas.data import catalog
 
     records = catalog()
@@ -45,8 +46,9 @@ def info(
     """Size, shape, values, labels with their counts, factors, fingerprint."""
     from rich.table import Table
 
-    from zatlas.cli.console import console, print_json
+    from zatlas.cli.console import print_json
     from zatlas.cli.train import level, sizes
+    from zatlas.console import console
     from zatlas.data import describe, open_source
 
     opened = open_source(
@@ -90,7 +92,8 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A name that `zatlas data list` says is to fetch.")], json: Json = False
 ) -> None:
     """Fetch a published data set into $ZATLAS_DATA, checksums verified."""
-    from zatlas.cli.console import print_json, say
+    from zatlas.cli.console import print_json
+    from zatlas.console import say
     from zatlas.data import fetch as get
 
     folder = get(name)

@@ -11,7 +11,7 @@ from zatlas.cli.train import DataPath, Device, Json, RunPath
 
 
 def describe(
-    run: RunPath,
+    folder: RunPath,
     units: Annotated[str | None, typer.Option(help="Units, as 1,4,7. (default: all)")] = None,
     base: Annotated[int, typer.Option(min=8, help="Codes of held-out rows (or of the prior) to start from.")] = 64,
     steps: Annotated[int, typer.Option(min=3, help="Values that each unit takes at each of them.")] = 7,
@@ -25,13 +25,11 @@ def describe(
     json: Json = False,
 ) -> None:
     """What each latent unit changes, where, and which property, factor or class goes with it; with errors."""
-    from zatlas.cli.console import counting
+    from zatlas.console import counting
     from zatlas.walks.describe import describe as describe_units
 
-    experiment = opened(run, device, data)
-    chosen = from_one(units, experiment.latent_dim)
-    with counting("units", len(chosen or range(experiment.latent_dim))) as progress:
-        view = describe_units(
-            experiment, units=chosen, bases=base, steps=steps, seed=seed, label=label, progress=progress
-        )
-    show_run(experiment, out, "describe", json, view)
+    run = opened(folder, device, data)
+    chosen = from_one(units, run.latent_dim)
+    with counting("units", len(chosen or range(run.latent_dim))) as progress:
+        view = describe_units(run, units=chosen, bases=base, steps=steps, seed=seed, label=label, progress=progress)
+    show_run(run, out, "describe", json, view)

@@ -41,7 +41,7 @@ app = typer.Typer(help="Work out what a transposed convolution, a KL or the ELBO
 @app.callback(invoke_without_command=True)
 def explain(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        from zatlas.cli.console import say
+        from zatlas.console import say
 
         for question, words in EXAMPLES:
             say(f"{question}\n    zatlas explain {words}")
@@ -93,7 +93,7 @@ def kl(
 ) -> None:
     """The Kullback-Leibler divergence: of discrete distributions, of Gaussians, over μ and σ."""
     from zatlas import explain
-    from zatlas.cli.console import console
+    from zatlas.console import console
 
     asked = {
         "--p and --q": p is not None or q is not None or normalise,
@@ -149,7 +149,7 @@ def elbo(
 ) -> None:
     """ELBO, KL to the true posterior and log p(x) of a model with one latent unit, by quadrature."""
     from zatlas import explain
-    from zatlas.cli.console import console
+    from zatlas.console import console
 
     view = explain.elbo(x=x, noise=noise, mu=mu, sigma=sigma, seed=seed)
     if not json:
@@ -175,7 +175,7 @@ def reparameterisation(
 ) -> None:
     """Gradients by the score function and by reparameterisation, and why (μ, log σ²) and not (μ, σ)."""
     from zatlas import explain
-    from zatlas.cli.console import console
+    from zatlas.console import console
 
     view = explain.reparameterisation(mu=mu, sigma=sigma, draws=draws, rate=rate, seed=seed)
     if not json:

@@ -14,7 +14,7 @@ from zatlas.errors import ZatlasError
 
 
 def evaluate(
-    run: RunPath,
+    folder: RunPath,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -35,30 +35,31 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure a run: bound, log p(x) by several estimators, disentanglement; each with error and estimator."""
-    from zatlas.cli.console import console, counting, figures_table, print_json, say, say_cautions
+    from zatlas.cli.console import figures_table, print_json, say_cautions
+    from zatlas.console import console, counting, say
     from zatlas.latent import unit_names
     from zatlas.measure import METRICS, Options, chosen, evaluate_run
     from zatlas.measure.words import GREY_EVIDENCE, about, lines, notes
-    from zatlas.opened import Experiment
+    from zatlas.runs.opened import Run
 
     chosen(metric)
-    experiment = Experiment(run, device=device or "auto", checkpoint=checkpoint, data=data, say=say)
+    run = Run(folder, device=device or "auto", checkpoint=checkpoint, data=data, say=say)
     if list_:
         for name, entry in METRICS.items():
-            lacking = entry.lacks(experiment)
+            lacking = entry.lacks(run)
             say(f"{name:16} {entry.when}" + (f" (not here: {lacking})" if lacking else ""))
-        if experiment.quantity == "loss":
+        if run.quantity == "loss":
             say(
                 f"Of grey data log p(x) stands for: {GREY_EVIDENCE}; the cross-entropy of intensities is no likelihood."
             )
         return
     options = Options(rows=rows, samples=samples, seed=seed)
-    record = evaluate_run(experiment, split, metrics=metric, options=options, counting=counting)
+    record = evaluate_run(run, split, metrics=metric, options=options, counting=counting)
     if json:
         print_json(record)
         _raise_if_not_kept(record)
         return
-    title = f"{run}  ·  step {record['step']:,}  ·  {record['split']} rows"
+    title = f"{folder}  ·  step {record['step']:,}  ·  {record['split']} rows"
     shown = list(lines(record, list(METRICS)))
     console.print(figures_table(title, shown))
     say_cautions(shown)
@@ -68,7 +69,7 @@ def evaluate(
         for name, reason in record["left_out"].items():
             say(f"left out: {name}, since {reason}")
     if "unit_rates" in record:
-        names = unit_names(experiment.model.latent_dims)
+        names = unit_names(run.model.latent_dims)
         rates = "  ".join(f"{name} {value:.2f}" for name, value in zip(names, record["unit_rates"], strict=True))
         say(f"rate per unit: {rates}")
     if "verdict" in record:
@@ -103,12 +104,13 @@ def compare(
     json: Json = False,
 ) -> None:
     """Set runs beside one another: a table, and a picture of rate against distortion, or of log p(x) by more draws."""
-    from zatlas.cli.console import comparison_table, console, counting, print_json, say
+    from zatlas.cli.console import comparison_table, print_json
+    from zatlas.console import console, counting, say
     from zatlas.figures import Place, rate_distortion, save
     from zatlas.files import replacing
     from zatlas.measure import Options, compare_curves, compare_runs, groups, short_names
 
-    experiments = [opened(run, device) for run in runs]
+    opened_runs = [opened(folder, device) for folder in runs]
     if curve is not None:
         options = Options(rows=n, samples=samples)
         show(
@@ -116,10 +118,10 @@ def compare(
             out,
             f"{curve}-curves",
             json,
-            compare_curves(experiments, curve, split, options=options, counting=counting),
+            compare_curves(opened_runs, curve, split, options=options, counting=counting),
         )
         return
-    rows = compare_runs(experiments, split)
+    rows = compare_runs(opened_runs, split)
     found = groups(rows)
     folders = [row["run"] for row in rows]
     names, pictures, refused = short_names(folders), list[Path](), None
@@ -171,11 +173,12 @@ def agree(
     json: Json = False,
 ) -> None:
     """Align the latent spaces of several trainings: what stays over seeds, and what turns (Procrustes, CCA, UDR)."""
-    from zatlas.cli.console import console, figures_table
+    from zatlas.cli.console import figures_table
+    from zatlas.console import console
     from zatlas.measure import agree as align_runs
     from zatlas.measure.words import lines
 
-    view = align_runs([opened(run, device, data) for run in runs], split, rows=rows, seed=seed)
+    view = align_runs([opened(folder, device, data) for folder in runs], split, rows=rows, seed=seed)
     if not json:
         title = f"{len(runs)} trainings  ·  {view.facts['count']:,} {view.facts['split']} rows"
         console.print(figures_table(title, lines({"figures": view.facts["figures"], "data_kind": "game"})))
@@ -183,7 +186,7 @@ def agree(
 
 
 def neighbours(
-    run: RunPath,
+    folder: RunPath,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many samples to show.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     data: DataPath = None,
@@ -194,8 +197,8 @@ def neighbours(
     """Samples above the training images nearest to them: has the model learned, or does it repeat?"""
     from zatlas.measure import neighbours as beside
 
-    experiment = opened(run, device, data)
-    show_run(experiment, out, "neighbours", json, beside(experiment, n=n, seed=seed))
+    run = opened(folder, device, data)
+    show_run(run, out, "neighbours", json, beside(run, n=n, seed=seed))
 
 
 def classifier(
@@ -216,12 +219,13 @@ def classifier(
     json: Json = False,
 ) -> None:
     """Train the small classifier in whose features samples are compared with data; say its accuracy and its hash."""
-    from zatlas.cli.console import counting, print_json, say
+    from zatlas.cli.console import print_json
     from zatlas.cli.train import sizes
     from zatlas.config import make_config
+    from zatlas.console import counting, say
     from zatlas.evaluation.classifier import enough_epochs, unfit
-    from zatlas.measure.judge import classifier_path, examples, train_judge
-    from zatlas.run_data import open_data
+    from zatlas.measure.feature_classifier import classifier_path, examples, train_judge
+    from zatlas.runs.data import open_data
     from zatlas.training import choose_device
 
     words = {"labels": labels, "channels": channels, **sizes(resize, crop)}
@@ -263,7 +267,7 @@ def classifier(
 
 
 def report(
-    run: RunPath,
+    folder: RunPath,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="HTML file. (default: RUN/report/index.html)")] = None,
     beside: Annotated[
         list[Path] | None,
@@ -275,14 +279,15 @@ def report(
     json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about a run: curves, reconstructions, samples, latent space, provenance."""
-    from zatlas.cli.console import print_json, say
-    from zatlas.opened import Experiment
+    from zatlas.cli.console import print_json
+    from zatlas.console import say
     from zatlas.report import write_report
+    from zatlas.runs.opened import Run
 
-    experiment = Experiment(run, device=device or "auto", checkpoint=checkpoint, data=data, say=say)
-    others = [Experiment(other, device=device or "auto", say=say) for other in beside or []]
-    path = write_report(experiment, out, others)
+    run = Run(folder, device=device or "auto", checkpoint=checkpoint, data=data, say=say)
+    others = [Run(other, device=device or "auto", say=say) for other in beside or []]
+    path = write_report(run, out, others)
     if json:
-        print_json({"run": str(run), "report": str(path), "bytes": path.stat().st_size})
+        print_json({"run": str(folder), "report": str(path), "bytes": path.stat().st_size})
     else:
         say(f"Report: {path}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from zatlas.kinds import Kind
+    from zatlas.config.kinds import Kind
 
 
 def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False) -> None:
@@ -15,8 +15,9 @@ def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
     from rich.table import Table
     from rich.text import Text
 
-    from zatlas import kinds
-    from zatlas.cli.console import console, print_json
+    from zatlas.cli.console import print_json
+    from zatlas.config import kinds
+    from zatlas.console import console
 
     choices = {
         "model": ("--model", {name: kind.when for name, kind in kinds.MODELS.items()}),

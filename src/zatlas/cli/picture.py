@@ -13,7 +13,7 @@ from zatlas.errors import ZatlasError
 
 
 def sample(
-    run: RunPath,
+    folder: RunPath,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 64,
     draws: Annotated[bool, typer.Option(help="Picture draws from p(x|z) instead of its means.")] = False,
     label: Label = None,
@@ -32,15 +32,15 @@ def sample(
     """
     from zatlas.figures import View, arrays, grid
 
-    experiment = opened(run, device, data)
-    pictures, y = experiment.sample(n, label=label, seed=seed, prior=prior)
+    run = opened(folder, device, data)
+    pictures, y = run.sample(n, label=label, seed=seed, prior=prior)
     shown = pictures.draw if draws else pictures.mean
-    figure = grid(experiment.displayable(shown)) if experiment.spec.is_image else None
-    show_run(experiment, out, "sample", json, View(arrays(**pictures._asdict(), y=y), figure))
+    figure = grid(run.displayable(shown)) if run.spec.is_image else None
+    show_run(run, out, "sample", json, View(arrays(**pictures._asdict(), y=y), figure))
 
 
 def prior(
-    run: RunPath,
+    folder: RunPath,
     kind: Annotated[str, typer.Option(help="mixture (of Gaussians) or flow.")] = "mixture",
     components: Annotated[
         int | None, typer.Option(min=1, help="Of the mixture. (default: as many as held-out codes want)")
@@ -50,18 +50,19 @@ def prior(
     json: Json = False,
 ) -> None:
     """Fit a density to a trained model's codes, so that an autoencoder samples, and a VAE samples better."""
-    from zatlas.cli.console import print_json, say
+    from zatlas.cli.console import print_json
+    from zatlas.console import say
 
-    experiment = opened(run, device)
-    fitted = experiment.fit_prior(kind, components=components, seed=seed)
+    run = opened(folder, device)
+    fitted = run.fit_prior(kind, components=components, seed=seed)
     if json:
-        print_json({"run": str(run), "kind": kind, **fitted.facts})
+        print_json({"run": str(folder), "kind": kind, **fitted.facts})
     else:
-        say(fitted.describe().capitalize() + f". Draw from it: zatlas sample {run} --prior {kind}")
+        say(fitted.describe().capitalize() + f". Draw from it: zatlas sample {folder} --prior {kind}")
 
 
 def reconstruct(
-    run: RunPath,
+    folder: RunPath,
     source: Annotated[str | None, typer.Argument(metavar="DATA", help="Other data than the run's own.")] = None,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 20,
     split: Split = None,
@@ -72,17 +73,17 @@ def reconstruct(
     """Examples beside what comes back from the mean of their code."""
     from zatlas.figures import View, arrays, pairs
 
-    experiment = opened(run, device, source)
-    rows = experiment.spread(split or experiment.held_out(), n)
-    x, codes, pictures = experiment.reconstruct(rows)
-    images = experiment.spec.is_image
-    figure = pairs(experiment.displayable(x), experiment.displayable(pictures.mean)) if images else None
+    run = opened(folder, device, source)
+    rows = run.spread(split or run.held_out(), n)
+    x, codes, pictures = run.reconstruct(rows)
+    images = run.spec.is_image
+    figure = pairs(run.displayable(x), run.displayable(pictures.mean)) if images else None
     found = arrays(x=x, reconstruction=pictures.mean, z=codes.mean, rows=rows, y=codes.y)
-    show_run(experiment, out, "reconstruct", json, View(found, figure))
+    show_run(run, out, "reconstruct", json, View(found, figure))
 
 
 def encode(
-    run: RunPath,
+    folder: RunPath,
     source: Annotated[str | None, typer.Argument(metavar="DATA", help="Other data than the run's own.")] = None,
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "all",
     out: Out = None,
@@ -90,24 +91,24 @@ def encode(
     json: Json = False,
 ) -> None:
     """Codes of all examples as .npz: posterior mean and std [N, D], rows, y, known factors; for z = 2 a scatter too."""
-    from zatlas.cli.console import counting
+    from zatlas.console import counting
     from zatlas.figures import View, arrays, scatter
 
-    experiment = opened(run, device, source)
-    rows = experiment.rows(split)
+    run = opened(folder, device, source)
+    rows = run.rows(split)
     with counting("encoding", len(rows)) as progress:
-        codes = experiment.encode(rows, progress)
+        codes = run.encode(rows, progress)
     figure = None
     if codes.mean.shape[1] == 2:
-        figure = scatter(codes.mean, experiment.label_numbers(codes.y), experiment.spec.labels or None)
-    factors = experiment.source.factors
+        figure = scatter(codes.mean, run.label_numbers(codes.y), run.spec.labels or None)
+    factors = run.source.factors
     known = None if factors is None else factors[rows]
     found = arrays(mean=codes.mean, std=codes.std, rows=rows, y=codes.y, factors=known)
-    show_run(experiment, out, "codes", json, View(found, figure))
+    show_run(run, out, "codes", json, View(found, figure))
 
 
 def decode(
-    run: RunPath,
+    folder: RunPath,
     codes: Annotated[Path, typer.Argument(metavar="CODES", help=".npy [N, D], or .npz with z or mean (and y).")],
     draws: Annotated[bool, typer.Option(help="Picture draws from p(x|z) instead of its means.")] = False,
     label: Label = None,
@@ -118,14 +119,14 @@ def decode(
     """What the model shows at given codes."""
     from zatlas.figures import View, arrays, grid
 
-    experiment = opened(run, device)
-    z, y = read_codes(codes, experiment.latent_dim)
-    wanted = experiment.spec.label_dim if experiment.kind.conditional else 0
+    run = opened(folder, device)
+    z, y = read_codes(codes, run.latent_dim)
+    wanted = run.spec.label_dim if run.kind.conditional else 0
     if y is None or label is not None or not wanted:
-        y = experiment.labels_for(len(z), label)
+        y = run.labels_for(len(z), label)
     elif y.shape != (len(z), wanted):
         raise ZatlasError(f"{codes} holds labels of shape {list(y.shape)}, and these codes want [{len(z)}, {wanted}].")
-    pictures = experiment.decode(z, y)
+    pictures = run.decode(z, y)
     shown = pictures.draw if draws else pictures.mean
-    figure = grid(experiment.displayable(shown[:400])) if experiment.spec.is_image else None
-    show_run(experiment, out, "decode", json, View(arrays(**pictures._asdict(), y=y), figure))
+    figure = grid(run.displayable(shown[:400])) if run.spec.is_image else None
+    show_run(run, out, "decode", json, View(arrays(**pictures._asdict(), y=y), figure))

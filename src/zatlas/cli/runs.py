@@ -13,7 +13,7 @@ from zatlas.cli.train import Json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from zatlas.run_list import RunEntry
+    from zatlas.runs.listing import RunEntry
 
 HOME = Path("runs")
 
@@ -48,8 +48,9 @@ def runs(
     """
     from dataclasses import asdict
 
-    from zatlas.cli.console import console, print_json, say
-    from zatlas.run_list import list_runs
+    from zatlas.cli.console import print_json
+    from zatlas.console import console, say
+    from zatlas.runs.listing import list_runs
 
     if delete:
         _delete(delete, yes, json)
@@ -73,8 +74,9 @@ def runs(
 
 
 def _delete(folders: list[Path], yes: bool, json: bool) -> None:
-    from zatlas.cli.console import print_json, say
-    from zatlas.run_list import check_removable, remove_run
+    from zatlas.cli.console import print_json
+    from zatlas.console import say
+    from zatlas.runs.listing import check_removable, remove_run
 
     entries = check_removable(folders)
     for entry in entries:
@@ -96,7 +98,7 @@ def _delete(folders: list[Path], yes: bool, json: bool) -> None:
 def _table(entries: list[RunEntry]) -> Table:
     from rich.table import Table
 
-    from zatlas.cli.console import clock
+    from zatlas.console import clock
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name, right in (

@@ -13,7 +13,7 @@ from zatlas.errors import UsageError, ZatlasError, listed
 
 if TYPE_CHECKING:
     from zatlas.figures import View
-    from zatlas.opened import Experiment
+    from zatlas.runs.opened import Run
 
 STILL, MOVING = (".png", ".svg", ".pdf"), (".gif", ".webp")
 NEITHER = (".jpg", ".jpeg", ".eps", ".tif", ".tiff", ".bmp", ".mp4", ".mov", ".webm", ".avi")
@@ -42,12 +42,12 @@ Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
 Label = Annotated[str | None, typer.Option(help="Class of a conditional model. (default: every class in turn)")]
 
 
-def opened(run: Path, device: str | None, data: str | None = None) -> Experiment:
+def opened(folder: Path, device: str | None, data: str | None = None) -> Run:
     """The run, with its model."""
-    from zatlas.cli.console import say
-    from zatlas.opened import Experiment
+    from zatlas.console import say
+    from zatlas.runs.opened import Run
 
-    return Experiment(run, device=device or "auto", data=data, say=say)
+    return Run(folder, device=device or "auto", data=data, say=say)
 
 
 def show(folder: Path, out: Path | None, name: str, json: bool, view: View) -> None:
@@ -68,7 +68,8 @@ def show(folder: Path, out: Path | None, name: str, json: bool, view: View) -> N
 
     import numpy as np
 
-    from zatlas.cli.console import print_json, say
+    from zatlas.cli.console import print_json
+    from zatlas.console import say
     from zatlas.figures import save, save_animation
     from zatlas.files import replacing, write_bytes
 
@@ -114,12 +115,12 @@ def show(folder: Path, out: Path | None, name: str, json: bool, view: View) -> N
         raise refused
 
 
-def show_run(experiment: Experiment, out: Path | None, name: str, json: bool, view: View) -> None:
+def show_run(run: Run, out: Path | None, name: str, json: bool, view: View) -> None:
     """:func:`show` in the run's own folder of pictures."""
     from dataclasses import replace
 
-    view = replace(view, facts={"run": str(experiment.run.folder), **view.facts})
-    show(experiment.run.folder / "pictures", out, name, json, view)
+    view = replace(view, facts={"run": str(run.folder.path), **view.facts})
+    show(run.folder.path / "pictures", out, name, json, view)
 
 
 def moves(out: Path | None) -> bool:

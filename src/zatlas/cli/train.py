@@ -133,10 +133,10 @@ def train(
 
     zatlas models says when to use which model, objective, prior, posterior, network and likelihood.
     """
-    from zatlas import experiment
-    from zatlas.cli.console import say
-    from zatlas.cli.progress import TrainingProgress
-    from zatlas.words import configuration
+    from zatlas.config.words import configuration
+    from zatlas.console import say
+    from zatlas.runs import training
+    from zatlas.training.progress import TrainingProgress
 
     words = {
         "source": source,
@@ -172,12 +172,12 @@ def train(
     try:
         if resume is not None:
             changes = _limits(given, preset, config, out, set_)
-            done = experiment.resume(resume, changes=changes, data=source, watchers=[progress], log=log or (), say=tell)
+            done = training.resume(resume, changes=changes, data=source, watchers=[progress], log=log or (), say=tell)
         else:
             merged = configuration(given, preset_name=preset, file=config, assignments=set_ or ())
             if not merged.data.source:
                 raise UsageError("say what to train on: zatlas train digits, or a folder of images, an .npz, ….")
-            done = experiment.train(merged, out=out, watchers=[progress], log=log or (), say=tell)
+            done = training.train(merged, out=out, watchers=[progress], log=log or (), say=tell)
     finally:
         progress.close()
     _conclude(done, json, quiet)
@@ -187,7 +187,7 @@ def _limits(
     given: dict[str, Any], preset: str | None, config: Path | None, out: Path | None, set_: list[str] | None
 ) -> dict[str, Any]:
     """What may be given with --resume."""
-    from zatlas.words import LIMITS
+    from zatlas.config.words import LIMITS
 
     allowed = {*LIMITS, "target_loss", "patience"}
     others = [
@@ -229,14 +229,15 @@ def size(option: str, text: str | None) -> Any:
 
 
 def _conclude(done: Any, json: bool, quiet: bool) -> None:
-    from zatlas.cli.console import print_json, say, terms_line
+    from zatlas.cli.console import print_json
+    from zatlas.console import say, terms_line
     from zatlas.measure.words import DATA_KINDS
 
-    record = done.run.record
+    record = done.folder.record
     seconds, steps = record["train_seconds"], record["steps"]
     examples = record.get("examples", 0)
     result = {name: value for name, value in record.get("result", {}).items() if name != "split"}
-    folder = str(done.run.folder)
+    folder = str(done.folder.path)
     if json:
         print_json(
             {
@@ -263,8 +264,9 @@ def _conclude(done: Any, json: bool, quiet: bool) -> None:
 
 def doctor(json: Json = False) -> None:
     """Say what this machine has: versions, devices, precisions and what they reach, folders, extras."""
-    from zatlas.cli.console import console, print_json
-    from zatlas.diagnosis import diagnose, table
+    from zatlas.cli.console import print_json
+    from zatlas.cli.diagnosis import diagnose, table
+    from zatlas.console import console
 
     facts = diagnose()
     if json:

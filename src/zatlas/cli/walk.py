@@ -15,7 +15,7 @@ FRAMES = 33  # steps of an animation where nothing else is said
 
 
 def manifold(
-    run: RunPath,
+    folder: RunPath,
     n: Annotated[
         int | None, typer.Option("-n", "--number", min=2, help="Points a side. (default: 20, or fewer)")
     ] = None,
@@ -37,24 +37,24 @@ def manifold(
     """A plane through the latent space, decoded on a grid: of two units, through three images, or the widest."""
     from zatlas import walks
 
-    experiment = opened(run, device, data)
+    run = opened(folder, device, data)
     if spacing not in ("even", "quantile"):
         raise UsageError(f"--spacing is even or quantile, not {spacing!r}.")
     view = walks.manifold(
-        experiment,
+        run,
         n=n,
         span=span,
         spacing=spacing,  # type: ignore[arg-type]
-        units=from_one(units, experiment.latent_dim, 2),  # type: ignore[arg-type]
+        units=from_one(units, run.latent_dim, 2),  # type: ignore[arg-type]
         through=whole_numbers(through, "--through", 3),  # type: ignore[arg-type]
         principal=principal,
         label=label,
     )
-    show_run(experiment, out, "manifold", json, view)
+    show_run(run, out, "manifold", json, view)
 
 
 def traverse(
-    run: RunPath,
+    folder: RunPath,
     steps: Annotated[int | None, typer.Option(min=2, help="Images a row. (default: 11, or 33 that move)")] = None,
     span: Annotated[float, typer.Option(min=0.0, help="Each unit moves over [-span, span].")] = 2.5,
     units: Annotated[str | None, typer.Option(help="Units, as 1,4,7. (default: the ten of highest rate)")] = None,
@@ -70,15 +70,15 @@ def traverse(
     """Each latent unit moved by itself, units ordered by their rate; as .gif or .webp all of them move at once."""
     from zatlas import walks
 
-    experiment = opened(run, device, data)
-    chosen = from_one(units, experiment.latent_dim)
+    run = opened(folder, device, data)
+    chosen = from_one(units, run.latent_dim)
     steps = steps or (FRAMES if moves(out) else 11)
-    view = walks.traverse(experiment, units=chosen, steps=steps, span=span, row=row, label=label)
-    show_run(experiment, out, "traverse", json, view)
+    view = walks.traverse(run, units=chosen, steps=steps, span=span, row=row, label=label)
+    show_run(run, out, "traverse", json, view)
 
 
 def interpolate(
-    run: RunPath,
+    folder: RunPath,
     rows: Annotated[str | None, typer.Option(help="Rows of the data, as 3,17,40. (default: two draws)")] = None,
     codes: Annotated[
         Path | None, typer.Option(help="In their place .npy [N, D], or .npz with z or mean (and y).")
@@ -102,10 +102,10 @@ def interpolate(
     """From image to image, from code to code, or between two draws; as .gif or .webp it moves."""
     from zatlas import walks
 
-    experiment = opened(run, device, data)
-    z, y = (None, None) if codes is None else read_codes(codes, experiment.latent_dim)
+    run = opened(folder, device, data)
+    z, y = (None, None) if codes is None else read_codes(codes, run.latent_dim)
     view = walks.interpolate(
-        experiment,
+        run,
         rows=whole_numbers(rows, "--rows"),
         codes=z,
         y=y,
@@ -114,11 +114,11 @@ def interpolate(
         label=label,
         seed=seed,
     )
-    show_run(experiment, out, "interpolate", json, view)
+    show_run(run, out, "interpolate", json, view)
 
 
 def scatter(
-    run: RunPath,
+    folder: RunPath,
     by: Annotated[str | None, typer.Option(help="label, a known factor, or none. (default: the label, if any)")] = None,
     projection: Annotated[str, typer.Option(help="auto (two units as they are, more by pca), pca or umap.")] = "auto",
     units: Annotated[str | None, typer.Option(help="Two units as they are, as 1,2.")] = None,
@@ -136,15 +136,15 @@ def scatter(
     """Where the examples lie in the latent space, coloured by label or by a factor."""
     from zatlas import walks
 
-    experiment = opened(run, device, data)
+    run = opened(folder, device, data)
     view = walks.scatter(
-        experiment,
+        run,
         by=by,
         projection=projection,  # type: ignore[arg-type]
-        units=from_one(units, experiment.latent_dim, 2),  # type: ignore[arg-type]
+        units=from_one(units, run.latent_dim, 2),  # type: ignore[arg-type]
         ellipses=ellipses,
         split=split,
         n=n,
         seed=seed,
     )
-    show_run(experiment, out, "scatter", json, view)
+    show_run(run, out, "scatter", json, view)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zatlas.data import chance
-from zatlas.data.ahead import free_bytes, read_ahead
+from zatlas.data import counter_rng
 from zatlas.data.content import pieces, row_bytes
+from zatlas.data.prefetch import free_bytes, read_ahead
 from zatlas.data.source import Rows, Source
 from zatlas.errors import UsageError
 from zatlas.types import Batch, Binarise
@@ -71,9 +71,9 @@ class Batches:
         self.resident = resident
         self._store: _Store
         if not resident:
-            self._store = _Streamed(source, self.rows, self.device, binarise, chance.key(seed, _STATIC))
+            self._store = _Streamed(source, self.rows, self.device, binarise, counter_rng.key(seed, _STATIC))
         else:
-            held = _load(source, self.rows, binarise, chance.key(seed, _STATIC))
+            held = _load(source, self.rows, binarise, counter_rng.key(seed, _STATIC))
             self._store = (_InMemory if self.device.type == "cpu" else _OnDevice)(held, self.device, binarise)
 
     def __len__(self) -> int:
@@ -87,7 +87,7 @@ class Batches:
     def order(self, number: int) -> Order:
         """The positions in ``rows`` in the order in which epoch ``number`` shows them."""
         n = len(self.rows)
-        return chance.permutation(chance.key(self.seed, _ORDER, number), n) if self.shuffle else np.arange(n)
+        return counter_rng.permutation(counter_rng.key(self.seed, _ORDER, number), n) if self.shuffle else np.arange(n)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch: x ``[B, *data]`` float32 (uint8 / 255), y ``[B, Y]`` float32 or None.
@@ -98,7 +98,7 @@ class Batches:
         """
         order = self.order(number)
         picks = [order[i : i + self.batch_size] for i in range(start * self.batch_size, len(order), self.batch_size)]
-        return self._store.batches(picks, chance.key(self.seed, _DYNAMIC, number), start)
+        return self._store.batches(picks, counter_rng.key(self.seed, _DYNAMIC, number), start)
 
 
 class _Store(Protocol):
@@ -119,7 +119,7 @@ def _load(source: Source, rows: Rows, binarise: Binarise, key: int) -> _Held:
     if binarise == "static":
         bits = np.empty(x.shape, np.uint8)
         for piece in pieces(len(x), x[:1].nbytes):
-            bits[piece] = chance.bernoulli(key, rows[piece], x[piece])
+            bits[piece] = counter_rng.bernoulli(key, rows[piece], x[piece])
         x = bits
     elif not (x.flags.c_contiguous and x.flags.writeable):  # a mapped file is read now, not page by page in the loop
         x = np.array(x, order="C")
@@ -156,7 +156,7 @@ class _InMemory:
         for pick in picks:
             x = self.x.take(pick, axis=0)
             if self.binarise == "dynamic":
-                x = chance.bernoulli(key, self.rows.take(pick), x)
+                x = counter_rng.bernoulli(key, self.rows.take(pick), x)
             x = _intensity(x) if self.binarise == "none" else x.astype(np.float32)
             yield Batch(
                 torch.from_numpy(x), _columns(None if self.y is None else self.y.take(pick, axis=0), self.width)
@@ -187,7 +187,7 @@ class _OnDevice:
 
 
 def _draw(x: Tensor, key: int, number: int) -> Tensor:
-    generator = torch.Generator(x.device).manual_seed(chance.key(key, number) >> 1)
+    generator = torch.Generator(x.device).manual_seed(counter_rng.key(key, number) >> 1)
     return (torch.rand(x.shape, generator=generator, device=x.device) < x).to(torch.float32)
 
 
@@ -212,9 +212,9 @@ class _Streamed:
         rows = self.rows[pick]
         x = self.source.read(rows)
         if self.binarise == "static":
-            x = chance.bernoulli(self.static_key, rows, x).astype(np.float32)
+            x = counter_rng.bernoulli(self.static_key, rows, x).astype(np.float32)
         elif self.binarise == "dynamic" and self.device.type == "cpu":
-            x = chance.bernoulli(key, rows, x).astype(np.float32)
+            x = counter_rng.bernoulli(key, rows, x).astype(np.float32)
         else:
             x = _intensity(x)
         if x.base is not None:  # part of the source's own array, which a batch must not share

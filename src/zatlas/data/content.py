@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from zatlas.data.ahead import free_bytes
+from zatlas.data.prefetch import free_bytes
 from zatlas.data.source import Rows, Source
 from zatlas.errors import ZatlasError
 

@@ -22,8 +22,7 @@ from zatlas.data.labels import Labels, make_labels, read_label_file
 from zatlas.data.members import SUFFIXES, Archive, Folder, Members
 from zatlas.data.source import Rows
 from zatlas.data.whole import check_whole
-from zatlas.errors import UsageError, ZatlasError
-from zatlas.text import printable
+from zatlas.errors import UsageError, ZatlasError, printable
 from zatlas.types import DataSpec
 
 LabelLevel = int | Literal["path"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zatlas.data import chance
+from zatlas.data import counter_rng
 from zatlas.data.source import Source, Splits
 from zatlas.errors import UsageError, ZatlasError
 
@@ -31,15 +31,15 @@ def split(source: Source, *, validation: float, test: float, seed: int) -> Split
         ZatlasError: no row would be left to train on.
     """
     n = len(source)
-    key = chance.key(seed, int(source.fingerprint()[:16], 16))
+    key = counter_rng.key(seed, int(source.fingerprint()[:16], 16))
     if source.test_rows is None:
-        order = chance.permutation(key, n)
+        order = counter_rng.permutation(key, n)
         cut = _count(test, n, "test")
         testing, rest = order[:cut], order[cut:]
     else:
         testing = source.test_rows
         rest = np.setdiff1d(np.arange(n), testing)
-        rest = rest[chance.permutation(key, len(rest))]
+        rest = rest[counter_rng.permutation(key, len(rest))]
     cut = _count(validation, len(rest), "validation")
     if cut >= len(rest):
         raise ZatlasError(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zatlas.data import chance
+from zatlas.data import counter_rng
 from zatlas.data.source import Rows
 from zatlas.errors import UsageError
 from zatlas.types import DataSpec
@@ -124,5 +124,5 @@ def open_sprites(count: str | None = None) -> SpritesSource:
     if count is not None and text != "all" and not (re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= total):
         raise UsageError(f"sprites:{count} must be sprites:N with N from 1 to {total}, or sprites:all.")
     n = DEFAULT_ROWS if count is None else total if text == "all" else int(text)
-    rows = chance.permutation(_SUBSET_KEY, total)[:n] if n < total else np.arange(total)
+    rows = counter_rng.permutation(_SUBSET_KEY, total)[:n] if n < total else np.arange(total)
     return SpritesSource("sprites" if count is None else f"sprites:{text}", np.sort(rows))

@@ -14,13 +14,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from zatlas.config.kinds import MODELS, ModelKind
 from zatlas.errors import UsageError
 from zatlas.estimators.fitting import Fitted, fit
 from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Examples, Layout
 from zatlas.estimators.settings import configure, for_data, seed_of
 from zatlas.estimators.trained import Trained
-from zatlas.kinds import MODELS, ModelKind
 
 Array = npt.NDArray[Any]
 

@@ -16,7 +16,7 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
-from zatlas.data import chance
+from zatlas.data import counter_rng
 from zatlas.objectives import importance_bound, negative_elbo
 
 Array = npt.NDArray[Any]
@@ -33,7 +33,7 @@ def content_keys(x: Array) -> Array:
 def content_noise(x: Array, seed: int, samples: int, dim: int) -> Tensor:
     """Standard normal noise ``[K, N, D]``; the first of K samples are the same for every K."""
     counters = content_keys(x)[:, None] + np.arange(samples * dim, dtype=np.uint64)
-    uniform = ((chance.words(chance.key(seed, _NOISE), counters) >> np.uint64(11)) + 0.5) * 2.0**-53
+    uniform = ((counter_rng.words(counter_rng.key(seed, _NOISE), counters) >> np.uint64(11)) + 0.5) * 2.0**-53
     noise: Array = ndtri(uniform).astype(np.float32).reshape(len(x), samples, dim).transpose(1, 0, 2)
     return torch.from_numpy(np.ascontiguousarray(noise))
 
@@ -41,7 +41,7 @@ def content_noise(x: Array, seed: int, samples: int, dim: int) -> Tensor:
 def content_bits(x: Array, seed: int) -> Array:
     """Bits with P(1) = x, float32 ``[N, *data]``."""
     rows = content_keys(x).view(np.int64)
-    return chance.bernoulli(chance.key(seed, _BITS), rows, x).astype(np.float32)
+    return counter_rng.bernoulli(counter_rng.key(seed, _BITS), rows, x).astype(np.float32)
 
 
 def bound(model: Any, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:

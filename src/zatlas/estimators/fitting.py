@@ -15,13 +15,13 @@ from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config
+from zatlas.config.kinds import MODELS
 from zatlas.data import split
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.estimators.layout import Examples
 from zatlas.evaluation import estimate_elbo, mean_terms
-from zatlas.experiment import data_record, set_up
-from zatlas.kinds import MODELS
-from zatlas.run_data import batches
+from zatlas.runs.data import batches
+from zatlas.runs.training import data_record, set_up
 from zatlas.training import Trainer, Watcher, choose_device, load_module
 
 RATE_ROWS = 2000  # rows that the recorded rates of the units are a mean over

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
+from zatlas.config.kinds import MODELS
 from zatlas.errors import UsageError
 from zatlas.estimators.base import GenerativeEstimator
-from zatlas.kinds import MODELS
 from zatlas.latent import fit_ex_post
 
 Array = npt.NDArray[Any]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from zatlas.config import Likelihood
+from zatlas.config.kinds import ModelKind, ObjectiveKind
+from zatlas.config.schema import Likelihood
 from zatlas.estimators.base import GenerativeEstimator
 from zatlas.estimators.inferring import LatentEstimator
 from zatlas.estimators.training import TrainedEstimator, parameters
-from zatlas.kinds import ModelKind, ObjectiveKind
 
 Binarise = Literal["none", "static", "dynamic"]
 Prior = Literal["normal", "mixture", "vamp", "flow", "conditional"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from zatlas.config.kinds import MODELS
 from zatlas.errors import UsageError
 from zatlas.estimators.base import GenerativeEstimator
 from zatlas.estimators.fitting import Fitted, Stand, own_randomness
@@ -18,10 +19,9 @@ from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Layout
 from zatlas.estimators.settings import parameters
 from zatlas.files import write_bytes, writing
-from zatlas.kinds import MODELS
 from zatlas.latent import EX_POST
-from zatlas.opened import Experiment
-from zatlas.runs import Run, now, provenance
+from zatlas.runs.folder import RunFolder, now, provenance
+from zatlas.runs.opened import Run
 from zatlas.training import checkpoint, choose_device
 
 
@@ -50,7 +50,7 @@ def save(estimator: GenerativeEstimator, folder: Path) -> Path:
         "feature_names": [str(name) for name in getattr(estimator, "feature_names_in_", [])],
     }
     written = {**provenance(), "command": f"{' '.join(repr(estimator).split())}.fit(X)"}
-    run = Run.create(folder, estimator.config_, {**written, **record, "status": "running", "estimator": facts})
+    run = RunFolder.create(folder, estimator.config_, {**written, **record, "status": "running", "estimator": facts})
     lines = [(line["step"], (json.dumps(line) + "\n").encode()) for line in estimator.history_]
     write_bytes(run.metrics_path, b"".join(text for _, text in lines))
     names = {}
@@ -62,7 +62,7 @@ def save(estimator: GenerativeEstimator, folder: Path) -> Path:
             where = {"metrics_bytes": len(before), "metrics_sha256": hashlib.sha256(before).hexdigest()}
             checkpoint.save(run.checkpoints_path / names[which], stand.tensors, {"trainer": stand.state, **where})
     if prior := estimator._trained.prior:
-        prior.save(run.folder / "priors" / f"{prior.kind}-{names['last']}.safetensors")
+        prior.save(run.path / "priors" / f"{prior.kind}-{names['last']}.safetensors")
     run.update(checkpoints=names, status=record["status"], finished=now())
     return folder
 
@@ -82,8 +82,8 @@ def load(path: str | Path, *, device: str = "auto") -> GenerativeEstimator:
         ZatlasError: it is damaged.
     """
     with own_randomness(choose_device(device)):
-        opened = Experiment(path, device=device)
-    run, config, spec = opened.run, opened.config, opened.spec
+        opened = Run(path, device=device)
+    run, config, spec = opened.folder, opened.config, opened.spec
     facts = run.record.get("estimator")
     kind = KINDS[config.model.kind]
     labels = None

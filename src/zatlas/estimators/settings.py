@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from zatlas.config import SEED, Config, known_keys, make_config
+from zatlas.config.kinds import MODELS, OBJECTIVE_DEFAULTS
+from zatlas.config.schema import SEED, Config, known_keys, make_config
+from zatlas.config.words import places
 from zatlas.errors import UsageError, nearest
-from zatlas.kinds import MODELS, OBJECTIVE_DEFAULTS
 from zatlas.types import DataSpec
-from zatlas.words import places
 
 AUTOMATIC = {"batch_size", "learning_rate"}  # None: what suits the kind of model
 # What suits a table, where nothing else is said: a second of training from a start that is good already. The best state

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Self
 
-from zatlas.config import Network
+from zatlas.config.schema import Network
 from zatlas.estimators.base import GenerativeEstimator
 
 Size = Literal["xs", "s", "m", "l"]

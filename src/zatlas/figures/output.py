@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
-from zatlas.errors import UsageError
+from zatlas.errors import UsageError, printable
 from zatlas.figures.style import INK, LINE, MUTED, PAPER, PX, boxes_for_missing_glyphs
-from zatlas.text import printable
 
 _THEME = {INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper"}
 _SETTINGS: Any = {"svg.hashsalt": "zatlas", "svg.fonttype": "none", "svg.image_inline": True}

@@ -24,7 +24,7 @@ from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
-from zatlas.text import printable
+from zatlas.errors import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")

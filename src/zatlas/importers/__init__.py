@@ -3,7 +3,7 @@
 An imported run is a run folder like any other, so all that reads runs reads it. Only tensors are ever loaded.
 """
 
-from zatlas.importers.bringing import FORMATS, import_weights
 from zatlas.importers.modules import from_modules
+from zatlas.importers.weights import FORMATS, import_weights
 
 __all__ = ["FORMATS", "from_modules", "import_weights"]

@@ -13,7 +13,7 @@ from zatlas.errors import UsageError, nearest
 from zatlas.importers.foreign import Foreign, data_shape, deinterleaved
 from zatlas.importers.tracing import trace
 from zatlas.importers.writing import write_run
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.types import DataSpec
 
 Head = Literal["mean-logvar", "interleaved", "tuple", "mean"]
@@ -69,7 +69,7 @@ def from_modules(
     sigma: float = 1.0,
     out: str | Path | None = None,
     data: str | None = None,
-) -> Experiment:
+) -> Run:
     """A run made of an encoder x -> q(z|x) and a decoder z -> p(x|z), as trained by any program.
 
     Both are traced (:mod:`zatlas.importers.tracing`), as they evaluate and for any number of examples; what is kept is

@@ -14,11 +14,11 @@ from zatlas import recipes
 from zatlas.config import Config, make_config
 from zatlas.data import Source, Splits, located
 from zatlas.errors import UsageError
-from zatlas.experiment import data_record
 from zatlas.importers.foreign import Foreign, fill, neutral_game
-from zatlas.opened import Experiment
-from zatlas.run_data import open_data
-from zatlas.runs import Run, check_free, new_folder, now, provenance
+from zatlas.runs.data import open_data
+from zatlas.runs.folder import RunFolder, check_free, new_folder, now, provenance
+from zatlas.runs.opened import Run
+from zatlas.runs.training import data_record
 from zatlas.training import State, checkpoint
 from zatlas.training.checkpoint import rng_state
 
@@ -38,9 +38,7 @@ def configured(found: Foreign, data: str | None = None) -> Config:
     return make_config(("the imported model", {"data": section, "model": model, **aim}))
 
 
-def write_run(
-    found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path | None, data: str | None
-) -> Experiment:
+def write_run(found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path | None, data: str | None) -> Run:
     """Makes the run folder; nothing is written before all is known to fit.
 
     Args:
@@ -81,15 +79,15 @@ def write_run(
         "steps_per_epoch": steps_per_epoch,
         "imported": dict(origin),
     }
-    run = Run.create(out, config, record)
+    folder = RunFolder.create(out, config, record)
     # as a training stands before its first step, so that it can be gone on with
     step = checkpoint.name_of(0)
     state = {**asdict(State()), "sums": {}, "counts": {}}
     tensors = {f"game.{name}": tensor for name, tensor in game.state_dict().items()} | rng_state(CPU)
     lines = {"metrics_bytes": 0, "metrics_sha256": hashlib.sha256(b"").hexdigest()}
-    checkpoint.save(run.checkpoints_path / step, tensors, {"trainer": state, **lines})
-    run.update(checkpoints={"last": step}, status="imported", finished=now())
-    return Experiment(run, device=CPU)
+    checkpoint.save(folder.checkpoints_path / step, tensors, {"trainer": state, **lines})
+    folder.update(checkpoints={"last": step}, status="imported", finished=now())
+    return Run(folder, device=CPU)
 
 
 def _checked(source: Source, splits: Splits, found: Foreign) -> dict[str, Any]:

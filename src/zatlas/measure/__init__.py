@@ -4,8 +4,8 @@ from zatlas.measure.agreeing import agree
 from zatlas.measure.beside import beside, short_names
 from zatlas.measure.catalog import METRICS, chosen
 from zatlas.measure.comparing import Group, compare_runs, groups
-from zatlas.measure.copies import neighbours
 from zatlas.measure.curves import compare_curves
+from zatlas.measure.memorisation import neighbours
 from zatlas.measure.metric import Found, Metric, Options
 from zatlas.measure.running import evaluate_run, tell_if_not_kept
 from zatlas.measure.verdict import verdict

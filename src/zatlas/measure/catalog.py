@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from zatlas.errors import UsageError, nearest
 from zatlas.measure import codes, factors, likelihood, reconstructions, samples
 from zatlas.measure.metric import Metric
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 
-def _has_encoder(experiment: Experiment) -> str | None:
-    return "it has a bound" if experiment.kind.infers else None
+def _has_encoder(run: Run) -> str | None:
+    return "it has a bound" if run.kind.infers else None
 
 
 METRICS: dict[str, Metric] = {

@@ -13,7 +13,7 @@ from zatlas.evaluation.codes import baselines, bayes_rule, probe_table
 from zatlas.measure.likelihood import lacks_inference
 from zatlas.measure.metric import Found, Options, Progress
 from zatlas.objectives import importance_bound
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 Array = npt.NDArray[Any]
 
@@ -21,30 +21,30 @@ LEARNING_ROWS = 5000
 BAYES_SAMPLES = 20
 
 
-def lacks_labels(experiment: Experiment) -> str | None:
-    reason = lacks_inference(experiment)
-    if reason is None and experiment.spec.label_kind == "none":
-        return f"{experiment.source.name} has no labels to find in the codes"
+def lacks_labels(run: Run) -> str | None:
+    reason = lacks_inference(run)
+    if reason is None and run.spec.label_kind == "none":
+        return f"{run.source.name} has no labels to find in the codes"
     return reason
 
 
-def lacks_classes(experiment: Experiment) -> str | None:
-    if not experiment.kind.conditional:
+def lacks_classes(run: Run) -> str | None:
+    if not run.kind.conditional:
         return "Bayes' rule wants p(x|y) of every class, so a conditional model such as cvae"
-    if experiment.spec.label_kind != "class":
+    if run.spec.label_kind != "class":
         return "the labels are real, and there are no classes to choose from"
-    return lacks_inference(experiment)
+    return lacks_inference(run)
 
 
-def probes(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+def probes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """Labels told from the codes, from linear codes of the same size, and from raw values."""
-    learning = experiment.spread("train", LEARNING_ROWS)
-    codes, codes_test = experiment.encode(learning), experiment.encode(rows)
+    learning = run.spread("train", LEARNING_ROWS)
+    codes, codes_test = run.encode(learning), run.encode(rows)
     assert codes.y is not None
     assert codes_test.y is not None
-    labels, labels_test = (_labels(experiment, y) for y in (codes.y, codes_test.y))
-    x, x_test = (_values(experiment, some) for some in (learning, rows))
-    units = min(experiment.latent_dim, x[0].size - 1)
+    labels, labels_test = (_labels(run, y) for y in (codes.y, codes_test.y))
+    x, x_test = (_values(run, some) for some in (learning, rows))
+    units = min(run.latent_dim, x[0].size - 1)
     table = {"codes": (codes.mean, codes_test.mean), **baselines(x, x_test, units)}
     found = probe_table(table, labels, labels_test)
     progress(len(rows))
@@ -57,18 +57,18 @@ def probes(experiment: Experiment, rows: Rows, options: Options, progress: Progr
 
 
 @torch.no_grad()
-def bayes(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+def bayes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """p(y|x) from a bound on log p(x|y) for every class, all classes being equally frequent, against the true class."""
-    classes = experiment.spec.label_dim
+    classes = run.spec.label_dim
     log_joint, truth = [], []
-    with torch.random.fork_rng(devices=[experiment.device] if experiment.device.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
         torch.manual_seed(options.seed)
-        for batch in experiment.batches(rows).epoch(0):
+        for batch in run.batches(rows).epoch(0):
             assert batch.y is not None
             columns = []
-            for one in torch.eye(classes, device=experiment.device):
+            for one in torch.eye(classes, device=run.device):
                 y = one.expand(len(batch.x), -1)
-                inference = experiment.model.infer(batch.x, y, samples=options.samples or BAYES_SAMPLES)
+                inference = run.model.infer(batch.x, y, samples=options.samples or BAYES_SAMPLES)
                 columns.append(importance_bound(inference, batch.x).cpu())
             log_joint.append(torch.stack(columns, 1).double().numpy())
             truth.append(batch.y.cpu().numpy().argmax(1))
@@ -79,9 +79,9 @@ def bayes(experiment: Experiment, rows: Rows, options: Options, progress: Progre
     return Found({name: score.figure for name, score in scores.items()}, {"reliability": table})
 
 
-def _labels(experiment: Experiment, y: Array) -> Array:
-    return y.argmax(1) if experiment.spec.label_kind == "class" else y.astype(np.float64)
+def _labels(run: Run, y: Array) -> Array:
+    return y.argmax(1) if run.spec.label_kind == "class" else y.astype(np.float64)
 
 
-def _values(experiment: Experiment, rows: Rows) -> Array:
-    return np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])
+def _values(run: Run, rows: Rows) -> Array:
+    return np.concatenate([batch.x.cpu().numpy() for batch in run.batches(rows).epoch(0)])

@@ -14,7 +14,7 @@ from zatlas.measure.catalog import METRICS
 from zatlas.measure.metric import Options
 from zatlas.measure.running import evaluate_run, tell_if_not_kept
 from zatlas.measure.words import DATA_KINDS, Record
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 QUANTITY = {"probability": "a probability", "density": "a density", "loss": "the grey loss", "none": "no likelihood"}
 # What has to be the same for the figures of two runs to be compared, and how the second differs where it is not.
@@ -38,32 +38,32 @@ class Group:
     why: str = ""
 
 
-def compare_runs(experiments: Sequence[Experiment], split: str | None = None) -> list[Record]:
+def compare_runs(runs: Sequence[Run], split: str | None = None) -> list[Record]:
     """A row for each run: what it is, and its figures over the same split; measured now where they are not there yet.
 
     Args:
-        experiments: opened runs.
+        runs: opened runs.
         split: as for :func:`evaluate_run`.
     """
     rows = []
-    for experiment in experiments:
-        record = _measured(experiment, split)
-        tell_if_not_kept(experiment, record)
+    for run in runs:
+        record = _measured(run, split)
+        tell_if_not_kept(run, record)
         bound = record["figures"].get("elbo")
         rows.append(
             {
-                "run": str(experiment.run.folder),
-                "model": experiment.config.model.kind,
-                "objective": experiment.config.objective.kind,
-                "latent_dim": experiment.latent_dim,
-                "beta": experiment.config.objective.beta,
+                "run": str(run.folder.path),
+                "model": run.config.model.kind,
+                "objective": run.config.objective.kind,
+                "latent_dim": run.latent_dim,
+                "beta": run.config.objective.beta,
                 **{key: record[key] for key in ("data", "data_sha256", "data_kind", "split")},
                 "rows_sha256": record.get("rows_sha256"),
-                "quantity": experiment.quantity,
-                "conditional": experiment.kind.conditional,
-                "point": experiment.kind.point,
+                "quantity": run.quantity,
+                "conditional": run.kind.conditional,
+                "point": run.kind.point,
                 "n": bound and bound["count"],
-                "train_seconds": experiment.run.record["train_seconds"],
+                "train_seconds": run.folder.record["train_seconds"],
                 "figures": record["figures"],
             }
         )
@@ -98,29 +98,29 @@ def _bound(point: bool) -> str:
     return "an autoencoder's distortion, which bounds nothing" if point else "a bound"
 
 
-def _measured(experiment: Experiment, split: str | None) -> Record:
+def _measured(run: Run, split: str | None) -> Record:
     """What is known of these weights, and what it lacks of what is shown, measured over as many rows."""
-    record = _known(experiment, split)
+    record = _known(run, split)
     if record is None:
-        return evaluate_run(experiment, split, metrics=("bound", "game", "reconstruction"))
+        return evaluate_run(run, split, metrics=("bound", "game", "reconstruction"))
     figures = record["figures"]
     wanted = {"reconstruction": "reconstruction.psnr"}
-    if recipes.bits_over(experiment.config, experiment.spec):
+    if recipes.bits_over(run.config, run.spec):
         wanted["bound"] = "bits_per_dimension"
-    lacking = [name for name, key in wanted.items() if key not in figures and METRICS[name].lacks(experiment) is None]
+    lacking = [name for name, key in wanted.items() if key not in figures and METRICS[name].lacks(run) is None]
     if lacking:
         rows = next(figures[name]["count"] for name in ("elbo", "loss") if name in figures)
         with suppress(ZatlasError):  # where the data are gone, what is known stands
-            return evaluate_run(experiment, record["split"], metrics=lacking, options=Options(rows=rows))
+            return evaluate_run(run, record["split"], metrics=lacking, options=Options(rows=rows))
     return record
 
 
-def _known(experiment: Experiment, split: str | None) -> Record | None:
+def _known(run: Run, split: str | None) -> Record | None:
     """What was measured of these weights before."""
     record: Any = None
     with suppress(OSError, ValueError, RecursionError):
-        record = json.loads((experiment.run.folder / "evaluation.json").read_text(encoding="utf-8"))
-    if not isinstance(record, dict) or record.get("step") != experiment.step:
+        record = json.loads((run.folder.path / "evaluation.json").read_text(encoding="utf-8"))
+    if not isinstance(record, dict) or record.get("step") != run.step:
         return None
     fresh = record.get("split") == split if split else True
     sound = isinstance(record.get("figures"), dict) and {"elbo", "loss"} & set(record["figures"])

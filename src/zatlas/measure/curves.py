@@ -13,7 +13,7 @@ from zatlas.figures import Estimate, View, arrays, convergence
 from zatlas.measure.metric import Options
 from zatlas.measure.running import evaluate_run, tell_if_not_kept
 from zatlas.measure.words import evidence_of
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 CURVES = {
     "importance": "draws of the posterior",
@@ -35,14 +35,14 @@ def curves(kept: dict[str, Any]) -> dict[str, list[Estimate]]:
     return {metric: sorted(line) for metric, line in lines.items() if len(line) > 1}
 
 
-def _of_what(experiment: Experiment) -> tuple[Any, ...]:
+def _of_what(run: Run) -> tuple[Any, ...]:
     """What has to be the same for two curves to be of one quantity."""
-    record = experiment.run.record
-    return experiment.quantity, record["data_kind"], record["data"].get("sha256"), experiment.kind.conditional
+    record = run.folder.record
+    return run.quantity, record["data_kind"], record["data"].get("sha256"), run.kind.conditional
 
 
 def compare_curves(
-    experiments: Sequence[Experiment],
+    runs: Sequence[Run],
     metric: str,
     split: str | None = None,
     *,
@@ -52,7 +52,7 @@ def compare_curves(
     """One estimator over several runs: by draws of the prior it shows how their number fails as units are added.
 
     Args:
-        experiments: opened runs on the same data.
+        runs: opened runs on the same data.
         metric: one of :data:`CURVES`.
         split: as for :func:`zatlas.measure.evaluate_run`, which keeps the figures in the runs.
         options: how much is computed.
@@ -66,20 +66,20 @@ def compare_curves(
     """
     if metric not in CURVES:
         raise UsageError(f"there is no curve of {metric!r} over the number of samples; {nearest(metric, CURVES)}")
-    names = [experiment.run.name for experiment in experiments]
+    names = [run.folder.name for run in runs]
     lines, evidence = {}, "log p(x)"
-    first = experiments[0]
-    for other in experiments[1:]:
+    first = runs[0]
+    for other in runs[1:]:
         if _of_what(other) != _of_what(first):
             raise UsageError(
-                f"{other.run.folder} and {first.run.folder} have other data, or the one a {other.quantity} and the "
+                f"{other.folder.path} and {first.folder.path} have other data, or the one a {other.quantity} and the "
                 f"other a {first.quantity}: draw their curves apart."
             )
-    for experiment, name in zip(experiments, names, strict=True):
-        record = evaluate_run(experiment, split, metrics=(metric,), options=options, counting=counting)
-        tell_if_not_kept(experiment, record)
+    for run, name in zip(runs, names, strict=True):
+        record = evaluate_run(run, split, metrics=(metric,), options=options, counting=counting)
+        tell_if_not_kept(run, record)
         evidence = evidence_of(record)
-        lines[f"{name} (z = {experiment.latent_dim})"] = curves(record["figures"])[metric]
+        lines[f"{name} (z = {run.latent_dim})"] = curves(record["figures"])[metric]
     points = np.array([[(p.value, p.standard_error) for p in line] for line in lines.values()])
     gained = [
         f"{name}: {line[0].value:.1f} nats at one sample, {line[-1].value:.1f} at {line[-1].samples:,}"

@@ -11,23 +11,23 @@ from zatlas.data import Rows
 from zatlas.evaluation.disentanglement import score_all
 from zatlas.measure.likelihood import lacks_inference
 from zatlas.measure.metric import Found, Options, Progress
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 BINS = 10  # that a real label or factor is cut into, of as many examples each
 
 
-def lacks_factors(experiment: Experiment) -> str | None:
-    reason = lacks_inference(experiment)
-    if reason is None and experiment.source.factors is None and experiment.source.spec.label_kind == "none":
-        name = experiment.source.name
+def lacks_factors(run: Run) -> str | None:
+    reason = lacks_inference(run)
+    if reason is None and run.source.factors is None and run.source.spec.label_kind == "none":
+        name = run.source.name
         return f"neither factors nor labels of {name} are known; sprites, dSprites and the like have factors"
     return reason
 
 
-def known_factors(experiment: Experiment, rows: Rows) -> tuple[npt.NDArray[Any], list[str]]:
+def known_factors(run: Run, rows: Rows) -> tuple[npt.NDArray[Any], list[str]]:
     """Integers ``[N, F]`` and their names: the factors behind some rows; or else their class, or their real labels;
     what is real is in bins."""
-    source = experiment.source
+    source = run.source
     if source.factors is not None:
         columns = [
             column if (column == np.round(column)).all() else binned(column) for column in source.factors[rows].T
@@ -47,13 +47,13 @@ def binned(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return np.searchsorted(edges, column, side="right").astype(np.int64)
 
 
-def disentanglement(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+def disentanglement(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """Every score of codes against factors: two thirds of the rows to fit, one third to test."""
     order = np.random.default_rng(options.seed).permutation(rows)
     cut = 2 * len(order) // 3
-    codes, (table, names) = experiment.encode(order), known_factors(experiment, order)
+    codes, (table, names) = run.encode(order), known_factors(run, order)
     progress(len(rows))
-    log_variances = None if experiment.kind.point else 2 * np.log(np.maximum(codes.std[:cut], 1e-12))
+    log_variances = None if run.kind.point else 2 * np.log(np.maximum(codes.std[:cut], 1e-12))
     scores = score_all(
         codes.mean[:cut],
         table[:cut],

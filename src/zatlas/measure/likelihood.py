@@ -22,7 +22,7 @@ from zatlas.evaluation.likelihood import (
 )
 from zatlas.evaluation.likelihood.rate import FEWEST as FEWEST_EXAMPLES
 from zatlas.measure.metric import Found, Options, Progress
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 QUADRATURE_UNITS = 2
 PRIOR_SHARE = 0.2  # of defensive draws
@@ -30,102 +30,102 @@ NO_BOUND = "an autoencoder's codes have no distribution: this is minus the disto
 ONE_CODE = "a lower bound whose gap is not known, and no metric tells it for codes that are words of a codebook."
 
 
-def lacks_inference(experiment: Experiment) -> str | None:
-    return None if experiment.kind.infers else "it has no encoder and no likelihood"
+def lacks_inference(run: Run) -> str | None:
+    return None if run.kind.infers else "it has no encoder and no likelihood"
 
 
-def lacks_density(experiment: Experiment) -> str | None:
-    if experiment.kind.point:
+def lacks_density(run: Run) -> str | None:
+    if run.kind.point:
         return "an autoencoder's codes have no distribution, so there is no p(x)"
-    return lacks_inference(experiment)
+    return lacks_inference(run)
 
 
-def lacks_one_layer(experiment: Experiment) -> str | None:
+def lacks_one_layer(run: Run) -> str | None:
     """For estimators that ask the prior for its density anywhere, or move z by a slope."""
-    reason = lacks_density(experiment)
-    if reason is None and len(experiment.model.latent_dims) > 1:
+    reason = lacks_density(run)
+    if reason is None and len(run.model.latent_dims) > 1:
         return "it has several layers of z; importance and prior take any number"
-    if reason is None and not experiment.kind.axes:
+    if reason is None and not run.kind.axes:
         return "its codes are words of a codebook, which have no density"
     return reason
 
 
-def lacks_few_units(experiment: Experiment) -> str | None:
-    reason = lacks_one_layer(experiment)
-    if reason is None and experiment.latent_dim > QUADRATURE_UNITS:
-        return f"a grid over {experiment.latent_dim} units has too many points; up to {QUADRATURE_UNITS} can be done"
+def lacks_few_units(run: Run) -> str | None:
+    reason = lacks_one_layer(run)
+    if reason is None and run.latent_dim > QUADRATURE_UNITS:
+        return f"a grid over {run.latent_dim} units has too many points; up to {QUADRATURE_UNITS} can be done"
     return reason
 
 
-def lacks_diagonal(experiment: Experiment) -> str | None:
-    reason = lacks_one_layer(experiment)
-    if reason is None and (experiment.kind.closed or experiment.config.model.posterior != "diagonal"):
+def lacks_diagonal(run: Run) -> str | None:
+    reason = lacks_one_layer(run)
+    if reason is None and (run.kind.closed or run.config.model.posterior != "diagonal"):
         return "it wants a diagonal Gaussian posterior"
     return reason
 
 
-def lacks_exact(experiment: Experiment) -> str | None:
-    return None if experiment.kind.closed else "only ppca and fa know log p(x) exactly"
+def lacks_exact(run: Run) -> str | None:
+    return None if run.kind.closed else "only ppca and fa know log p(x) exactly"
 
 
-def bound(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+def bound(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """ELBO, distortion, rate, active units, and the rate of each unit."""
-    elbo = experiment.elbo(rows, progress, seed=options.seed)
-    objective = experiment.config.objective
+    elbo = run.elbo(rows, progress, seed=options.seed)
+    objective = run.config.objective
     figures = elbo.figures(objective.beta if objective.is_weighted_elbo else 1.0)
-    if experiment.kind.point:
+    if run.kind.point:
         figures["elbo"] = replace(figures["elbo"], caution=NO_BOUND)
-    figures |= _in_bits(experiment, figures["elbo"])
-    if not experiment.kind.axes:
+    figures |= _in_bits(run, figures["elbo"])
+    if not run.kind.axes:
         del figures["active_units"]
         return Found(figures)
     return Found(figures, {"unit_rates": [round(float(value), 6) for value in elbo.unit_rates]})
 
 
-def game(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+def game(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """The players' own terms."""
-    figures = experiment.terms(rows, seed=options.seed)
+    figures = run.terms(rows, seed=options.seed)
     progress(len(rows))
     return Found(figures)
 
 
 @torch.no_grad()
-def exact(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+def exact(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     values = []
-    for batch in experiment.batches(rows).epoch(0):
-        values.append(experiment.model.log_marginal(batch.x).cpu())
+    for batch in run.batches(rows).epoch(0):
+        values.append(run.model.log_marginal(batch.x).cpu())
         progress(len(batch.x))
     return Found({"log_likelihood": mean_figure(torch.cat(values), "exact, in closed form")})
 
 
 def _found(
-    estimate: Callable[..., Any], experiment: Experiment, rows: Rows, options: Options, progress: Progress, **words: Any
+    estimate: Callable[..., Any], run: Run, rows: Rows, options: Options, progress: Progress, **words: Any
 ) -> Found:
     """The figures of an estimator that takes a model and batches."""
-    common = {"device": experiment.device, "seed": options.seed, "progress": progress}
-    return Found(estimate(experiment.model, experiment.batches(rows), **common, **words).figures())
+    common = {"device": run.device, "seed": options.seed, "progress": progress}
+    return Found(estimate(run.model, run.batches(rows), **common, **words).figures())
 
 
 def _evidence(
-    estimate: Callable[..., Any], experiment: Experiment, rows: Rows, options: Options, progress: Progress, **words: Any
+    estimate: Callable[..., Any], run: Run, rows: Rows, options: Options, progress: Progress, **words: Any
 ) -> Found:
     """The figures of an estimator of log p(x), and the ELBO of the very same examples: that of others says little."""
-    common = {"device": experiment.device, "seed": options.seed, "progress": progress}
-    found = estimate(experiment.model, experiment.batches(rows), **common, **words)
-    figures, elbo = found.figures(), experiment.elbo(rows)
+    common = {"device": run.device, "seed": options.seed, "progress": progress}
+    found = estimate(run.model, run.batches(rows), **common, **words)
+    figures, elbo = found.figures(), run.elbo(rows)
     gap = found.log_likelihood.double() + elbo.distortion + elbo.rate
     return Found(
         {
             **figures,
-            **_in_bits(experiment, figures["log_likelihood"]),
+            **_in_bits(run, figures["log_likelihood"]),
             "elbo": elbo.figures()["elbo"],
             "bound_gap": mean_figure(gap, "differences example by example"),
         }
     )
 
 
-def _in_bits(experiment: Experiment, figure: Figure) -> dict[str, Figure]:
-    size = recipes.bits_over(experiment.config, experiment.spec)
+def _in_bits(run: Run, figure: Figure) -> dict[str, Figure]:
+    size = recipes.bits_over(run.config, run.spec)
     return {"bits_per_dimension": bits_per_dimension(figure, size)} if size else {}
 
 
@@ -138,54 +138,54 @@ def _of_codewords(found: Found) -> Found:
     return Found(figures)
 
 
-def importance(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    words = {"samples": options.samples or 1000, "precision": experiment.fast_precision}
-    found = _evidence(importance_weighted, experiment, rows, options, progress, **words)
-    return found if experiment.kind.axes else _of_codewords(found)
+def importance(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
+    words = {"samples": options.samples or 1000, "precision": run.fast_precision}
+    found = _evidence(importance_weighted, run, rows, options, progress, **words)
+    return found if run.kind.axes else _of_codewords(found)
 
 
-def defended(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    words = {"samples": options.samples or 5000, "precision": experiment.fast_precision, "prior_share": PRIOR_SHARE}
-    return _evidence(importance_weighted, experiment, rows, options, progress, **words)
+def defended(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
+    words = {"samples": options.samples or 5000, "precision": run.fast_precision, "prior_share": PRIOR_SHARE}
+    return _evidence(importance_weighted, run, rows, options, progress, **words)
 
 
-def prior(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    words = {"samples": options.samples or 10_000, "conditional": experiment.kind.conditional}
-    found = _evidence(prior_sampled, experiment, rows, options, progress, **words)
-    return found if experiment.kind.axes else _of_codewords(found)
+def prior(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
+    words = {"samples": options.samples or 10_000, "conditional": run.kind.conditional}
+    found = _evidence(prior_sampled, run, rows, options, progress, **words)
+    return found if run.kind.axes else _of_codewords(found)
 
 
-def quadrature(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    return _evidence(integrated, experiment, rows, options, progress, conditional=experiment.kind.conditional)
+def quadrature(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
+    return _evidence(integrated, run, rows, options, progress, conditional=run.kind.conditional)
 
 
-def annealed(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    return _evidence(annealed_importance, experiment, rows, options, progress, temperatures=options.samples or 500)
+def annealed(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
+    return _evidence(annealed_importance, run, rows, options, progress, temperatures=options.samples or 500)
 
 
-def gap(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    return _found(amortisation_gap, experiment, rows, options, progress, steps=options.samples or 300)
+def gap(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
+    return _found(amortisation_gap, run, rows, options, progress, steps=options.samples or 300)
 
 
-def decomposed(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+def decomposed(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     if len(rows) < FEWEST_EXAMPLES:  # the other usual metrics can do with one
         return Found({}, {"warnings": [f"The parts of the rate want at least {FEWEST_EXAMPLES} examples."]})
-    figures = _found(rate_parts, experiment, rows, options, progress, examples=min(1000, len(rows))).figures
+    figures = _found(rate_parts, run, rows, options, progress, examples=min(1000, len(rows))).figures
     del figures["active_units"]  # the bound tells them
     return Found(figures)
 
 
-def simulated(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
+def simulated(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """Bidirectional Monte Carlo on draws of the model: its labels, where it wants some, are those of the rows."""
     y = None
-    if experiment.kind.conditional:
-        y = torch.cat([batch.y for batch in experiment.batches(rows).epoch(0) if batch.y is not None])
+    if run.kind.conditional:
+        y = torch.cat([batch.y for batch in run.batches(rows).epoch(0) if batch.y is not None])
     found = bidirectional(
-        experiment.model,
+        run.model,
         None if y is not None else len(rows),
         y,
         temperatures=options.samples or 500,
-        device=experiment.device,
+        device=run.device,
         seed=options.seed,
         progress=progress,
     )

@@ -9,7 +9,7 @@ from typing import Any
 from zatlas.data import Rows
 from zatlas.errors import ZatlasError
 from zatlas.evaluation import Figure
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 Progress = Callable[[int], None]
 
@@ -54,7 +54,7 @@ class Metric:
     """
 
     when: str
-    lacks: Callable[[Experiment], str | None]
-    measure: Callable[[Experiment, Rows, Options, Progress], Found]
+    lacks: Callable[[Run], str | None]
+    measure: Callable[[Run, Rows, Options, Progress], Found]
     rows: int | None = None
     usual: bool = False

@@ -6,12 +6,12 @@ from zatlas import recipes
 from zatlas.data import Rows
 from zatlas.measure.likelihood import lacks_inference
 from zatlas.measure.metric import Found, Options, Progress
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 
-def lacks_grey_levels(experiment: Experiment) -> str | None:
-    return lacks_inference(experiment) or recipes.lacks_grey_levels(experiment.config, experiment.spec)
+def lacks_grey_levels(run: Run) -> str | None:
+    return lacks_inference(run) or recipes.lacks_grey_levels(run.config, run.spec)
 
 
-def reconstruction(experiment: Experiment, rows: Rows, options: Options, progress: Progress) -> Found:
-    return Found(experiment.reconstruction(rows, progress).figures())
+def reconstruction(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
+    return Found(run.reconstruction(rows, progress).figures())

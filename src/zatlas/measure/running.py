@@ -18,15 +18,15 @@ from zatlas.files import write_json
 from zatlas.measure.catalog import METRICS, chosen
 from zatlas.measure.metric import Found, Options, Refused
 from zatlas.measure.verdict import verdict_of
-from zatlas.opened import Experiment
-from zatlas.runs import now
+from zatlas.runs.folder import now
+from zatlas.runs.opened import Run
 
 ALWAYS = ("bound", "game")  # whose figures need no prefix: a run has one of them
 Counting = Callable[[str, int], Any]
 
 
 def evaluate_run(
-    experiment: Experiment,
+    run: Run,
     split: str | None = None,
     *,
     metrics: Sequence[str] | None = None,
@@ -39,7 +39,7 @@ def evaluate_run(
     one that fails, or a Ctrl-C, takes no other with it; where it cannot be written, the record's ``not_kept`` says so.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``; None: the test rows, or what there is of them.
         metrics: names of :data:`METRICS`, or ``"all"``; None: the usual ones.
         options: how much is computed.
@@ -51,28 +51,28 @@ def evaluate_run(
     """
     start = time.perf_counter()
     names = chosen(metrics)
-    split = split or experiment.held_out()
-    rows = experiment.rows(split)
+    split = split or run.held_out()
+    rows = run.rows(split)
     record: dict[str, Any] = {
-        "run": str(experiment.run.folder),
-        "step": experiment.step,
-        "data": experiment.source.name,
-        "data_sha256": experiment.source.fingerprint(),
-        "data_kind": experiment.run.record["data_kind"],
-        "quantity": experiment.quantity,
-        "conditional": experiment.kind.conditional,
+        "run": str(run.folder.path),
+        "step": run.step,
+        "data": run.source.name,
+        "data_sha256": run.source.fingerprint(),
+        "data_kind": run.folder.record["data_kind"],
+        "quantity": run.quantity,
+        "conditional": run.kind.conditional,
         "split": split,
         "rows_sha256": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest(),
         "figures": {},
         "left_out": {},
     }
-    path = experiment.run.folder / "evaluation.json"
+    path = run.folder.path / "evaluation.json"
     _keep(record, path)
     for name in names:
         metric = METRICS[name]
-        if reason := metric.lacks(experiment):
+        if reason := metric.lacks(run):
             if metrics and len(names) == 1:
-                raise UsageError(f"{experiment.run.folder} cannot be measured by {name}: {reason}.")
+                raise UsageError(f"{run.folder.path} cannot be measured by {name}: {reason}.")
             record["left_out"][name] = reason
             continue
         some = _spread(rows, options.rows or metric.rows)
@@ -80,10 +80,10 @@ def evaluate_run(
         prefix = "" if name in ALWAYS else f"{name}."
         try:
             with (counting or _silent)(name, len(some)) as progress:
-                found = metric.measure(experiment, some, options, progress)
+                found = metric.measure(run, some, options, progress)
         except Refused as refused:
             if metrics and len(names) == 1:
-                raise ZatlasError(f"{experiment.run.folder} is not measured by {name}: {refused}.") from None
+                raise ZatlasError(f"{run.folder.path} is not measured by {name}: {refused}.") from None
             record["left_out"][name] = str(refused)
             found = Found({})
         seconds = round(time.perf_counter() - began, 3)
@@ -93,7 +93,7 @@ def evaluate_run(
             record["figures"][prefix + figure] = {**value.to_json(), "seconds": seconds}
         record |= found.more
         _write(record, path, start)
-    if sentence := verdict_of(experiment, record):
+    if sentence := verdict_of(run, record):
         record["verdict"] = sentence
     _write(record, path, start)
     return record
@@ -109,10 +109,10 @@ def _write(record: dict[str, Any], path: Path, start: float) -> None:
         record["not_kept"] = str(error)
 
 
-def tell_if_not_kept(experiment: Experiment, record: dict[str, Any]) -> None:
+def tell_if_not_kept(run: Run, record: dict[str, Any]) -> None:
     """Says that figures could not be written down, where they are a step on the way to something else."""
     if sentence := record.get("not_kept"):
-        experiment.say(f"The figures are used here and not kept: {sentence}")
+        run.say(f"The figures are used here and not kept: {sentence}")
 
 
 def _spread(rows: Rows, most: int | None) -> Rows:

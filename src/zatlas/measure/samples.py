@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from zatlas.evaluation import Figure
 from zatlas.evaluation.quality import quality, raw_values
-from zatlas.measure.judge import examples, judge, judged
+from zatlas.measure.feature_classifier import examples, judge, judged
 from zatlas.measure.metric import Found, Options, Progress, Refused
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 Array = npt.NDArray[np.float32]
 
@@ -19,33 +19,33 @@ MOST_TRAINING = 20_000
 SMALLEST = 200  # samples of which figures say anything
 
 
-def lacks_images(experiment: Experiment) -> str | None:
-    if not experiment.spec.is_image:
+def lacks_images(run: Run) -> str | None:
+    if not run.spec.is_image:
         return "samples are compared as images, and these data are columns"
-    if experiment.kind.point and not experiment.has_prior():
+    if run.kind.point and not run.has_prior():
         return "an autoencoder samples from a fitted prior only: zatlas prior RUN makes one"
     return None
 
 
-def samples(experiment: Experiment, rows: npt.NDArray[np.int64], options: Options, progress: Progress) -> Found:
+def samples(run: Run, rows: npt.NDArray[np.int64], options: Options, progress: Progress) -> Found:
     """Fréchet and kernel distance, precision, recall, density, coverage, modes and copies, beside their floors."""
-    source, binarise = experiment.source, experiment.config.data.binarise
-    seed = experiment.config.training.seed
-    known = judge(source, experiment.rows("train"), binarise, experiment.device, experiment.say)
+    source, binarise = run.source, run.config.data.binarise
+    seed = run.config.training.seed
+    known = judge(source, run.rows("train"), binarise, run.device, run.say)
     extractor = raw_values()
     figures: dict[str, Figure] = {}
     if known:
-        accuracy, reason = judged(experiment, known)
+        accuracy, reason = judged(run, known)
         if reason:
             raise Refused(
-                f"{reason}; train it longer with `zatlas classifier {experiment.config.data.source} --epochs N` (and "
+                f"{reason}; train it longer with `zatlas classifier {run.config.data.source} --epochs N` (and "
                 "the options of the data), or measure a run on data with fewer classes or more images of each"
             )
         extractor = replace(known.extractor, name=f"{known.name} (accuracy {accuracy.value:.3f})")
         figures["classifier_accuracy"] = accuracy
-    train, _ = examples(source, experiment.spread("train", MOST_TRAINING), binarise, seed)
+    train, _ = examples(source, run.spread("train", MOST_TRAINING), binarise, seed)
     test, _ = examples(source, rows, binarise, seed)
-    made = shown_as_data(experiment, max(SMALLEST, len(rows)), options.seed)
+    made = shown_as_data(run, max(SMALLEST, len(rows)), options.seed)
     found = quality(
         made,
         train,
@@ -58,10 +58,10 @@ def samples(experiment: Experiment, rows: npt.NDArray[np.int64], options: Option
     return Found(figures | found.figures, {"warnings": list(found.warnings)})
 
 
-def shown_as_data(experiment: Experiment, count: int, seed: int) -> Array:
+def shown_as_data(run: Run, count: int, seed: int) -> Array:
     """New samples ``[N, *data]`` as the data are: bits where the data are bits, else means, in the data's own steps."""
-    pictures, _ = experiment.sample(count, seed=seed)
-    if experiment.config.data.binarise != "none":
+    pictures, _ = run.sample(count, seed=seed)
+    if run.config.data.binarise != "none":
         return np.asarray(pictures.draw, np.float32)
     x = np.asarray(pictures.mean, np.float32)
-    return (np.round(x.clip(0, 1) * 255) / 255).astype(np.float32) if experiment.spec.values == "uint8" else x
+    return (np.round(x.clip(0, 1) * 255) / 255).astype(np.float32) if run.spec.values == "uint8" else x

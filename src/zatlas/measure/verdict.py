@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 IDLE_NATS = 0.01  # a unit below it is at its prior for every example
 COLLAPSED_NATS = 0.1  # a seventh of a bit for the whole code
@@ -59,10 +59,10 @@ def verdict(rate: float, unit_rates: Sequence[float], latent_dims: Sequence[int]
     return f"{carry}; {stay} at the prior and could be spared.{whole if idle else ''}"
 
 
-def verdict_of(experiment: Experiment, record: dict[str, Any]) -> str | None:
+def verdict_of(run: Run, record: dict[str, Any]) -> str | None:
     """The verdict on a measured run; None where it has no rate by unit."""
-    if experiment.kind.point or "unit_rates" not in record or "rate" not in record["figures"]:
+    if run.kind.point or "unit_rates" not in record or "rate" not in record["figures"]:
         return None
-    o = experiment.config.objective
+    o = run.config.objective
     remedy = REMEDIES.get(o.kind, REMEDY) if o.capacity_nats is None else "raise capacity_nats"
-    return verdict(record["figures"]["rate"]["value"], record["unit_rates"], experiment.model.latent_dims, remedy)
+    return verdict(record["figures"]["rate"]["value"], record["unit_rates"], run.model.latent_dims, remedy)

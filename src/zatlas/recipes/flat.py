@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zatlas.config import Config
-from zatlas.kinds import MODELS
+from zatlas.config.kinds import MODELS
 from zatlas.models import LatentVariableModel
 from zatlas.networks import (
     ConditionalNormal,

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 
 from zatlas.config import Config
-from zatlas.config import Likelihood as LikelihoodName
+from zatlas.config.kinds import MODELS
+from zatlas.config.schema import Likelihood as LikelihoodName
 from zatlas.errors import UsageError
-from zatlas.kinds import MODELS
 from zatlas.networks import (
     BernoulliLikelihood,
     CategoricalLikelihood,

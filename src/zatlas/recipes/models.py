@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from zatlas.config import Config
+from zatlas.config.kinds import MODELS
 from zatlas.errors import UsageError
-from zatlas.kinds import MODELS
 from zatlas.models import LinearGaussian
 from zatlas.recipes.adversarial import build_generator
 from zatlas.recipes.flat import build_flat

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from zatlas.config import Config
+from zatlas.config.kinds import MODELS
 from zatlas.errors import UsageError
-from zatlas.kinds import MODELS
 from zatlas.networks import (
     BurgessDecoder,
     BurgessEncoder,

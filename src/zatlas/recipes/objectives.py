@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zatlas.config import Config
-from zatlas.kinds import MODELS
+from zatlas.config.kinds import MODELS
 from zatlas.objectives import (
     Capacity,
     Constrained,

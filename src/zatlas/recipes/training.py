@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from zatlas.combinations import OBJECTIVE_KEYS
 from zatlas.config import Config, TrainingConfig
-from zatlas.kinds import MODELS
+from zatlas.config.kinds import MODELS
+from zatlas.config.rules import OBJECTIVE_KEYS
 from zatlas.recipes.adversarial import penalty_every
 from zatlas.recipes.flat import start_log_variance
 from zatlas.recipes.likelihoods import likelihood_name

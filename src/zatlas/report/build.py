@@ -10,10 +10,10 @@ from zatlas.errors import ZatlasError
 from zatlas.files import write_bytes
 from zatlas.measure import evaluate_run, tell_if_not_kept
 from zatlas.measure.words import GAME, about, unit_of
-from zatlas.opened import Experiment
 from zatlas.report import sections, space
 from zatlas.report.card import card
 from zatlas.report.page import File, Headline, Report, render
+from zatlas.runs.opened import Run
 
 FILES = {
     "run.json": "versions, command, seeds, device, times, result",
@@ -25,64 +25,64 @@ FILES = {
 }
 
 
-def write_report(experiment: Experiment, out: Path | None = None, beside: Sequence[Experiment] = ()) -> Path:
+def write_report(run: Run, out: Path | None = None, beside: Sequence[Run] = ()) -> Path:
     """Writes the page of a run and returns its path.
 
     Args:
-        experiment: an opened run with its data.
+        run: an opened run with its data.
         out: the HTML file; None: ``report/index.html`` in the run folder.
         beside: other runs on the same data, to be compared by rate and distortion.
 
     Raises:
         ZatlasError: damaged metrics or snapshots, data that changed, or a disk that refuses.
     """
-    path = out if out is not None else experiment.run.folder / "report" / "index.html"
-    report = describe(experiment, beside)
+    path = out if out is not None else run.folder.path / "report" / "index.html"
+    report = describe(run, beside)
     try:
         # a path that is not UTF-8 is shown as \\udcff
         write_bytes(path, render(report).encode(errors="backslashreplace"))
     except ZatlasError:
         for headline in report.headlines:  # so that the figures at least are not lost
             value, error = headline.shown
-            experiment.say(f"{headline.name}: {value}{f' ± {error}' if error else ''} {headline.unit}".rstrip())
+            run.say(f"{headline.name}: {value}{f' ± {error}' if error else ''} {headline.unit}".rstrip())
         raise
     return path
 
 
-def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Report:
+def describe(run: Run, beside: Sequence[Run] = ()) -> Report:
     """All that the page shows."""
-    run, config = experiment.run, experiment.config
-    split = experiment.held_out()
-    measured = evaluate_run(experiment, split, metrics=("bound", "reconstruction", "game"))
-    tell_if_not_kept(experiment, measured)
-    kind = f"{experiment.kind.title}, z = {experiment.latent_dim}"
+    folder, config = run.folder, run.config
+    split = run.held_out()
+    measured = evaluate_run(run, split, metrics=("bound", "reconstruction", "game"))
+    tell_if_not_kept(run, measured)
+    kind = f"{run.kind.title}, z = {run.latent_dim}"
     shown = (
-        card(experiment, split, measured),
-        sections.training(experiment),
-        sections.reconstructions(experiment, split) if experiment.kind.infers else None,
-        sections.samples(experiment),
-        space.latent_space(experiment, split, measured) if experiment.kind.infers else None,
-        space.units(experiment),
-        sections.comparison([experiment, *beside], split) if beside else None,
-        sections.data(experiment),
-        sections.left_out(experiment),
+        card(run, split, measured),
+        sections.training(run),
+        sections.reconstructions(run, split) if run.kind.infers else None,
+        sections.samples(run),
+        space.latent_space(run, split, measured) if run.kind.infers else None,
+        space.units(run),
+        sections.comparison([run, *beside], split) if beside else None,
+        sections.data(run),
+        sections.left_out(run),
     )
-    record = run.record
+    record = folder.record
     return Report(
-        title=f"{kind}, on {experiment.source.name}",
-        summary=f"{_made(experiment)} {about(measured)}.",
-        headlines=_headlines(experiment, measured),
+        title=f"{kind}, on {run.source.name}",
+        summary=f"{_made(run)} {about(measured)}.",
+        headlines=_headlines(run, measured),
         sections=[section for section in shown if section is not None],
         configuration=config.model_dump(exclude_none=True, exclude={"model": {"encoder_graph", "decoder_graph"}}),
         data={
-            "name": experiment.source.name,
-            "examples": len(experiment.source),
-            **{f"{name} rows": len(rows) for name, rows in experiment.splits._asdict().items()},
-            "shape": " × ".join(map(str, experiment.spec.shape)),
-            "values": experiment.spec.values,
-            "labels": len(experiment.spec.labels) or "none",
-            "fingerprint (sha256)": experiment.source.fingerprint(),
-            **{name: fact for name, fact in experiment.source.about.items() if name != "left_out"},
+            "name": run.source.name,
+            "examples": len(run.source),
+            **{f"{name} rows": len(rows) for name, rows in run.splits._asdict().items()},
+            "shape": " × ".join(map(str, run.spec.shape)),
+            "values": run.spec.values,
+            "labels": len(run.spec.labels) or "none",
+            "fingerprint (sha256)": run.source.fingerprint(),
+            **{name: fact for name, fact in run.source.about.items() if name != "left_out"},
         },
         provenance={
             key: record[key]
@@ -92,25 +92,25 @@ def describe(experiment: Experiment, beside: Sequence[Experiment] = ()) -> Repor
             )
             if record.get(key) is not None
         },
-        files=list(_files(run.folder)),
+        files=list(_files(folder.path)),
     )
 
 
-def _made(experiment: Experiment) -> str:
+def _made(run: Run) -> str:
     """How the model came to be, in a sentence."""
-    record, count = experiment.run.record, f"{experiment.run.record.get('parameters', 0):,} parameters"
-    if experiment.kind.closed:
+    record, count = run.folder.record, f"{run.folder.record.get('parameters', 0):,} parameters"
+    if run.kind.closed:
         return f"{count}, fitted in closed form."
     if record["status"] == "imported":
         return f"{count}, imported from {record['imported'].get('file', 'modules')}."
-    network = f"{experiment.config.model.network} network of {count}"
+    network = f"{run.config.model.network} network of {count}"
     return f"{network}, trained for {record['train_seconds']:.1f} s ({record['steps']:,} steps)."
 
 
-def _headlines(experiment: Experiment, measured: dict[str, Any]) -> list[Headline]:
-    record, shown = experiment.run.record, []
+def _headlines(run: Run, measured: dict[str, Any]) -> list[Headline]:
+    record, shown = run.folder.record, []
     figures_ = measured["figures"]
-    if not experiment.kind.infers:
+    if not run.kind.infers:
         terms = {name: figure for name, figure in figures_.items() if "." not in name}  # others are the card's
         for name, figure in terms.items():
             words = f"{measured['split']} {GAME.get(name, name)}"
@@ -119,7 +119,7 @@ def _headlines(experiment: Experiment, measured: dict[str, Any]) -> list[Headlin
     if "loss" not in figures_:
         elbo = figures_["elbo"]
         figures_ = {"loss": {**elbo, "value": -elbo["value"], "caution": ""}, **figures_}
-    loss = "loss" if experiment.config.objective.is_weighted_elbo else "negative ELBO"
+    loss = "loss" if run.config.objective.is_weighted_elbo else "negative ELBO"
     names = {"loss": f"{measured['split']} {loss}", "distortion": "distortion", "rate": "rate"}
     names |= {"bits_per_dimension": "bits per dimension", "reconstruction.psnr": "PSNR", "reconstruction.rmse": "RMSE"}
     for name, words in names.items():
@@ -130,7 +130,7 @@ def _headlines(experiment: Experiment, measured: dict[str, Any]) -> list[Headlin
         unit = "" if unit == words else unit
         shown.append(Headline(words, figure["value"], unit, figure["standard_error"], told, figure.get("caution", "")))
     if units := figures_.get("active_units"):
-        count = f"{units['value']} of {experiment.latent_dim}"
+        count = f"{units['value']} of {run.latent_dim}"
         shown.append(Headline("active units", count, "", None, f"{units['estimator']}; {units['count']:,} examples"))
     return [*shown, *_speed(record)]
 

@@ -14,9 +14,9 @@ from zatlas.measure import METRICS
 from zatlas.measure.curves import CURVES, curves
 from zatlas.measure.running import ALWAYS
 from zatlas.measure.words import about, evidence_of, lines, notes, of_figure, samples
-from zatlas.opened import Experiment
 from zatlas.report.page import Picture, Section, Table
 from zatlas.report.sections import svg
+from zatlas.runs.opened import Run
 
 Array = npt.NDArray[Any]
 Record = dict[str, Any]
@@ -33,24 +33,24 @@ HEATS = (
 )
 
 
-def card(experiment: Experiment, split: str, measured: Record) -> Section:
+def card(run: Run, split: str, measured: Record) -> Section:
     """Every figure in ``measured``, as :func:`zatlas.measure.evaluate_run` gives it, whenever it was measured.
 
     Args:
-        experiment: an opened run with its data.
+        run: an opened run with its data.
         split: the rows that the figures are about.
         measured: the record of evaluation.json.
     """
     pictures = [
-        *_images(experiment, split),
+        *_images(run, split),
         *_convergence(measured["figures"], evidence_of(measured)),
         *_reliability(measured),
-        *_heats(experiment, measured),
+        *_heats(run, measured),
     ]
-    return Section("Model card", list(_text(experiment, measured)), pictures, [_table(measured)])
+    return Section("Model card", list(_text(run, measured)), pictures, [_table(measured)])
 
 
-def _text(experiment: Experiment, measured: Record) -> Iterator[str]:
+def _text(run: Run, measured: Record) -> Iterator[str]:
     floors = any(name.endswith("_floor") for name in measured["figures"])
     yield (
         f"Figures of the {measured['split']} rows of {measured['data']}. {about(measured)}. "
@@ -60,7 +60,7 @@ def _text(experiment: Experiment, measured: Record) -> Iterator[str]:
     yield from notes(measured)
     found = {name.partition(".")[0] for name in measured["figures"] if "." in name}
     missing = [name for name in METRICS if name not in found and name not in ALWAYS]
-    if can := [name for name in missing if METRICS[name].lacks(experiment) is None]:
+    if can := [name for name in missing if METRICS[name].lacks(run) is None]:
         yield f"Not measured yet: {', '.join(can)}; zatlas evaluate RUN --metric NAME adds one."
     scores = measured.get("scores", {}).values()
     yield from dict.fromkeys([*measured.get("warnings", ()), *(told for score in scores for told in score["warnings"])])
@@ -94,23 +94,23 @@ def _whole(words: str) -> str:
     return words.replace(" ", "\u00a0")
 
 
-def _images(experiment: Experiment, split: str) -> Iterator[Picture]:
+def _images(run: Run, split: str) -> Iterator[Picture]:
     """Data, what comes back of them, and samples, in one range of grey."""
-    if not experiment.spec.is_image:
+    if not run.spec.is_image:
         return
-    rows = experiment.spread(split, COLUMNS**2)
+    rows = run.spread(split, COLUMNS**2)
     panels: dict[str, Array] = {}
-    if experiment.kind.infers:
-        panels["data"], _, decoded = experiment.reconstruct(rows)
+    if run.kind.infers:
+        panels["data"], _, decoded = run.reconstruct(rows)
         panels["reconstructions"] = decoded.mean
     else:
-        panels["data"] = np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])
-    if not experiment.kind.point or experiment.has_prior():
-        panels["samples"] = experiment.sample(len(rows), seed=1)[0].mean
-    shown = experiment.displayable(np.concatenate(list(panels.values())))
+        panels["data"] = np.concatenate([batch.x.cpu().numpy() for batch in run.batches(rows).epoch(0)])
+    if not run.kind.point or run.has_prior():
+        panels["samples"] = run.sample(len(rows), seed=1)[0].mean
+    shown = run.displayable(np.concatenate(list(panels.values())))
     figure = figures.beside(list(zip(panels, np.split(shown, len(panels)), strict=True)), columns=COLUMNS)
     alt = f"{len(rows)} images each of {', '.join(panels)}, side by side."
-    means = " What the decoder shows is the mean of p(x|z)." if experiment.kind.infers else ""
+    means = " What the decoder shows is the mean of p(x|z)." if run.kind.infers else ""
     yield svg(figure, alt, f"From the left: {', '.join(panels)}.{means}")
 
 
@@ -158,9 +158,9 @@ def _reliability(measured: Record) -> Iterator[Picture]:
     yield svg(figure, alt, caption)
 
 
-def _heats(experiment: Experiment, measured: Record) -> Iterator[Picture]:
+def _heats(run: Run, measured: Record) -> Iterator[Picture]:
     """The matrices that scores of disentanglement were read off, for the units that tell most."""
-    units, factors = unit_names(experiment.model.latent_dims), measured.get("factors", [])
+    units, factors = unit_names(run.model.latent_dims), measured.get("factors", [])
     for name, key, divisor, says in HEATS:
         matrices = measured.get("scores", {}).get(name, {}).get("matrices", {})
         if key not in matrices:

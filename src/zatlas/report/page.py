@@ -16,9 +16,8 @@ from importlib import resources
 from typing import Any
 from xml.etree import ElementTree
 
-from zatlas.errors import UsageError
+from zatlas.errors import UsageError, printable
 from zatlas.measure.numbers import exact, plain, size, with_error
-from zatlas.text import printable
 
 _DATA_URI = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
 _ACTIVE = {"script", "foreignobject", "iframe", "a", "style", "animate", "set"}

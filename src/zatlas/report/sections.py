@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from zatlas import figures
+from zatlas.config.kinds import ADVERSARIAL, OBJECTIVES
 from zatlas.evaluation.disentanglement.points import LEAST_POINTS
 from zatlas.figures import View
-from zatlas.kinds import ADVERSARIAL, OBJECTIVES
 from zatlas.measure import beside as side_by_side
 from zatlas.measure import compare_runs, groups, neighbours, short_names
 from zatlas.measure.words import LIKELIHOODS
-from zatlas.opened import Experiment
 from zatlas.report.page import Picture, Section, Table
+from zatlas.runs.opened import Run
 
 # What an objective is watched by beside loss, distortion and rate.
 WATCHED = {
@@ -43,8 +43,8 @@ def shown(view: View, caption: str = "", title: str = "") -> Picture:
     return svg(view.figure, view.alt, caption, title)
 
 
-def training(experiment: Experiment) -> Section | None:
-    history = experiment.run.metrics()
+def training(run: Run) -> Section | None:
+    history = run.folder.metrics()
     if not history:
         return None
     why = {
@@ -52,8 +52,8 @@ def training(experiment: Experiment) -> Section | None:
         "target": "Training stopped at the validation loss it was asked for.",
         "patience": "Training stopped when the validation loss no longer improved; the best weights are used.",
         "interrupted": "Training was interrupted and can be resumed.",
-    }.get(experiment.run.record.get("stopped") or "", "Training has not ended.")
-    o = experiment.config.objective
+    }.get(run.folder.record.get("stopped") or "", "Training has not ended.")
+    o = run.config.objective
     if o.kind in ADVERSARIAL:
         text = f"{why} Objective {o.kind}: {OBJECTIVES[o.kind]}. {GAME}"
         alt = "Curves of the losses, the value function and the critic's answers over the training steps."
@@ -70,12 +70,12 @@ def training(experiment: Experiment) -> Section | None:
     return Section("Training", text, [svg(figures.curves(history, keys=keys), alt)])
 
 
-def reconstructions(experiment: Experiment, split: str) -> Section | None:
-    if not experiment.spec.is_image:
+def reconstructions(run: Run, split: str) -> Section | None:
+    if not run.spec.is_image:
         return None
-    rows = experiment.spread(split, 40 if experiment.spec.shape[-1] <= 32 else 20)
-    x, _, pictures = experiment.reconstruct(rows)
-    figure = figures.pairs(experiment.displayable(x), experiment.displayable(pictures.mean))
+    rows = run.spread(split, 40 if run.spec.shape[-1] <= 32 else 20)
+    x, _, pictures = run.reconstruct(rows)
+    figure = figures.pairs(run.displayable(x), run.displayable(pictures.mean))
     alt = f"{len(rows)} {split} images, each above its reconstruction."
     caption = f"{split.capitalize()} images the model never trained on." if split == "test" else f"{split} images."
     return Section(
@@ -83,47 +83,47 @@ def reconstructions(experiment: Experiment, split: str) -> Section | None:
     )
 
 
-def samples(experiment: Experiment) -> Section | None:
-    if not experiment.spec.is_image or (experiment.kind.point and not experiment.has_prior()):
+def samples(run: Run) -> Section | None:
+    if not run.spec.is_image or (run.kind.point and not run.has_prior()):
         return None
     pictures = []
-    snapshots = experiment.run.snapshots()
+    snapshots = run.folder.snapshots()
     if len(snapshots) >= 2:
         last = snapshots[-1][0]
         middle = min(snapshots, key=lambda snapshot: abs(snapshot[0] - last / 2))
         chosen = [(snapshots[0], "start"), (middle, "half-way"), (snapshots[-1], "end")]
         panels = [
-            (step, label, experiment.displayable(images / 255 if images.dtype == np.uint8 else images))
+            (step, label, run.displayable(images / 255 if images.dtype == np.uint8 else images))
             for (step, images), label in chosen
         ]
         alt = "Samples from the same codes at the start, half-way and at the end of training."
         pictures.append(svg(figures.progress(panels), alt, "The same codes, decoded as training went on."))
-    count = 100 if experiment.spec.shape[-1] <= 32 else 49
-    new, _ = experiment.sample(count, seed=1)
-    drawn = "a mixture fitted to the codes" if experiment.kind.point else "the prior"
+    count = 100 if run.spec.shape[-1] <= 32 else 49
+    new, _ = run.sample(count, seed=1)
+    drawn = "a mixture fitted to the codes" if run.kind.point else "the prior"
     alt = f"New images: the decoder's mean at codes drawn from {drawn}."
-    what = "Means of p(x|z)" if experiment.kind.infers else "Images G(z)"
-    pictures.append(svg(figures.grid(experiment.displayable(new.mean)), alt, f"{what}, z drawn from {drawn}."))
-    if experiment.has_prior() and not experiment.kind.point:
-        other, _ = experiment.sample(count, seed=1, prior="mixture")
+    what = "Means of p(x|z)" if run.kind.infers else "Images G(z)"
+    pictures.append(svg(figures.grid(run.displayable(new.mean)), alt, f"{what}, z drawn from {drawn}."))
+    if run.has_prior() and not run.kind.point:
+        other, _ = run.sample(count, seed=1, prior="mixture")
         alt = "New images: the decoder's mean at codes drawn from a mixture fitted to the codes."
-        caption = f"{what}, z drawn from the ex-post prior: {experiment.ex_post_prior('mixture').describe()}."
-        pictures.append(svg(figures.grid(experiment.displayable(other.mean)), alt, caption))
-    if experiment.run.record["data_kind"] in ("grey", "static", "dynamic"):
-        law = LIKELIHOODS[experiment.likelihood]
-        bits = ": every pixel black or white" if experiment.likelihood == "bernoulli" else ""
+        caption = f"{what}, z drawn from the ex-post prior: {run.ex_post_prior('mixture').describe()}."
+        pictures.append(svg(figures.grid(run.displayable(other.mean)), alt, caption))
+    if run.folder.record["data_kind"] in ("grey", "static", "dynamic"):
+        law = LIKELIHOODS[run.likelihood]
+        bits = ": every pixel black or white" if run.likelihood == "bernoulli" else ""
         caption = f"{law} draws from p(x|z) at the same codes."
-        drawn_at = experiment.displayable(new.draw)
+        drawn_at = run.displayable(new.draw)
         pictures.append(svg(figures.grid(drawn_at), f"{law} draws at the same codes{bits}.", caption))
-    if min(len(experiment.rows(split)) for split in ("train", experiment.held_out())) >= LEAST_POINTS:
-        near = neighbours(experiment, n=10)
+    if min(len(run.rows(split)) for split in ("train", run.held_out())) >= LEAST_POINTS:
+        near = neighbours(run, n=10)
         pictures.append(shown(near, f"Samples above their nearest training images. {near.sentences[0]}"))
     return Section("Samples", "New examples: a code from the prior, and what the decoder makes of it.", pictures)
 
 
-def comparison(experiments: Sequence[Experiment], split: str) -> Section:
+def comparison(runs: Sequence[Run], split: str) -> Section:
     """Runs beside one another, a picture and a table for each group whose figures may be compared."""
-    rows = compare_runs(experiments, split)
+    rows = compare_runs(runs, split)
     names, pictures, tables = short_names([row["run"] for row in rows]), [], []
     for number, group in enumerate(groups(rows)):
         shown = side_by_side(group, names)
@@ -145,21 +145,21 @@ def comparison(experiments: Sequence[Experiment], split: str) -> Section:
     return Section("Beside other runs", text if pictures else (), pictures, tables)
 
 
-def data(experiment: Experiment) -> Section | None:
-    if not experiment.spec.is_image:
+def data(run: Run) -> Section | None:
+    if not run.spec.is_image:
         return None
-    rows = experiment.spread("train", 40)
-    x = np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])
-    alt = f"{len(rows)} training images of {experiment.source.name}."
-    return Section("Training examples", "As the model sees them.", [svg(figures.grid(experiment.displayable(x)), alt)])
+    rows = run.spread("train", 40)
+    x = np.concatenate([batch.x.cpu().numpy() for batch in run.batches(rows).epoch(0)])
+    alt = f"{len(rows)} training images of {run.source.name}."
+    return Section("Training examples", "As the model sees them.", [svg(figures.grid(run.displayable(x)), alt)])
 
 
-def left_out(experiment: Experiment) -> Section | None:
+def left_out(run: Run) -> Section | None:
     """The files of the data that the model has not seen, and why."""
-    files = experiment.source.about.get("left_out")
+    files = run.source.about.get("left_out")
     if not files:
         return None
     rows = list(files.items())
     more = f" The first {_LISTED} are listed; run.json holds all." if len(rows) > _LISTED else ""
-    text = f"{len(rows):,} files beside the {len(experiment.source):,} examples were not used.{more}"
+    text = f"{len(rows):,} files beside the {len(run.source):,} examples were not used.{more}"
     return Section("Left out", text, tables=[Table(("file", "why"), rows[:_LISTED])])

@@ -10,9 +10,9 @@ import numpy as np
 from zatlas import figures, walks
 from zatlas.latent import unit_names
 from zatlas.latent.effects import LEAST_BASES
-from zatlas.opened import Experiment
 from zatlas.report.page import Picture, Section, Table
 from zatlas.report.sections import shown, svg
+from zatlas.runs.opened import Run
 from zatlas.walks.directions import saved
 
 SCATTER_ROWS = 10_000
@@ -20,68 +20,68 @@ FEW = 1000  # a scatter of fewer test examples says little, so all splits are sh
 STOPS = 3  # images that a path of the report goes through
 
 
-def latent_space(experiment: Experiment, split: str, measured: dict[str, Any]) -> Section:
+def latent_space(run: Run, split: str, measured: dict[str, Any]) -> Section:
     """Scatter, rates, planes or traversals, a path between images, other labels."""
-    pictures = list(_scatter(experiment, split))
-    if not experiment.kind.axes:
+    pictures = list(_scatter(run, split))
+    if not run.kind.axes:
         return Section("Latent space", "Where the examples lie.", pictures)
-    rates, names = np.asarray(measured["unit_rates"]), unit_names(experiment.model.latent_dims)
-    if not experiment.kind.point:
+    rates, names = np.asarray(measured["unit_rates"]), unit_names(run.model.latent_dims)
+    if not run.kind.point:
         alt = "Bars of the rate of every latent unit in nats."
         bars = figures.rates(rates, unit_names=[name.removeprefix("z") for name in names])
         pictures.append(svg(bars, alt, "Nats that each unit carries; dead units are marked."))
-    if experiment.spec.is_image:
-        pictures += _walked(experiment, split)
+    if run.spec.is_image:
+        pictures += _walked(run, split)
     table = Table(["unit", "rate (nats)"], [[n, round(float(r), 3)] for n, r in zip(names, rates, strict=True)][:50])
     text = "Where the examples lie, what each unit carries, and what lies between them."
     paragraphs = [text, measured["verdict"]] if "verdict" in measured else [text]
-    return Section("Latent space", paragraphs, pictures, [table] if experiment.latent_dim > 2 else [])
+    return Section("Latent space", paragraphs, pictures, [table] if run.latent_dim > 2 else [])
 
 
-def _scatter(experiment: Experiment, split: str) -> Iterator[Picture]:
-    if experiment.latent_dim < 2:
+def _scatter(run: Run, split: str) -> Iterator[Picture]:
+    if run.latent_dim < 2:
         return
-    rows = split if len(experiment.rows(split)) >= FEW else "all"
-    view = walks.scatter(experiment, split=rows, n=SCATTER_ROWS)
+    rows = split if len(run.rows(split)) >= FEW else "all"
+    view = walks.scatter(run, split=rows, n=SCATTER_ROWS)
     of = f"{rows} examples" if rows != "all" else "examples of all splits"
-    projected = "" if experiment.latent_dim == 2 else ", projected on their two principal components"
+    projected = "" if run.latent_dim == 2 else ", projected on their two principal components"
     yield shown(view, f"Posterior means of {len(view['points']):,} {of}{projected}.")
 
 
-def _walked(experiment: Experiment, split: str) -> Iterator[Picture]:
-    labelled = experiment.kind.conditional and experiment.spec.label_kind == "class"
-    if experiment.latent_dim == 2:
+def _walked(run: Run, split: str) -> Iterator[Picture]:
+    labelled = run.kind.conditional and run.spec.label_kind == "class"
+    if run.latent_dim == 2:
         # tiles of a size at which an image can be recognised: one of 8 pixels wants as much room as one of 64
-        n = None if labelled else 24 if 16 < experiment.spec.shape[-1] <= 32 else 12
+        n = None if labelled else 24 if 16 < run.spec.shape[-1] <= 32 else 12
         plane = "The latent plane decoded" + (" with each label." if labelled else ".")
-        yield shown(walks.manifold(experiment, n=n), plane)
-    elif experiment.latent_dim > 1:
-        view = walks.traverse(experiment)
+        yield shown(walks.manifold(run, n=n), plane)
+    elif run.latent_dim > 1:
+        view = walks.traverse(run)
         count = len(view["units"])
         yield shown(view, f"The {count} units of highest rate, each moved by itself; values above, nats at the left.")
     else:
-        yield shown(walks.traverse(experiment), "The one unit, moved from low to high.")
-    rows = experiment.spread(split, STOPS).tolist()
+        yield shown(walks.traverse(run), "The one unit, moved from low to high.")
+    rows = run.spread(split, STOPS).tolist()
     if len(rows) == STOPS:
-        yield shown(walks.interpolate(experiment, rows=rows), f"A straight path between the codes of {STOPS} examples.")
+        yield shown(walks.interpolate(run, rows=rows), f"A straight path between the codes of {STOPS} examples.")
     if labelled:
         caption = (
             "Each image encoded with its own label and decoded with every other: the label says what, the code how."
         )
-        yield shown(walks.relabel(experiment, n=6), caption)
+        yield shown(walks.relabel(run, n=6), caption)
 
 
-def units(experiment: Experiment) -> Section | None:
+def units(run: Run) -> Section | None:
     """What each unit means, with evidence; and the directions that were saved with the run."""
-    if not (experiment.kind.axes and experiment.spec.is_image):
+    if not (run.kind.axes and run.spec.is_image):
         return None
-    if experiment.kind.infers and len(experiment.rows(experiment.held_out())) < LEAST_BASES:
+    if run.kind.infers and len(run.rows(run.held_out())) < LEAST_BASES:
         return None
-    view = walks.describe(experiment)
-    names = unit_names(experiment.model.latent_dims)
+    view = walks.describe(run)
+    names = unit_names(run.model.latent_dims)
     each = [sentence for sentence in view.sentences if sentence.split()[0].rstrip(":") in names]
     answers = [sentence for sentence in view.sentences if sentence not in each]
-    directions = [[one.name, one.method, one.describe()] for one in saved(experiment.run.folder)]
+    directions = [[one.name, one.method, one.describe()] for one in saved(run.folder.path)]
     tables = [Table(["each unit"], [[sentence] for sentence in each])] if each else []
     tables += [Table(["direction", "method", "what was found"], directions)] if directions else []
     return Section("What the units mean", answers, [shown(view)], tables)

@@ -20,7 +20,7 @@ from zatlas.data import Rows
 from zatlas.data.npy import read_npy
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.files import regular
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 Array = npt.NDArray[Any]
 
@@ -57,27 +57,27 @@ class Group:
         return Group("others", lambda rows: ~self.holds(rows))
 
 
-def group(experiment: Experiment, words: str) -> Group:
+def group(run: Run, words: str) -> Group:
     """The examples that words stand for.
 
     Raises:
         UsageError: a class, a factor, a value or a row that is not there; the nearest known name is given.
     """
-    labels = experiment.source.spec.labels if experiment.source.spec.label_kind == "class" else ()
+    labels = run.source.spec.labels if run.source.spec.label_kind == "class" else ()
     names = listed(words, labels)
     classes = all(name in labels for name in names)  # which may be called rows:3, or one=1
     if not classes and words.startswith("rows:"):
-        chosen = np.unique(experiment.numbered(_row_numbers(words.removeprefix("rows:"))))
+        chosen = np.unique(run.numbered(_row_numbers(words.removeprefix("rows:"))))
         return Group(f"{len(chosen)} chosen", lambda rows: np.isin(rows, chosen), chosen)
     if not classes and (found := re.fullmatch(r"(.+?)\s*(>=|<=|!=|=|<|>)\s*(.+)", words)):
         name, sign, value = found.groups()
-        values, level = column(experiment, name), _level(experiment, name, value)
+        values, level = column(run, name), _level(run, name, value)
         return Group(words, lambda rows: COMPARISONS[sign](values(rows), level))
     for name in names:
         if name not in labels:
-            raise UsageError(f"{experiment.source.name} has no {_called(experiment, name)}")
+            raise UsageError(f"{run.source.name} has no {_called(run, name)}")
     numbers = [labels.index(name) for name in names]
-    return Group(",".join(names), lambda rows: np.isin(_labels(experiment, rows), numbers))
+    return Group(",".join(names), lambda rows: np.isin(_labels(run, rows), numbers))
 
 
 def listed(words: str, known: Sequence[str]) -> list[str]:
@@ -98,39 +98,39 @@ def listed(words: str, known: Sequence[str]) -> list[str]:
     return names
 
 
-def column(experiment: Experiment, name: str) -> Callable[[Rows], Array]:
+def column(run: Run, name: str) -> Callable[[Rows], Array]:
     """The values ``[N]`` of a real label column or a known factor, given rows.
 
     Raises:
         UsageError: there is none of that name.
     """
-    source = experiment.source
+    source = run.source
     if source.spec.label_kind == "real" and name in source.spec.labels:
         number = source.spec.labels.index(name)
-        return lambda rows: _labels(experiment, rows)[:, number].astype(np.float64)
+        return lambda rows: _labels(run, rows)[:, number].astype(np.float64)
     factors = source.factors
     if factors is not None and name in source.factor_names:
         at = source.factor_names.index(name)
         return lambda rows: factors[rows, at].astype(np.float64)
-    raise UsageError(f"{source.name} has no {_called(experiment, name, columns_only=True)}")
+    raise UsageError(f"{source.name} has no {_called(run, name, columns_only=True)}")
 
 
-def columns(experiment: Experiment) -> tuple[str, ...]:
+def columns(run: Run) -> tuple[str, ...]:
     """Names of the real label columns and of the known factors."""
-    source = experiment.source
+    source = run.source
     real = source.spec.labels if source.spec.label_kind == "real" else ()
     return (*real, *(source.factor_names if source.factors is not None else ()))
 
 
-def members(experiment: Experiment, group: Group, split: str, most: int) -> Rows:
+def members(run: Run, group: Group, split: str, most: int) -> Rows:
     """At most so many rows of a group, spread evenly over those of a split.
 
     Raises:
         UsageError: there are none.
     """
-    rows = group.among(experiment.rows(split))
+    rows = group.among(run.rows(split))
     if not len(rows):
-        raise UsageError(f"no {split} row of {experiment.source.name} is in the group {group.words!r}: name another.")
+        raise UsageError(f"no {split} row of {run.source.name} is in the group {group.words!r}: name another.")
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
 
 
@@ -159,13 +159,13 @@ class Attribute:
         """Whether rows were chosen, so that no split has a say in which they are."""
         return self.without.chosen is not None or self.with_.chosen is not None
 
-    def rows(self, experiment: Experiment, split: str, most: int) -> tuple[Rows, Rows]:
+    def rows(self, run: Run, split: str, most: int) -> tuple[Rows, Rows]:
         """Rows without and with it, at most ``most`` altogether.
 
         Raises:
             UsageError: a group is empty, or a row is in both.
         """
-        without, with_ = (members(experiment, side, split, most // 2) for side in (self.without, self.with_))
+        without, with_ = (members(run, side, split, most // 2) for side in (self.without, self.with_))
         if len(both := np.intersect1d(without, with_)):
             names = " and ".join(repr(name) for name in self.names[::-1])
             raise UsageError(f"row {both[0]} is in both groups, {names}: groups must not overlap.")
@@ -177,7 +177,7 @@ class Attribute:
         return np.arange(len(every)) >= len(rows[0]) if self.values is None else self.values(every)
 
 
-def attribute(experiment: Experiment, with_: str, without: str | None = None) -> Attribute:
+def attribute(run: Run, with_: str, without: str | None = None) -> Attribute:
     """What words for the examples with it and without it stand for; ``without`` None: all others.
 
     The bare name of a known factor or a real label column is a real attribute.
@@ -185,11 +185,11 @@ def attribute(experiment: Experiment, with_: str, without: str | None = None) ->
     Raises:
         UsageError: a name that is not there.
     """
-    if without is None and with_ in columns(experiment):
-        values = column(experiment, with_)
-        return Attribute(*_halves(with_, values, experiment.rows("train")), values)
-    inside = group(experiment, with_)
-    return Attribute(inside.others() if without is None else group(experiment, without), inside)
+    if without is None and with_ in columns(run):
+        values = column(run, with_)
+        return Attribute(*_halves(with_, values, run.rows("train")), values)
+    inside = group(run, with_)
+    return Attribute(inside.others() if without is None else group(run, without), inside)
 
 
 def _halves(name: str, values: Callable[[Rows], Array], rows: Rows) -> tuple[Group, Group]:
@@ -204,15 +204,15 @@ def _halves(name: str, values: Callable[[Rows], Array], rows: Rows) -> tuple[Gro
     )
 
 
-def _labels(experiment: Experiment, rows: Rows) -> Array:
-    labels = experiment.source.read_labels(rows)
+def _labels(run: Run, rows: Rows) -> Array:
+    labels = run.source.read_labels(rows)
     assert labels is not None  # asked for only where the specification has names for them
     return labels
 
 
-def _called(experiment: Experiment, name: str, *, columns_only: bool = False) -> str:
+def _called(run: Run, name: str, *, columns_only: bool = False) -> str:
     """The end of the sentence that says what is not there, and what is."""
-    spec, known = experiment.source.spec, list(columns(experiment))
+    spec, known = run.source.spec, list(columns(run))
     classes = list(spec.labels) if spec.label_kind == "class" and not columns_only else []
     if not classes and not known:
         what = "factors or real labels" if columns_only else "labels and no known factors"
@@ -223,7 +223,7 @@ def _called(experiment: Experiment, name: str, *, columns_only: bool = False) ->
     return f"{what} {name!r}; {nearest(name, [*classes, *known])}"
 
 
-def _level(experiment: Experiment, name: str, value: str) -> float:
+def _level(run: Run, name: str, value: str) -> float:
     """A number, or the number of a class where the factor is what the classes are.
 
     Raises:
@@ -233,10 +233,10 @@ def _level(experiment: Experiment, name: str, value: str) -> float:
         return float(value)
     except ValueError:
         pass
-    spec = experiment.source.spec
+    spec = run.source.spec
     if spec.label_kind == "class":
-        some = experiment.spread("all", 1000)
-        if np.array_equal(column(experiment, name)(some), _labels(experiment, some)):
+        some = run.spread("all", 1000)
+        if np.array_equal(column(run, name)(some), _labels(run, some)):
             if value in spec.labels:
                 return float(spec.labels.index(value))
             raise UsageError(f"the factor {name} is never {value!r}; {nearest(value, spec.labels)}")

@@ -12,7 +12,7 @@ from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.figures.directions import archetype, archetypes
 from zatlas.latent import Codes
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks.attributes import Group, columns, group, members
 from zatlas.walks.images import alike, seen
 from zatlas.walks.shared import need_axes
@@ -40,7 +40,7 @@ SPREADS = {
 
 
 def centroid(
-    experiment: Experiment,
+    run: Run,
     label: str | None = None,
     *,
     n: int | None = None,
@@ -56,7 +56,7 @@ def centroid(
     posterior variances: how much one example differs from another.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         label: a class, or any group in the words of `zatlas.walks.attributes`; None: every class.
         n: samples of each group; None: 16 of one group, 8 of each of several.
         spread: which of the two is shown; None: both, and the class's alone where codes are points.
@@ -70,34 +70,34 @@ def centroid(
     Raises:
         UsageError: a group that is not there or empty, data without classes, or a model without codes of that kind.
     """
-    need_codes(experiment, "centroids")
+    need_codes(run, "centroids")
     if spread not in (None, *SPREADS):
         raise UsageError(f"the spread of samples is posterior or class, not {spread!r}.")
-    spreads: list[str] = [spread] if spread else ["class"] if experiment.kind.point else list(SPREADS)
-    groups = [group(experiment, label)] if label is not None else _classes(experiment)
+    spreads: list[str] = [spread] if spread else ["class"] if run.kind.point else list(SPREADS)
+    groups = [group(run, label)] if label is not None else _classes(run)
     n = n or (16 if label is not None else 8)
     rng = np.random.default_rng(seed)
     found: dict[str, list[Array]] = {}
     for one in groups:
-        rows = members(experiment, one, "train", ROWS)
-        codes = experiment.encode(rows)
-        y = _shared_label(experiment, codes.y)
+        rows = members(run, one, "train", ROWS)
+        codes = run.encode(rows)
+        y = _shared_label(run, codes.y)
         mean, inner = codes.mean.mean(0), codes.std.mean(0)
         parts = {"mean": mean, "posterior_std": inner, "code_std": codes.mean.std(0)}
-        parts["archetype"] = experiment.decode(mean[None], y).mean[0]
+        parts["archetype"] = run.decode(mean[None], y).mean[0]
         parts["rows"] = rows[np.linspace(0, len(rows) - 1, n if label is not None else 5).astype(np.int64)]
         for name in spreads:
             own = np.diag(inner**2) if name == "posterior" else _covariance(codes)
             z = rng.multivariate_normal(mean, own, n, method="eigh").astype(np.float32)
             parts[_named("z", name, spreads)] = z
-            parts[_named("samples", name, spreads)] = experiment.decode(z, None if y is None else y.repeat(n, 0)).mean
+            parts[_named("samples", name, spreads)] = run.decode(z, None if y is None else y.repeat(n, 0)).mean
         for name, value in parts.items():
             found.setdefault(name, []).append(value)
     stacked = arrays(**{name: np.stack(values) for name, values in found.items()})
     names = [one.words for one in groups]
     return View(
         stacked,
-        _centroid_figure(experiment, stacked, names, spreads) if experiment.spec.is_image else None,
+        _centroid_figure(run, stacked, names, spreads) if run.spec.is_image else None,
         f"Archetypes, decoded from mean codes, of {', '.join(names)}, beside samples around them and true examples.",
         (
             f"Standard deviation within a group, mean over units: {_range(stacked['code_std'])} of the codes, "
@@ -126,10 +126,10 @@ def _covariance(codes: Codes) -> Array:
     return between.T @ between / len(between) + np.diag((codes.std**2).mean(0))
 
 
-def _centroid_figure(experiment: Experiment, found: dict[str, Array], names: list[str], spreads: list[str]) -> Figure:
-    examples = np.stack([seen(experiment, rows) for rows in found["rows"]])
+def _centroid_figure(run: Run, found: dict[str, Array], names: list[str], spreads: list[str]) -> Figure:
+    examples = np.stack([seen(run, rows) for rows in found["rows"]])
     drawn = [found[_named("samples", name, spreads)] for name in spreads]
-    image, *samples, examples = alike(experiment, found["archetype"], *drawn, examples)
+    image, *samples, examples = alike(run, found["archetype"], *drawn, examples)
     words = (*(SPREADS[name].title for name in spreads), "training examples")
     if len(names) > 1:
         return archetypes(image, [*samples, examples], names, names=("archetype", *words))
@@ -144,30 +144,30 @@ def _range(std: Array) -> str:
     return " to ".join(ends)
 
 
-def need_codes(experiment: Experiment, what: str) -> None:
-    experiment.need_inference(what)
-    need_axes(experiment, what)
+def need_codes(run: Run, what: str) -> None:
+    run.need_inference(what)
+    need_axes(run, what)
 
 
-def _classes(experiment: Experiment) -> list[Group]:
+def _classes(run: Run) -> list[Group]:
     """Every class that has training rows.
 
     Raises:
         UsageError: the data have no classes.
     """
-    spec = experiment.source.spec
+    spec = run.source.spec
     if spec.label_kind != "class":
-        known = columns(experiment)
+        known = columns(run)
         mend = f"as {known[0]}>0" if known else "as rows:3,7,12"
-        raise UsageError(f"{experiment.source.name} has no classes: name a group of examples, {mend}.")
-    train = experiment.rows("train")
-    groups = [group(experiment, label) for label in spec.labels]
+        raise UsageError(f"{run.source.name} has no classes: name a group of examples, {mend}.")
+    train = run.rows("train")
+    groups = [group(run, label) for label in spec.labels]
     return [one for one in groups if len(one.among(train))]
 
 
-def _shared_label(experiment: Experiment, y: Array | None) -> Array | None:
+def _shared_label(run: Run, y: Array | None) -> Array | None:
     """The label ``[1, Y]`` to decode a group with: its commonest class, or its mean real labels."""
-    if y is None or not experiment.kind.conditional:
+    if y is None or not run.kind.conditional:
         return None
     mean = y.mean(0, keepdims=True)
-    return np.eye(y.shape[1], dtype=y.dtype)[mean.argmax(1)] if experiment.spec.label_kind == "class" else mean
+    return np.eye(y.shape[1], dtype=y.dtype)[mean.argmax(1)] if run.spec.label_kind == "class" else mean

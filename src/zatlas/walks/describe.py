@@ -16,7 +16,7 @@ from zatlas.figures.units import units as draw_units
 from zatlas.latent import draw_codes, unit_names
 from zatlas.latent.effects import LEAST_BASES, Effects, unit_effects
 from zatlas.latent.properties import PROPERTIES, Property, ground_of, properties
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks.shared import check_units, need_axes
 from zatlas.walks.unit_facts import Facts, Told, is_dead, learned_variables, of_effect, of_links
 from zatlas.walks.unit_words import amount, answer, sentence
@@ -40,7 +40,7 @@ class Start(NamedTuple):
 
 
 def describe(
-    experiment: Experiment,
+    run: Run,
     *,
     units: tuple[int, ...] | None = None,
     bases: int = 64,
@@ -54,7 +54,7 @@ def describe(
     The figures are those of `zatlas.latent.effects`; what counts as learned is said in `zatlas.walks.unit_facts`.
 
     Args:
-        experiment: an opened run, with or without its data, with or without an encoder.
+        run: an opened run, with or without its data, with or without an encoder.
         units: from 0; None: all.
         bases: K base codes: of held-out rows where there are any, else draws from the prior.
         steps: values that each unit takes at each of them.
@@ -71,14 +71,14 @@ def describe(
         UsageError: a unit or a class that is not there, codes without axes, or fewer than 8 base codes.
         ZatlasError: neither data nor a prior to take codes from.
     """
-    need_axes(experiment, "units to describe")
-    wanted = check_units(experiment, tuple(range(experiment.latent_dim)) if units is None else units)
-    start = _start(experiment, bases, seed, label)
+    need_axes(run, "units to describe")
+    wanted = check_units(run, tuple(range(run.latent_dim)) if units is None else units)
+    start = _start(run, bases, seed, label)
     if len(start.base) < LEAST_BASES:
         raise UsageError(f"a description wants {LEAST_BASES} base codes or more, and there are {len(start.base)}.")
-    decode = _decoder(experiment, start)
-    measure, kinds = _measure(experiment, decode(start.base, np.arange(len(start.base))))
-    rates = _rates(experiment, wanted)
+    decode = _decoder(run, start)
+    measure, kinds = _measure(run, decode(start.base, np.arange(len(start.base))))
+    rates = _rates(run, wanted)
     found = unit_effects(
         decode,
         start.base,
@@ -87,12 +87,12 @@ def describe(
         units=wanted,
         steps=steps,
         periods=PERIODS,
-        variance=_variance(experiment, start),
+        variance=_variance(run, start),
         progress=progress,
     )
     order = np.argsort(-(found.size if rates is None else rates), kind="stable")
-    names = unit_names(experiment.model.latent_dims)
-    told = Told(experiment, start.rows, start.codes, start.labels)
+    names = unit_names(run.model.latent_dims)
+    told = Told(run, start.rows, start.codes, start.labels)
     facts: list[Facts] = []
     for row in map(int, order):
         unit = wanted[row]
@@ -106,7 +106,7 @@ def describe(
     alive = [(unit, row) for unit, row in zip(facts, order, strict=True) if not unit["dead"]]
     variables = learned_variables(found, [unit for unit, _ in alive])
     tests = int(np.isfinite(found.moved.r).sum())
-    figure = _figure(experiment, start, decode, found, alive[:DRAWN]) if alive else None
+    figure = _figure(run, start, decode, found, alive[:DRAWN]) if alive else None
     moved = found.moved
     return View(
         arrays(
@@ -134,66 +134,66 @@ def describe(
     )
 
 
-def _start(experiment: Experiment, bases: int, seed: int, label: str | None) -> Start:
+def _start(run: Run, bases: int, seed: int, label: str | None) -> Start:
     """Codes of held-out rows where the model has an encoder and its data; else draws from its prior."""
-    chosen = None if label is None else experiment.labels_for(bases, label)  # first, as it may refuse
-    if experiment.kind.infers and experiment.has_data:
-        rows = experiment.spread(experiment.held_out(), ROWS)
-        codes = experiment.encode(rows)
+    chosen = None if label is None else run.labels_for(bases, label)  # first, as it may refuse
+    if run.kind.infers and run.has_data:
+        rows = run.spread(run.held_out(), ROWS)
+        codes = run.encode(rows)
         noise = np.random.default_rng(seed).standard_normal(codes.mean.shape)
         first = np.linspace(0, len(rows) - 1, min(bases, len(rows))).astype(np.int64)
-        own = codes.y[first] if experiment.kind.conditional and codes.y is not None else None
+        own = codes.y[first] if run.kind.conditional and codes.y is not None else None
         y = own if chosen is None else chosen[: len(first)]
         return Start(codes.mean[first], y, codes.mean + codes.std * noise, rows, codes.mean, codes.y)
-    z = draw_codes(experiment.model, ROWS, experiment.labels_for(ROWS, label), device=experiment.device, seed=seed)
-    return Start(z[:bases], experiment.labels_for(bases, label) if chosen is None else chosen, z)
+    z = draw_codes(run.model, ROWS, run.labels_for(ROWS, label), device=run.device, seed=seed)
+    return Start(z[:bases], run.labels_for(bases, label) if chosen is None else chosen, z)
 
 
-def _decoder(experiment: Experiment, start: Start) -> Callable[[Array, Array], Array]:
+def _decoder(run: Run, start: Start) -> Callable[[Array, Array], Array]:
     """Codes and the numbers of their bases to examples; images in [0, 1], which is the bases' range of real ones."""
 
     def means(z: Array, which: Array) -> Array:
-        return experiment.decode(z, None if start.y is None else start.y[which]).mean
+        return run.decode(z, None if start.y is None else start.y[which]).mean
 
-    if not experiment.spec.is_image:
+    if not run.spec.is_image:
         return means
-    if experiment.spec.values != "real":
+    if run.spec.values != "real":
         return lambda z, which: means(z, which).clip(0, 1)
     still = means(start.base, np.arange(len(start.base)))
     low, span = float(still.min()), float(np.ptp(still)) or 1.0
     return lambda z, which: (means(z, which) - low) / span
 
 
-def _measure(experiment: Experiment, still: Array) -> tuple[Callable[[Array], dict[str, Array]], dict[str, Property]]:
+def _measure(run: Run, still: Array) -> tuple[Callable[[Array], dict[str, Array]], dict[str, Property]]:
     """What is read off examples, and how it is written: properties of images, of other data every feature."""
-    if experiment.spec.is_image:
+    if run.spec.is_image:
         ground = ground_of(still)
         return lambda x: properties(x, ground), PROPERTIES
-    names = [f"feature {i + 1}" for i in range(experiment.spec.size)]
+    names = [f"feature {i + 1}" for i in range(run.spec.size)]
     read = lambda x: dict(zip(names, x.reshape(len(x), -1).T, strict=True))
     return read, dict.fromkeys(names, Property(""))
 
 
-def _variance(experiment: Experiment, start: Start) -> Array | None:
+def _variance(run: Run, start: Start) -> Array | None:
     """Of the features of data that are no images, over held-out rows; None: over the base codes.
 
     A decoder gives a feature that is mere noise a tiny variance, and a unit may account for all of it.
     """
-    if experiment.spec.is_image or start.rows is None:
+    if run.spec.is_image or start.rows is None:
         return None
-    x = np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(start.rows).epoch(0)])
+    x = np.concatenate([batch.x.cpu().numpy() for batch in run.batches(start.rows).epoch(0)])
     return np.asarray(x.reshape(len(x), -1).var(axis=0))
 
 
-def _rates(experiment: Experiment, units: tuple[int, ...]) -> Array | None:
-    known = experiment.kind.infers and not experiment.kind.point
-    if not known or not (experiment.has_data or "unit_rates" in experiment.run.record):
+def _rates(run: Run, units: tuple[int, ...]) -> Array | None:
+    known = run.kind.infers and not run.kind.point
+    if not known or not (run.has_data or "unit_rates" in run.folder.record):
         return None
-    return np.asarray(experiment.unit_rates())[list(units)]
+    return np.asarray(run.unit_rates())[list(units)]
 
 
 def _figure(
-    experiment: Experiment,
+    run: Run,
     start: Start,
     decode: Callable[[Array, Array], Array],
     found: Effects,
@@ -213,7 +213,7 @@ def _figure(
             Link(link["name"], link["correlation"], link["correlation_error"], amount(link), link["learned"])
             for link in facts["properties"][:LINKS]
         ]
-        image = experiment.spec.is_image
+        image = run.spec.is_image
         strip = decode(codes, np.full(steps, usual)) if image else None
         rows.append(UnitRow(facts["name"], note, strip, found.heat[row].mean(axis=0) if image else None, links))
     return draw_units(rows, np.linspace(-2, 2, steps))

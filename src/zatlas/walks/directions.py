@@ -17,7 +17,7 @@ from zatlas.figures import View, arrays, tile
 from zatlas.figures.directions import moved
 from zatlas.latent.directions import Direction, check_name, with_error
 from zatlas.latent.separating import fit_direction
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.training.checkpoint import name_of as checkpoint_name
 from zatlas.walks.attributes import Attribute
 from zatlas.walks.attributes import attribute as named
@@ -34,7 +34,7 @@ _SIGNS = {">=": "-ge-", "<=": "-le-", "!=": "-ne-", ">": "-gt-", "<": "-lt-", "=
 
 
 def attribute(
-    experiment: Experiment,
+    run: Run,
     with_: str,
     without: str | None = None,
     *,
@@ -48,7 +48,7 @@ def attribute(
     """Fits the direction of an attribute to training rows, saves it with the run, and moves held-out images along it.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         with_: the examples that have it, in the words of `zatlas.walks.attributes`; or the bare name of a known
             factor or a real label column, a real attribute.
         without: those that do not; None: all others.
@@ -69,31 +69,31 @@ def attribute(
         UsageError: a group that is not there, empty or of one example, groups that overlap, a method or a direction
             that is not there, or a model without codes.
     """
-    need_codes(experiment, "directions")
+    need_codes(run, "directions")
     chosen = check_name(name or _name_of(with_, without))
-    others = [load(experiment, other).vector for other in orthogonal_to]
-    what = named(experiment, with_, without)
+    others = [load(run, other).vector for other in orthogonal_to]
+    what = named(run, with_, without)
     method = method or ("logistic" if what.values is None else "cca")
-    rows = what.rows(experiment, "train", ROWS)
-    z, std, _ = experiment.encode(np.concatenate(rows))
+    rows = what.rows(run, "train", ROWS)
+    z, std, _ = run.encode(np.concatenate(rows))
     direction = fit_direction(z, what.y(rows), std=std, method=method, others=others, name=chosen, seed=seed)
     about: dict[str, Any] = {
         "with": what.with_.words if what.values is None else with_,
         "without": what.without.words if what.values is None else None,
         "orthogonal_to": list(orthogonal_to),
-        "data": experiment.source.name,
-        "checkpoint": checkpoint_name(experiment.step),
+        "data": run.source.name,
+        "checkpoint": checkpoint_name(run.step),
     }
     told = []
-    if held := _held_out(experiment, what):
-        rows, split = held, experiment.held_out()
-        z = experiment.encode(np.concatenate(rows)).mean
+    if held := _held_out(run, what):
+        rows, split = held, run.held_out()
+        z = run.encode(np.concatenate(rows)).mean
         if what.values is None:
             figure = direction.accuracy(z, what.y(rows), f"{split} rows").to_json()
             about["held_out_accuracy"] = figure
             told.append(f"On {figure['count']:,} {split} rows its accuracy is {with_error(figure)}.")
     direction = replace(direction, facts={**direction.facts, **about})
-    path = _path(experiment, chosen)
+    path = _path(run, chosen)
     kept = f"saved {'in place of another ' if path.is_file() else ''}as {path}."
     try:
         direction.save(path.parent)
@@ -109,12 +109,12 @@ def attribute(
     spots = (direction.project(z) - direction.threshold) / direction.scale + _middle(what)
     cut = len(rows[0])
     groups = _Groups((spots[:cut], spots[cut:]), what.names, None if what.values else 0.5)
-    view = _moved(experiment, direction, np.concatenate(few), strengths, labels, groups)
+    view = _moved(run, direction, np.concatenate(few), strengths, labels, groups)
     return replace(view, sentences=(direction.describe(), *told), facts={**view.facts, **facts})
 
 
 def apply(
-    experiment: Experiment,
+    run: Run,
     name: str,
     *,
     rows: Sequence[int] | Rows | None = None,
@@ -124,7 +124,7 @@ def apply(
     """Moves images along a saved direction.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         name: of the direction.
         rows: of the images; None: ``n`` spread over the held-out rows.
         n: how many then.
@@ -136,27 +136,27 @@ def apply(
     Raises:
         UsageError: a direction or a row that is not there, or one that was fitted to other weights.
     """
-    need_codes(experiment, "directions")
-    direction = load(experiment, name)
-    numbers = experiment.spread(experiment.held_out(), n) if rows is None else experiment.numbered(rows)
-    return _moved(experiment, direction, numbers, strengths)
+    need_codes(run, "directions")
+    direction = load(run, name)
+    numbers = run.spread(run.held_out(), n) if rows is None else run.numbered(rows)
+    return _moved(run, direction, numbers, strengths)
 
 
-def load(experiment: Experiment, name: str) -> Direction:
+def load(run: Run, name: str) -> Direction:
     """A direction that was saved with a run.
 
     Raises:
         UsageError: there is none of that name, or it was fitted to other weights.
         ZatlasError: its file is damaged.
     """
-    path = _path(experiment, name)
+    path = _path(run, name)
     if not path.is_file():
-        known = _names(experiment.run.folder)
+        known = _names(run.folder.path)
         mend = nearest(name, known) if known else "`zatlas direction attribute` makes one."
-        raise UsageError(f"{experiment.run.folder} has no direction {name!r}; {mend}")
+        raise UsageError(f"{run.folder.path} has no direction {name!r}; {mend}")
     direction = Direction.load(path)
-    fitted, opened = direction.facts.get("checkpoint"), checkpoint_name(experiment.step)
-    if fitted != opened or len(direction.vector) != experiment.latent_dim:
+    fitted, opened = direction.facts.get("checkpoint"), checkpoint_name(run.step)
+    if fitted != opened or len(direction.vector) != run.latent_dim:
         raise UsageError(f"the direction {name} was fitted to the weights of {fitted}, not of {opened}: fit it anew.")
     return direction
 
@@ -174,8 +174,8 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in (folder / "directions").glob("[!.]*.json"))
 
 
-def _path(experiment: Experiment, name: str) -> Path:
-    return experiment.run.folder / "directions" / f"{check_name(name)}.json"
+def _path(run: Run, name: str) -> Path:
+    return run.folder.path / "directions" / f"{check_name(name)}.json"
 
 
 def _name_of(with_: str, without: str | None) -> str:
@@ -186,13 +186,13 @@ def _name_of(with_: str, without: str | None) -> str:
     return re.sub(r"[^\w.+=-]+", "-", words).strip("-.+=")[:100] or "direction"
 
 
-def _held_out(experiment: Experiment, what: Attribute) -> tuple[Rows, Rows] | None:
+def _held_out(run: Run, what: Attribute) -> tuple[Rows, Rows] | None:
     """Rows of both groups that training did not see; None where there are none of one, or they were chosen by hand."""
-    split = experiment.held_out()
-    rows = experiment.rows(split)
+    split = run.held_out()
+    rows = run.rows(split)
     if what.by_hand or split == "train" or not (len(what.without.among(rows)) and len(what.with_.among(rows))):
         return None
-    return what.rows(experiment, split, ROWS)
+    return what.rows(run, split, ROWS)
 
 
 def _middle(what: Attribute) -> float:
@@ -213,7 +213,7 @@ class _Groups(NamedTuple):
 
 
 def _moved(
-    experiment: Experiment,
+    run: Run,
     direction: Direction,
     rows: Rows,
     strengths: Sequence[float],
@@ -224,13 +224,13 @@ def _moved(
     steps = np.asarray(strengths, np.float64)
     if not len(steps) or not np.isfinite(steps).all():
         raise UsageError("strengths want at least one finite number, as -2,-1,0,1,2.")
-    codes = experiment.encode(rows)
-    at = lambda values: decoded(experiment, direction.move(codes.mean, values), codes.y)
+    codes = run.encode(rows)
+    at = lambda values: decoded(run, direction.move(codes.mean, values), codes.y)
     images = at(steps)
     figure = frames = None
-    if experiment.spec.is_image:
+    if run.spec.is_image:
         smooth = at(np.linspace(steps.min(), steps.max(), FRAMES))
-        originals, shown, between = alike(experiment, seen(experiment, rows), images, smooth)
+        originals, shown, between = alike(run, seen(run, rows), images, smooth)
         below: dict[str, Any] = {} if groups is None else groups._asdict()
         figure = moved(originals, shown, steps, row_labels=labels, along=direction.name, **below)
         frames = np.stack([tile(between[:, t]) for t in range(FRAMES)]) if np.ptp(steps) > 0 else None

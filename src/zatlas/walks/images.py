@@ -8,32 +8,32 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas.data import Rows
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 Array = npt.NDArray[Any]
 
 
-def seen(experiment: Experiment, rows: Rows) -> Array:
+def seen(run: Run, rows: Rows) -> Array:
     """Examples ``[N, *data]`` as the model sees them, in the order of the rows."""
-    return np.concatenate([batch.x.cpu().numpy() for batch in experiment.batches(rows).epoch(0)])
+    return np.concatenate([batch.x.cpu().numpy() for batch in run.batches(rows).epoch(0)])
 
 
-def decoded(experiment: Experiment, z: Array, y: Array | None) -> Array:
+def decoded(run: Run, z: Array, y: Array | None) -> Array:
     """Means ``[N, S, *data]`` of codes ``[N, S, D]``; labels ``[N, S, Y]``, or ``[N, Y]`` shared by a row.
 
     A model that takes no labels is given none.
     """
     labels = None
-    if y is not None and experiment.kind.conditional:
+    if y is not None and run.kind.conditional:
         each = y if y.ndim == 3 else np.repeat(y[:, None], z.shape[1], 1)
         labels = each.reshape(-1, y.shape[-1])
-    images = experiment.decode(z.reshape(-1, z.shape[-1]), labels).mean
+    images = run.decode(z.reshape(-1, z.shape[-1]), labels).mean
     return images.reshape(*z.shape[:2], *images.shape[1:])
 
 
-def alike(experiment: Experiment, *sets: Array) -> list[Array]:
+def alike(run: Run, *sets: Array) -> list[Array]:
     """Sets of images ``[..., C, H, W]`` in [0, 1]; where they are real values, all stretched over one range."""
-    shape = experiment.spec.shape
-    flat = experiment.displayable(np.concatenate([images.reshape(-1, *shape) for images in sets]))
-    ends = np.cumsum([images.size // experiment.spec.size for images in sets])[:-1]
+    shape = run.spec.shape
+    flat = run.displayable(np.concatenate([images.reshape(-1, *shape) for images in sets]))
+    ends = np.cumsum([images.size // run.spec.size for images in sets])[:-1]
     return [part.reshape(images.shape) for part, images in zip(np.split(flat, ends), sets, strict=True)]

@@ -12,7 +12,7 @@ from zatlas import figures
 from zatlas.errors import UsageError, nearest
 from zatlas.figures import View, arrays
 from zatlas.latent import paths
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks.shared import Array, codes_of, displayed, means, need_axes, training_codes
 
 PathChoice = Literal["linear", "spherical", "density", "all"]
@@ -38,7 +38,7 @@ class _Density(NamedTuple):
 
 
 def interpolate(
-    experiment: Experiment,
+    run: Run,
     *,
     rows: Sequence[int] | None = None,
     codes: Array | None = None,
@@ -51,7 +51,7 @@ def interpolate(
     """A path through two or more codes: those of rows of the data, given ones, or else two draws from the prior.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         rows: of the data, in the order of the walk.
         codes: ``[A, D]`` in their place.
         y: labels ``[A, Y]`` of these codes, for a conditional model.
@@ -69,11 +69,11 @@ def interpolate(
     Raises:
         UsageError: a row, a class or a path that is not there, fewer than two codes, or both rows and codes.
     """
-    names = _names(experiment, path)
-    anchors = _anchors(experiment, rows, codes, y, label, seed)
-    density = _density(experiment, names)
+    names = _names(run, path)
+    anchors = _anchors(run, rows, codes, y, label, seed)
+    density = _density(run, names)
     z = np.stack([_walked(name, anchors.z, n, density) for name in names])
-    decode = means(experiment, label, None if anchors.y is None else anchors.y[:1])
+    decode = means(run, label, None if anchors.y is None else anchors.y[:1])
     shown = decode(z.reshape(-1, z.shape[-1]))
     shown = shown.reshape(*z.shape[:2], *shown.shape[1:])
     nats = None if density is None else density.at(z)
@@ -82,8 +82,8 @@ def interpolate(
         typical = np.quantile(density.at(density.codes), [0.05, 0.5, 0.95])
     stops = np.arange(len(anchors.z)) * (n - 1)
     figure = frames = None
-    if experiment.spec.is_image:
-        pictures = displayed(experiment, shown)
+    if run.spec.is_image:
+        pictures = displayed(run, shown)
         titles = names if len(names) > 1 else [""]
         figure = figures.paths(
             pictures,
@@ -94,7 +94,7 @@ def interpolate(
         )
         frames = figures.moving(pictures.swapaxes(0, 1), titles, columns=len(names))
     one = slice(None) if path == "all" else 0
-    spread = experiment.kind.axes and not experiment.kind.point  # draws then lie about the origin
+    spread = run.kind.axes and not run.kind.point  # draws then lie about the origin
     under = ", above the log density of the data's codes along it" if nats is not None else ""
     return View(
         arrays(
@@ -112,23 +112,23 @@ def interpolate(
     )
 
 
-def _names(experiment: Experiment, path: str) -> list[str]:
+def _names(run: Run, path: str) -> list[str]:
     """The paths that are wanted, once it is sure that they can be."""
     known = (*paths.PATHS, "all")
     if path not in known:
         raise UsageError(f"there is no path {path!r}; {nearest(path, known)}")
     if path == "all":
-        dense = experiment.kind.infers and experiment.kind.axes and (experiment.has_data or experiment.has_prior())
-        return ["linear", *(["spherical"] if experiment.kind.axes else []), *(["density"] if dense else [])]
+        dense = run.kind.infers and run.kind.axes and (run.has_data or run.has_prior())
+        return ["linear", *(["spherical"] if run.kind.axes else []), *(["density"] if dense else [])]
     if path != "linear":
-        need_axes(experiment, f"{path} path, only a linear one")
+        need_axes(run, f"{path} path, only a linear one")
     if path == "density":
-        experiment.need_inference("codes whose density a path could follow")
+        run.need_inference("codes whose density a path could follow")
     return [path]
 
 
 def _anchors(
-    experiment: Experiment,
+    run: Run,
     rows: Sequence[int] | None,
     codes: Array | None,
     y: Array | None,
@@ -138,33 +138,31 @@ def _anchors(
     if rows is not None and codes is not None:
         raise UsageError("a path goes through rows of the data or through given codes: choose one.")
     if rows is not None:
-        known = codes_of(experiment, rows)
-        given = known.y if experiment.kind.conditional else None
+        known = codes_of(run, rows)
+        given = known.y if run.kind.conditional else None
         return _Anchors(known.mean.astype(np.float64), [f"row {row}" for row in rows], given)
     if codes is not None:
         z = np.asarray(codes, np.float64)
-        if z.ndim != 2 or z.shape[1] != experiment.latent_dim:
-            raise UsageError(
-                f"codes of shape {list(z.shape)} do not fit: this model wants [A, {experiment.latent_dim}]."
-            )
-        given = y if experiment.kind.conditional else None
-        if given is not None and given.shape != (len(z), experiment.spec.label_dim):
-            wanted = [len(z), experiment.spec.label_dim]
+        if z.ndim != 2 or z.shape[1] != run.latent_dim:
+            raise UsageError(f"codes of shape {list(z.shape)} do not fit: this model wants [A, {run.latent_dim}].")
+        given = y if run.kind.conditional else None
+        if given is not None and given.shape != (len(z), run.spec.label_dim):
+            wanted = [len(z), run.spec.label_dim]
             raise UsageError(f"labels of shape {list(given.shape)} do not fit: these codes want {wanted}.")
         return _Anchors(z, [f"code {i}" for i in range(len(z))], given)
     # one class for both, or a conditional prior would draw the two from two of them
-    if experiment.kind.conditional and label is None and experiment.spec.label_kind == "class":
-        label = experiment.spec.labels[0]
-    pictures, given = experiment.sample(2, label=label, seed=seed)
+    if run.kind.conditional and label is None and run.spec.label_kind == "class":
+        label = run.spec.labels[0]
+    pictures, given = run.sample(2, label=label, seed=seed)
     return _Anchors(pictures.z.astype(np.float64), ["one draw", "another"], given)
 
 
-def _density(experiment: Experiment, names: Sequence[str]) -> _Density | None:
+def _density(run: Run, names: Sequence[str]) -> _Density | None:
     """Fitted where a path follows it; where none does, only if it was fitted before."""
-    if "density" not in names and not experiment.has_prior():
+    if "density" not in names and not run.has_prior():
         return None
-    of = paths.log_density(experiment.ex_post_prior("mixture"))
-    return _Density(of, training_codes(experiment) if experiment.has_data else None)
+    of = paths.log_density(run.ex_post_prior("mixture"))
+    return _Density(of, training_codes(run) if run.has_data else None)
 
 
 def _walked(name: str, anchors: Array, n: int, density: _Density | None) -> Array:

@@ -11,7 +11,7 @@ from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.latent import Plane, planes, ticks, unit_names
 from zatlas.latent import manifold as decode_plane
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks.shared import busiest, check_units, displayed, means, need_axes, rates, training_codes
 
 MOST_CLASSES = 20
@@ -27,7 +27,7 @@ class _Spanned(NamedTuple):
 
 
 def manifold(
-    experiment: Experiment,
+    run: Run,
     *,
     n: int | None = None,
     span: float | None = None,
@@ -41,7 +41,7 @@ def manifold(
     """The plane of two units, of the two widest directions of the codes, or through three images.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         n: points a side; None: 20, and fewer where planes or images stand side by side.
         span: the grid covers [-span, span], of ``principal`` in standard deviations; None: 2.
         spacing: ``"even"``, or at the standard normal's ``"quantile"``s.
@@ -59,29 +59,29 @@ def manifold(
         UsageError: a unit, a row or a class that is not there, words that contradict one another, a code of one unit,
             or codes without axes.
     """
-    need_axes(experiment, "plane")
-    if experiment.latent_dim < 2:
+    need_axes(run, "plane")
+    if run.latent_dim < 2:
         raise UsageError("a manifold wants two latent units and this model has one: zatlas traverse walks along it.")
     if sum((units is not None, through is not None, principal)) > 1:
         raise UsageError("a plane is that of two units, of three images or of the principal directions: choose one.")
     if through is not None:
         if span is not None or spacing != "even":
             raise UsageError("a plane through three images reaches from one to the next: leave span and spacing out.")
-        return _through(experiment, through, 9 if n is None else n, label, scale)
-    spanned = _principal(experiment) if principal else _of_units(experiment, units)
-    classes = _classes(experiment, label)
+        return _through(run, through, 9 if n is None else n, label, scale)
+    spanned = _principal(run) if principal else _of_units(run, units)
+    classes = _classes(run, label)
     values = ticks((10 if classes else 20) if n is None else n, 2.0 if span is None else span, spacing)
-    shown = [decode_plane(means(experiment, name), spanned.plane, values).images for name in classes or (label,)]
+    shown = [decode_plane(means(run, name), spanned.plane, values).images for name in classes or (label,)]
     figure = None
-    if experiment.spec.is_image:
-        pictures = displayed(experiment, np.stack(shown))
+    if run.spec.is_image:
+        pictures = displayed(run, np.stack(shown))
         if classes:
             panels = list(zip(classes, pictures, strict=True))
             figure = figures.manifolds(panels, values, labels=spanned.names, scale=scale)
         else:
             figure = figures.manifold(pictures[0], values, labels=spanned.names, scale=scale)
     of = f" with label {label}" if label is not None else ", once for each class" if classes else ""
-    left_out = len(experiment.spec.labels) - len(classes) if classes else 0
+    left_out = len(run.spec.labels) - len(classes) if classes else 0
     return View(
         arrays(mean=np.stack(shown) if classes else shown[0], ticks=values, **spanned.found),
         figure,
@@ -91,43 +91,43 @@ def manifold(
     )
 
 
-def _classes(experiment: Experiment, label: str | None) -> tuple[str, ...]:
+def _classes(run: Run, label: str | None) -> tuple[str, ...]:
     """Those that get a plane each: of a conditional model, where none is named."""
-    if not experiment.kind.conditional or label is not None or experiment.spec.label_kind != "class":
+    if not run.kind.conditional or label is not None or run.spec.label_kind != "class":
         return ()
-    return experiment.spec.labels[:MOST_CLASSES]
+    return run.spec.labels[:MOST_CLASSES]
 
 
-def _of_units(experiment: Experiment, units: tuple[int, int] | None) -> _Spanned:
+def _of_units(run: Run, units: tuple[int, int] | None) -> _Spanned:
     chosen = units
     if chosen is None:  # of two units the rates need not be known
-        nats = rates(experiment) if experiment.latent_dim > 2 else None
-        one, other = sorted(busiest(nats, experiment.latent_dim, 2))
+        nats = rates(run) if run.latent_dim > 2 else None
+        one, other = sorted(busiest(nats, run.latent_dim, 2))
         chosen = one, other
-    first, second = check_units(experiment, chosen)
+    first, second = check_units(run, chosen)
     if first == second:
         raise UsageError(f"unit {first + 1} alone spans no plane: name two.")
-    every = unit_names(experiment.model.latent_dims)
+    every = unit_names(run.model.latent_dims)
     names = every[first], every[second]
-    plane = planes.plane_of_units(experiment.latent_dim, (first, second))
+    plane = planes.plane_of_units(run.latent_dim, (first, second))
     return _Spanned(plane, names, {"units": (first, second)}, " and ".join(names))
 
 
-def _principal(experiment: Experiment) -> _Spanned:
-    found = planes.principal(training_codes(experiment))
+def _principal(run: Run) -> _Spanned:
+    found = planes.principal(training_codes(run))
     across, up = (f"component {i} ({share:.0%} of the variance), in σ" for i, share in enumerate(found.shares, 1))
     words = "the two principal directions of the codes, in standard deviations"
     return _Spanned(found.plane, (across, up), {**found.plane._asdict(), "shares": found.shares}, words)
 
 
-def _through(experiment: Experiment, rows: tuple[int, int, int], n: int, label: str | None, scale: int | None) -> View:
-    originals, codes, _ = experiment.reconstruct(experiment.numbered(rows))
+def _through(run: Run, rows: tuple[int, int, int], n: int, label: str | None, scale: int | None) -> View:
+    originals, codes, _ = run.reconstruct(run.numbered(rows))
     plane = planes.plane_through(codes.mean)
     values = np.linspace(0, 1, n)
-    shown = decode_plane(means(experiment, label, None if codes.y is None else codes.y[:1]), plane, values).images
+    shown = decode_plane(means(run, label, None if codes.y is None else codes.y[:1]), plane, values).images
     figure = None
-    if experiment.spec.is_image:
-        both = displayed(experiment, np.concatenate([shown.reshape(-1, *experiment.spec.shape), originals]))
+    if run.spec.is_image:
+        both = displayed(run, np.concatenate([shown.reshape(-1, *run.spec.shape), originals]))
         first, second, third = (f"row {row}" for row in rows)
         square = both[:-3].reshape(shown.shape)
         figure = figures.plane_through(square, both[-3:], (first, second, third), scale=scale)

@@ -14,7 +14,7 @@ from zatlas.figures import View, arrays, tile
 from zatlas.figures.editing import relabelled, transfers
 from zatlas.figures.latents import number
 from zatlas.latent import Codes
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks.attributes import column
 from zatlas.walks.centroids import need_codes
 from zatlas.walks.images import alike, decoded, seen
@@ -32,7 +32,7 @@ CONDITIONAL = "Each code was made with the image's own label and decoded with an
 
 
 def relabel(
-    experiment: Experiment,
+    run: Run,
     *,
     rows: Sequence[int] | Rows | None = None,
     n: int = 10,
@@ -45,7 +45,7 @@ def relabel(
     unconditional one whose data have classes, z - mean code of its class + mean code of the other is decoded.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         rows: of the images; None: ``n`` held-out ones, class after class.
         n: how many then.
         to: classes, or values of a real label; None: every class (the first 20), or 7 values over the label's range.
@@ -59,39 +59,39 @@ def relabel(
         UsageError: an unconditional model of data without classes, a class or a column that is not there, or a model
             without codes.
     """
-    need_codes(experiment, "codes of images to give another label")
-    if experiment.spec.label_kind != "class":
-        return _over_values(experiment, rows, n, to, label)
+    need_codes(run, "codes of images to give another label")
+    if run.spec.label_kind != "class":
+        return _over_values(run, rows, n, to, label)
     if label is not None:
-        raise UsageError(f"{experiment.source.name} has classes and no label column {label!r}: choose them with to.")
-    numbers = _chosen(experiment, rows, n)
-    classes = _class_numbers(experiment, to)
-    codes = experiment.encode(numbers)
+        raise UsageError(f"{run.source.name} has classes and no label column {label!r}: choose them with to.")
+    numbers = _chosen(run, rows, n)
+    classes = _class_numbers(run, to)
+    codes = run.encode(numbers)
     own = _own(codes)
-    z, y = _with_classes(experiment, codes, classes)
-    images = decoded(experiment, z, y)
+    z, y = _with_classes(run, codes, classes)
+    images = decoded(run, z, y)
     figure = frames = None
-    names = [experiment.spec.labels[k] for k in classes]
-    x = seen(experiment, numbers)
-    if experiment.spec.is_image:
-        originals, shown = alike(experiment, x, images)
-        places = [names.index(experiment.spec.labels[k]) if k in classes else None for k in own]
+    names = [run.spec.labels[k] for k in classes]
+    x = seen(run, numbers)
+    if run.spec.is_image:
+        originals, shown = alike(run, x, images)
+        places = [names.index(run.spec.labels[k]) if k in classes else None for k in own]
         figure = relabelled(originals, shown, names, places)
         frames = np.stack([tile(shown[:, k]) for k in range(len(names))]) if len(names) > 1 else None
-    to_y = np.eye(experiment.spec.label_dim, dtype=np.float32)[classes]
+    to_y = np.eye(run.spec.label_dim, dtype=np.float32)[classes]
     return View(
         arrays(x=x, rows=numbers, z=codes.mean, y=codes.y, to=to_y, mean=images),
         figure,
         f"Images decoded with each of the classes {', '.join(names)}; the original is at the left and the "
         "reconstruction, under its own class, is framed.",
-        (CONDITIONAL if experiment.kind.conditional else ARITHMETIC,),
-        {"rows": numbers.tolist(), "own": [experiment.spec.labels[k] for k in own], "to": names, **_how(experiment)},
+        (CONDITIONAL if run.kind.conditional else ARITHMETIC,),
+        {"rows": numbers.tolist(), "own": [run.spec.labels[k] for k in own], "to": names, **_how(run)},
         frames,
     )
 
 
 def transfer(
-    experiment: Experiment,
+    run: Run,
     *,
     content: Sequence[int] | Rows | None = None,
     style: Sequence[int] | Rows | None = None,
@@ -103,7 +103,7 @@ def transfer(
     classes, z - mean code of its class + mean code of the other's is decoded.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         content: rows of the images whose label is taken; None: ``n`` held-out ones, class after class.
         style: rows of the images whose style is taken; None: those of the content.
         n: how many where none are named.
@@ -114,54 +114,54 @@ def transfer(
     Raises:
         UsageError: an unconditional model of data without classes, a row that is not there, or a model without codes.
     """
-    need_codes(experiment, "codes of images to take a style from")
-    _need_content(experiment)
-    left = _chosen(experiment, content, n)
-    above = left if style is None else experiment.numbered(style)
+    need_codes(run, "codes of images to take a style from")
+    _need_content(run)
+    left = _chosen(run, content, n)
+    above = left if style is None else run.numbered(style)
     same = np.array_equal(left, above)
-    given, taken = experiment.encode(left), experiment.encode(above)
+    given, taken = run.encode(left), run.encode(above)
     assert given.y is not None  # _need_content
     names = None
-    if experiment.spec.label_kind == "class":
-        z, y = _with_classes(experiment, taken, _own(given))
-        names = [experiment.spec.labels[k] for k in _own(given)]
+    if run.spec.label_kind == "class":
+        z, y = _with_classes(run, taken, _own(given))
+        names = [run.spec.labels[k] for k in _own(given)]
     else:
         z = np.repeat(taken.mean[:, None], len(left), 1)
         y = np.repeat(given.y[None], len(above), 0)
-    images = decoded(experiment, z, y).swapaxes(0, 1)  # content down, style across
+    images = decoded(run, z, y).swapaxes(0, 1)  # content down, style across
     figure = None
-    if experiment.spec.is_image:
-        first, head, shown = alike(experiment, seen(experiment, left), seen(experiment, above), images)
+    if run.spec.is_image:
+        first, head, shown = alike(run, seen(run, left), seen(run, above), images)
         figure = transfers(first, head, shown, names, same=same)
     return View(
         arrays(content=left, style=above, z=taken.mean, y=given.y, mean=images),
         figure,
         "Each row has the content of the image at its left, each column the style of the image above it.",
-        (CONDITIONAL if experiment.kind.conditional else ARITHMETIC,),
-        {"content": left.tolist(), "style": above.tolist(), **_how(experiment)},
+        (CONDITIONAL if run.kind.conditional else ARITHMETIC,),
+        {"content": left.tolist(), "style": above.tolist(), **_how(run)},
     )
 
 
 def _over_values(
-    experiment: Experiment, rows: Sequence[int] | Rows | None, n: int, to: Sequence[str] | None, label: str | None
+    run: Run, rows: Sequence[int] | Rows | None, n: int, to: Sequence[str] | None, label: str | None
 ) -> View:
     """`relabel` over values of one real label."""
-    _need_content(experiment)
-    spec = experiment.spec
+    _need_content(run)
+    spec = run.spec
     name = spec.labels[0] if label is None else label
     if name not in spec.labels:
         raise UsageError(f"there is no label column {name!r}; {nearest(name, spec.labels)}")
-    low, high = np.quantile(column(experiment, name)(experiment.rows("train")), [0.05, 0.95])
+    low, high = np.quantile(column(run, name)(run.rows("train")), [0.05, 0.95])
     values = np.linspace(low, high, VALUES) if to is None else _numbers(to)
-    numbers = _chosen(experiment, rows, n)
-    x, codes, back = experiment.reconstruct(numbers)
+    numbers = _chosen(run, rows, n)
+    x, codes, back = run.reconstruct(numbers)
     assert codes.y is not None  # _need_content
     y = np.repeat(codes.y[:, None], len(values), 1)
     y[..., spec.labels.index(name)] = values
-    images = decoded(experiment, np.repeat(codes.mean[:, None], len(values), 1), y)
+    images = decoded(run, np.repeat(codes.mean[:, None], len(values), 1), y)
     figure = frames = None
     if spec.is_image:
-        originals, again, shown = alike(experiment, x, back.mean, images)
+        originals, again, shown = alike(run, x, back.mean, images)
         heads = [number(v) for v in values]
         heads[0] = f"{name} = {heads[0]}"
         figure = relabelled(originals, np.concatenate([again[:, None], shown], 1), ["as it is", *heads])
@@ -175,51 +175,51 @@ def _over_values(
         f"Images decoded with {name} from {values.min():g} to {values.max():g}; the original and what comes back from "
         "its own label are at the left.",
         (CONDITIONAL,),
-        {"rows": numbers.tolist(), "label": name, "to": values.tolist(), **_how(experiment)},
+        {"rows": numbers.tolist(), "label": name, "to": values.tolist(), **_how(run)},
         frames,
     )  # fmt: skip
 
 
-def _how(experiment: Experiment) -> dict[str, str]:
-    return {"how": "label" if experiment.kind.conditional else "arithmetic"}
+def _how(run: Run) -> dict[str, str]:
+    return {"how": "label" if run.kind.conditional else "arithmetic"}
 
 
-def _need_content(experiment: Experiment) -> None:
+def _need_content(run: Run) -> None:
     """Refuses for a model that neither takes labels nor has classes whose codes could be told apart.
 
     Raises:
         UsageError: saying which model would.
     """
-    if not experiment.kind.conditional and experiment.spec.label_kind != "class":
+    if not run.kind.conditional and run.spec.label_kind != "class":
         raise UsageError(
-            f"{experiment.run.folder} is not conditional and {experiment.source.name} has no classes: train --model "
+            f"{run.folder.path} is not conditional and {run.source.name} has no classes: train --model "
             "cvae on labelled data, or move images along a direction with `zatlas direction attribute`."
         )
 
 
-def _with_classes(experiment: Experiment, codes: Codes, classes: list[int]) -> tuple[Array, Array | None]:
+def _with_classes(run: Run, codes: Codes, classes: list[int]) -> tuple[Array, Array | None]:
     """Codes ``[N, S, D]`` and labels ``[N, S, Y]`` of N examples with S classes in place of their own."""
     z = np.repeat(codes.mean[:, None], len(classes), 1)
-    if experiment.kind.conditional:
-        y = np.eye(experiment.spec.label_dim, dtype=np.float32)[classes]
+    if run.kind.conditional:
+        y = np.eye(run.spec.label_dim, dtype=np.float32)[classes]
         return z, np.repeat(y[None], len(z), 0)
-    mean = _centroids(experiment, {*classes, *_own(codes)})
+    mean = _centroids(run, {*classes, *_own(codes)})
     return z + mean[classes][None] - mean[_own(codes)][:, None], None
 
 
-def _centroids(experiment: Experiment, wanted: set[int]) -> Array:
+def _centroids(run: Run, wanted: set[int]) -> Array:
     """Mean codes ``[Y, D]`` of classes over training rows; those not wanted may be missing, as zeros.
 
     Raises:
         UsageError: a class that is wanted has no training rows.
     """
-    codes = experiment.encode(experiment.spread("train", ROWS))
+    codes = run.encode(run.spread("train", ROWS))
     own = np.array(_own(codes))
-    means = np.zeros((experiment.spec.label_dim, codes.mean.shape[1]), np.float32)
+    means = np.zeros((run.spec.label_dim, codes.mean.shape[1]), np.float32)
     for k in sorted(wanted):
         if not (own == k).any():
-            label = experiment.spec.labels[k]
-            raise UsageError(f"no train row of {experiment.source.name} is of class {label!r}: leave it out.")
+            label = run.spec.labels[k]
+            raise UsageError(f"no train row of {run.source.name} is of class {label!r}: leave it out.")
         means[k] = codes.mean[own == k].mean(0)
     return means
 
@@ -230,15 +230,15 @@ def _own(codes: Codes) -> list[int]:
     return [int(k) for k in codes.y.argmax(1)]
 
 
-def _chosen(experiment: Experiment, rows: Sequence[int] | Rows | None, n: int) -> Rows:
+def _chosen(run: Run, rows: Sequence[int] | Rows | None, n: int) -> Rows:
     """The rows named, or n held-out ones, class after class where there are classes."""
     if rows is not None:
-        return experiment.numbered(rows)
-    split = experiment.held_out()
-    if experiment.source.spec.label_kind != "class":
-        return experiment.spread(split, n)
-    every = experiment.rows(split)
-    labels = experiment.source.read_labels(every)
+        return run.numbered(rows)
+    split = run.held_out()
+    if run.source.spec.label_kind != "class":
+        return run.spread(split, n)
+    every = run.rows(split)
+    labels = run.source.read_labels(every)
     assert labels is not None
     turn = np.zeros(len(every), np.int64)  # how many of its class come before
     for k in np.unique(labels):
@@ -246,13 +246,13 @@ def _chosen(experiment: Experiment, rows: Sequence[int] | Rows | None, n: int) -
     return every[np.lexsort((labels, turn))[:n]]
 
 
-def _class_numbers(experiment: Experiment, to: Sequence[str] | None) -> list[int]:
+def _class_numbers(run: Run, to: Sequence[str] | None) -> list[int]:
     """Numbers of classes by name.
 
     Raises:
         UsageError: one that is not there, or none.
     """
-    labels = experiment.spec.labels
+    labels = run.spec.labels
     if to is None:
         return list(range(min(len(labels), MOST_CLASSES)))
     for label in to:

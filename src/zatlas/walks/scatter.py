@@ -11,7 +11,7 @@ from zatlas.errors import UsageError, nearest
 from zatlas.figures import View, arrays
 from zatlas.latent import Codes, planes, unit_names
 from zatlas.latent.projections import umap
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks.shared import Array, check_units, need_axes
 
 Projection = Literal["auto", "pca", "umap"]
@@ -37,7 +37,7 @@ class _Colours(NamedTuple):
 
 
 def scatter(
-    experiment: Experiment,
+    run: Run,
     *,
     by: str | None = None,
     projection: Projection = "auto",
@@ -50,7 +50,7 @@ def scatter(
     """Posterior means of examples in two dimensions.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         by: what colours them: ``"label"``, the name of a real label or of a known factor, or ``"none"``; None: the
             label where there is one.
         projection: ``"auto"``: two units as they are, more by ``"pca"``; or ``"umap"``.
@@ -69,30 +69,30 @@ def scatter(
             ellipses of codes without a spread.
         ZatlasError: umap-learn is not installed.
     """
-    experiment.need_inference("codes of examples to scatter")
-    if experiment.latent_dim < 2:
+    run.need_inference("codes of examples to scatter")
+    if run.latent_dim < 2:
         raise UsageError("a scatter wants two latent units and this model has one: zatlas encode writes its codes.")
     if projection not in ("auto", "pca", "umap"):
         raise UsageError(f"there is no projection {projection!r}; {nearest(projection, ('auto', 'pca', 'umap'))}")
     if units is not None and projection != "auto":
         raise UsageError("two units are shown as they are: choose units or a projection.")
-    if ellipses and (experiment.kind.point or not experiment.kind.axes):
-        raise UsageError(f"the codes of {experiment.run.folder} are points without a spread: leave the ellipses out.")
+    if ellipses and (run.kind.point or not run.kind.axes):
+        raise UsageError(f"the codes of {run.folder.path} are points without a spread: leave the ellipses out.")
     if ellipses and projection == "umap":
         raise UsageError("UMAP bends the space, so an ellipse does not stay one: choose pca, or leave them out.")
-    split = split or experiment.held_out()
-    rows = experiment.spread(split, n)
-    codes = experiment.encode(rows)
-    flat = _flattened(experiment, codes, projection, units, seed)
-    colours = _coloured(experiment, codes, rows, by)
-    direct = projection == "auto" and (units is not None or experiment.latent_dim == 2)
+    split = split or run.held_out()
+    rows = run.spread(split, n)
+    codes = run.encode(rows)
+    flat = _flattened(run, codes, projection, units, seed)
+    colours = _coloured(run, codes, rows, by)
+    direct = projection == "auto" and (units is not None or run.latent_dim == 2)
     figure = figures.scatter(
         flat.points,
         colours.values,
         colours.names,
         axis_labels=flat.axes,
         label_name=colours.what,
-        prior=direct and _standard(experiment),
+        prior=direct and _standard(run),
         covariances=flat.covariances if ellipses else None,
     )
     coloured = f", coloured by {colours.what or 'class'}" if colours.values is not None else ""
@@ -111,27 +111,23 @@ def scatter(
     )
 
 
-def _standard(experiment: Experiment) -> bool:
+def _standard(run: Run) -> bool:
     """Whether each unit's prior is N(0, 1)."""
-    one_level = len(experiment.model.latent_dims) == 1
-    return (
-        one_level and experiment.kind.axes and not experiment.kind.point and experiment.config.model.prior == "normal"
-    )
+    one_level = len(run.model.latent_dims) == 1
+    return one_level and run.kind.axes and not run.kind.point and run.config.model.prior == "normal"
 
 
-def _flattened(
-    experiment: Experiment, codes: Codes, projection: Projection, units: tuple[int, int] | None, seed: int
-) -> _Flat:
+def _flattened(run: Run, codes: Codes, projection: Projection, units: tuple[int, int] | None, seed: int) -> _Flat:
     if projection == "umap":
         return _Flat(umap(codes.mean, seed=seed), ("UMAP 1", "UMAP 2"), "two dimensions of UMAP", None)
     if units is not None:
-        need_axes(experiment, "units to show")
-        check_units(experiment, units)
-    if projection == "auto" and (units is not None or experiment.latent_dim == 2):
+        need_axes(run, "units to show")
+        check_units(run, units)
+    if projection == "auto" and (units is not None or run.latent_dim == 2):
         first, second = units or (0, 1)
-        every = unit_names(experiment.model.latent_dims)
+        every = unit_names(run.model.latent_dims)
         names = every[first], every[second]
-        picked = np.eye(experiment.latent_dim)[[first, second]]
+        picked = np.eye(run.latent_dim)[[first, second]]
         return _Flat(codes.mean[:, [first, second]], names, f"the plane of {' and '.join(names)}", _seen(codes, picked))
     found = planes.principal(codes.mean)
     one, two = (f"component {i} ({share:.0%})" for i, share in enumerate(found.shares, 1))
@@ -144,15 +140,15 @@ def _seen(codes: Codes, directions: Array) -> Array:
     return np.einsum("ad,nd,bd->nab", directions, codes.std.astype(np.float64) ** 2, directions)
 
 
-def _coloured(experiment: Experiment, codes: Codes, rows: Array, by: str | None) -> _Colours:
-    spec, source = experiment.spec, experiment.source
+def _coloured(run: Run, codes: Codes, rows: Array, by: str | None) -> _Colours:
+    spec, source = run.spec, run.source
     if by is None:
         by = "label" if codes.y is not None else "none"
     if by == "none":
         return _Colours(None, None, None)
     if by == "label" and codes.y is not None:
         if spec.label_kind == "class":
-            return _Colours(experiment.label_numbers(codes.y), spec.labels, None)
+            return _Colours(run.label_numbers(codes.y), spec.labels, None)
         by = spec.labels[0]
     if codes.y is not None and spec.label_kind == "real" and by in spec.labels:
         return _Colours(codes.y[:, spec.labels.index(by)], None, by)

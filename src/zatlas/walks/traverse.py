@@ -6,14 +6,14 @@ from zatlas import figures
 from zatlas.figures import View, arrays
 from zatlas.latent import traverse as walk_units
 from zatlas.latent import unit_names
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks.shared import busiest, check_units, codes_of, displayed, means, need_axes, rates
 
 MOST_UNITS = 10
 
 
 def traverse(
-    experiment: Experiment,
+    run: Run,
     *,
     units: tuple[int, ...] | None = None,
     steps: int = 11,
@@ -24,7 +24,7 @@ def traverse(
     """Each unit moved over [-span, span] while the others stay.
 
     Args:
-        experiment: an opened run.
+        run: an opened run.
         units: from 0; None: the ten of highest rate (of a model that has no rates, the first ten).
         steps: images a row.
         span: in units of the code.
@@ -38,12 +38,12 @@ def traverse(
     Raises:
         UsageError: a unit, a row or a class that is not there, or codes without axes.
     """
-    need_axes(experiment, "units to move")
-    nats, dims = rates(experiment), experiment.latent_dim
-    units = busiest(nats, dims, MOST_UNITS) if units is None else check_units(experiment, units)
-    codes = None if row is None else codes_of(experiment, [row])
+    need_axes(run, "units to move")
+    nats, dims = rates(run), run.latent_dim
+    units = busiest(nats, dims, MOST_UNITS) if units is None else check_units(run, units)
+    codes = None if row is None else codes_of(run, [row])
     walk = walk_units(
-        means(experiment, label, None if codes is None else codes.y),
+        means(run, label, None if codes is None else codes.y),
         latent_dim=dims,
         units=units,
         steps=steps,
@@ -51,10 +51,10 @@ def traverse(
         centre=None if codes is None else codes.mean[0],
     )
     moved = None if nats is None else nats[list(units)]
-    names = [unit_names(experiment.model.latent_dims)[unit] for unit in walk.units]
+    names = [unit_names(run.model.latent_dims)[unit] for unit in walk.units]
     figure = frames = None
-    if experiment.spec.is_image:
-        pictures = displayed(experiment, walk.images)
+    if run.spec.is_image:
+        pictures = displayed(run, walk.images)
         figure = figures.traversals(pictures, names, walk.values, moved)
         frames = figures.moving(pictures.swapaxes(0, 1), names)
     dead = 0 if moved is None else int((moved < figures.DEAD_NATS).sum())

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from zatlas.data import Rows
 from zatlas.figures.latents import DEAD_NATS
 from zatlas.latent.effects import Effects
+from zatlas.latent.explained_variance import class_contrasts, explained_by_group, explained_by_number
 from zatlas.latent.properties import Property
-from zatlas.latent.told import class_contrasts, told_by_group, told_by_number
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.walks.unit_words import place_of
 
 Array = npt.NDArray[Any]
@@ -81,27 +81,27 @@ def of_effect(found: Effects, row: int) -> Facts:
 class Told:
     """What factors and labels say of every unit, from the codes ``[N, D]`` of rows with labels ``[N, Y]``."""
 
-    def __init__(self, experiment: Experiment, rows: Rows | None, codes: Array | None, labels: Array | None) -> None:
+    def __init__(self, run: Run, rows: Rows | None, codes: Array | None, labels: Array | None) -> None:
         self.factors: dict[str, tuple[Array, Array]] = {}
         self.classes: tuple[Array, Array] | None = None
-        self.names = experiment.spec.labels
+        self.names = run.spec.labels
         if codes is None or rows is None:
             return
-        if (table := experiment.source.factors) is not None:
-            for name, column in zip(experiment.source.factor_names, table[rows].T, strict=True):
+        if (table := run.source.factors) is not None:
+            for name, column in zip(run.source.factor_names, table[rows].T, strict=True):
                 whole = bool((column == np.round(column)).all())  # a real factor seldom takes a value twice
-                self.factors[name] = (told_by_group if whole else told_by_number)(codes, column)
+                self.factors[name] = (explained_by_group if whole else explained_by_number)(codes, column)
         if labels is None:
             return
-        if experiment.spec.label_kind == "class":
+        if run.spec.label_kind == "class":
             classes = labels.argmax(axis=1)
             if table is None or not any(np.array_equal(column, classes) for column in table[rows].T):
-                self.factors["the class"] = told_by_group(codes, classes)
+                self.factors["the class"] = explained_by_group(codes, classes)
             if len(np.unique(classes)) > 1:
                 self.classes = class_contrasts(codes, classes, labels.shape[1])
         else:
             for name, column in zip(self.names, labels.T, strict=True):
-                self.factors.setdefault(name, told_by_number(codes, column))
+                self.factors.setdefault(name, explained_by_number(codes, column))
 
     def of(self, unit: int) -> Facts:
         """Factors by falling R^2, and the classes at either end."""

@@ -12,10 +12,10 @@ import numpy as np
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.score import Array
 from zatlas.evaluation.figure import Figure
-from zatlas.evaluation.quality.copies import copying
 from zatlas.evaluation.quality.features import Extractor, check_pair
 from zatlas.evaluation.quality.frechet import frechet_distance
 from zatlas.evaluation.quality.kernel import kernel_distance
+from zatlas.evaluation.quality.memorisation import copying
 from zatlas.evaluation.quality.modes import mode_coverage
 from zatlas.evaluation.quality.neighbours import overlap
 

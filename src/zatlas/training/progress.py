@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from zatlas.cli.console import clock, console, terms_line
+from zatlas.console import clock, console, terms_line
 from zatlas.training.loop import Watcher
 
 if TYPE_CHECKING:

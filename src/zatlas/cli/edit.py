@@ -25,7 +25,7 @@ STRENGTHS = "-2,-1.5,-1,-0.5,0,0.5,1,1.5,2"
 
 @app.command()
 def centroid(
-    run: RunPath,
+    folder: RunPath,
     label: Annotated[str | None, typer.Option(help=f"One group: {GROUP}. (default: every class)")] = None,
     n: Annotated[int | None, typer.Option("-n", "--number", min=1, help="Samples. (default: 16, or 8 a class)")] = None,
     spread: Annotated[
@@ -43,14 +43,14 @@ def centroid(
     """The mean code of a class decoded, its archetype, beside new samples as spread as one code and as the class."""
     from zatlas.walks.centroids import centroid
 
-    experiment = opened(run, device, data)
-    view = centroid(experiment, label, n=n, spread=spread, seed=seed)  # type: ignore[arg-type]
-    show_run(experiment, out, "centroid", json, view)
+    run = opened(folder, device, data)
+    view = centroid(run, label, n=n, spread=spread, seed=seed)  # type: ignore[arg-type]
+    show_run(run, out, "centroid", json, view)
 
 
 @app.command()
 def attribute(
-    run: RunPath,
+    folder: RunPath,
     with_: Annotated[
         str, typer.Option("--with", help=f"Examples that have it: {GROUP}; or a real label's name.", show_default=False)
     ],
@@ -74,9 +74,9 @@ def attribute(
     from zatlas.walks.directions import attribute
 
     steps = _numbers(strengths)
-    experiment = opened(run, device, data)
+    run = opened(folder, device, data)
     view = attribute(
-        experiment,
+        run,
         with_,
         without,
         method=method,
@@ -86,12 +86,12 @@ def attribute(
         n=n,
         seed=seed,
     )
-    show_run(experiment, out, f"direction-{view.facts['name']}", json, view)
+    show_run(run, out, f"direction-{view.facts['name']}", json, view)
 
 
 @app.command()
 def apply(
-    run: RunPath,
+    folder: RunPath,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A saved direction.", show_default=False)],
     rows: RowList = None,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="Images, where no rows are named.")] = 8,
@@ -105,27 +105,28 @@ def apply(
     from zatlas.walks.directions import apply
 
     steps = _numbers(strengths)
-    experiment = opened(run, device, data)
-    view = apply(experiment, name, rows=whole_numbers(rows, "--rows"), n=n, strengths=steps)
-    show_run(experiment, out, f"apply-{name}", json, view)
+    run = opened(folder, device, data)
+    view = apply(run, name, rows=whole_numbers(rows, "--rows"), n=n, strengths=steps)
+    show_run(run, out, f"apply-{name}", json, view)
 
 
 @app.command("list")
-def list_(run: RunPath, json: Json = False) -> None:
+def list_(folder: RunPath, json: Json = False) -> None:
     """The directions saved with a run."""
     from rich.table import Table
 
-    from zatlas.cli.console import console, print_json, say
+    from zatlas.cli.console import print_json
+    from zatlas.console import console, say
     from zatlas.latent.directions import with_error
-    from zatlas.runs import Run
+    from zatlas.runs.folder import RunFolder
     from zatlas.walks.directions import saved
 
-    found = saved(Run(run).folder)
+    found = saved(RunFolder(folder).path)
     if json:
-        print_json({"run": str(run), "directions": [direction.to_json() for direction in found]})
+        print_json({"run": str(folder), "directions": [direction.to_json() for direction in found]})
         return
     if not found:
-        say(f"{run} has no directions yet: zatlas direction attribute {run} --with … makes one.")
+        say(f"{folder} has no directions yet: zatlas direction attribute {folder} --with … makes one.")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head, justify in (
@@ -149,7 +150,7 @@ def list_(run: RunPath, json: Json = False) -> None:
 
 
 def relabel(
-    run: RunPath,
+    folder: RunPath,
     rows: RowList = None,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="Images, where no rows are named.")] = 10,
     to: Annotated[str | None, typer.Option(help="Classes as 3,8, or values of a real label. (default: all)")] = None,
@@ -163,14 +164,14 @@ def relabel(
     from zatlas.walks.attributes import listed
     from zatlas.walks.relabel import relabel
 
-    experiment = opened(run, device, data)
-    wanted = None if to is None else listed(to, experiment.spec.labels)
-    view = relabel(experiment, rows=whole_numbers(rows, "--rows"), n=n, to=wanted, label=column)
-    show_run(experiment, out, "relabel", json, view)
+    run = opened(folder, device, data)
+    wanted = None if to is None else listed(to, run.spec.labels)
+    view = relabel(run, rows=whole_numbers(rows, "--rows"), n=n, to=wanted, label=column)
+    show_run(run, out, "relabel", json, view)
 
 
 def transfer(
-    run: RunPath,
+    folder: RunPath,
     content: Annotated[
         str | None, typer.Option(help="Rows whose content is taken, as 4,17. (default: one of each class)")
     ] = None,
@@ -184,9 +185,9 @@ def transfer(
     """The content of each image, its label, in the style of every other."""
     from zatlas.walks.relabel import transfer
 
-    experiment = opened(run, device, data)
+    run = opened(folder, device, data)
     left, above = whole_numbers(content, "--content"), whole_numbers(style, "--style")
-    show_run(experiment, out, "transfer", json, transfer(experiment, content=left, style=above, n=n))
+    show_run(run, out, "transfer", json, transfer(run, content=left, style=above, n=n))
 
 
 def _numbers(text: str) -> tuple[float, ...]:

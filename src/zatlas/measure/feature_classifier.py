@@ -15,7 +15,7 @@ from zatlas.data.catalog import data_folder
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import Figure
 from zatlas.evaluation.classifier import Classifier, load_classifier, train_classifier, unfit
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 from zatlas.types import Binarise
 
 CHANNELS = (1, 3)
@@ -111,9 +111,9 @@ def judge(
     return trained
 
 
-def judged(experiment: Experiment, classifier: Classifier) -> tuple[Figure, str | None]:
+def judged(run: Run, classifier: Classifier) -> tuple[Figure, str | None]:
     """Its accuracy over rows held out of the run's training, and why it cannot judge samples, None where it can."""
-    held = experiment.spread(experiment.held_out(), MOST_HELD_OUT)
-    x, y = examples(experiment.source, held, experiment.config.data.binarise)
+    held = run.spread(run.held_out(), MOST_HELD_OUT)
+    x, y = examples(run.source, held, run.config.data.binarise)
     accuracy = classifier.accuracy(x, y)
     return accuracy, unfit(accuracy, y)

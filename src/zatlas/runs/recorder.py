@@ -17,7 +17,7 @@ import torch
 
 from zatlas.errors import ZatlasError
 from zatlas.files import write_bytes, writing
-from zatlas.runs import Run, now
+from zatlas.runs.folder import RunFolder, now
 from zatlas.training import Game, Trainer, Watcher, checkpoint
 
 
@@ -33,13 +33,13 @@ class Recorder(Watcher):
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         *,
         every_seconds: float,
         every_steps: int | None = None,
         sample: Callable[[Game], npt.NDArray[Any]] | None = None,
     ) -> None:
-        self.run, self.sample = run, sample
+        self.folder, self.sample = run, sample
         self.every_seconds, self.every_steps = every_seconds, every_steps
         self.names: dict[str, str] = dict(run.record.get("checkpoints", {}))
         self.warnings: list[str] = []
@@ -55,27 +55,27 @@ class Recorder(Watcher):
         Raises:
             ZatlasError: there is no sound checkpoint.
         """
-        self.run.sweep()
-        if "checkpoints" not in self.run.record and not checkpoint.steps(self.run.checkpoints_path):
+        self.folder.sweep()
+        if "checkpoints" not in self.folder.record and not checkpoint.steps(self.folder.checkpoints_path):
             return
-        tensors, record, passed = self.run.load_checkpoint("last")
+        tensors, record, passed = self.folder.load_checkpoint("last")
         self.warnings += [f"{sentence} An earlier checkpoint is used." for sentence in passed]
         trainer.restore(tensors, record["trainer"])
         step = trainer.state.step
         self._saved_step = step
-        self._before = self.run.record.get("wall_seconds", 0.0)
+        self._before = self.folder.record.get("wall_seconds", 0.0)
         self._cut_metrics(record["metrics_bytes"], record["metrics_sha256"], step)
-        for taken, path in self.run.snapshot_paths():
+        for taken, path in self.folder.snapshot_paths():
             if taken > step:
                 path.unlink()
         self.names["last"] = checkpoint.name_of(step)
-        present = {checkpoint.name_of(s) for s in checkpoint.steps(self.run.checkpoints_path) if s <= step}
-        self.run.prune(present)
+        present = {checkpoint.name_of(s) for s in checkpoint.steps(self.folder.checkpoints_path) if s <= step}
+        self.folder.prune(present)
         self.names = {key: name for key, name in self.names.items() if name in present}
 
     def _cut_metrics(self, length: int, digest: str, step: int) -> None:
         """Drops the lines written after the checkpoint: the training writes them again."""
-        path = self.run.metrics_path
+        path = self.folder.metrics_path
         content = path.read_bytes() if path.is_file() else b""
         kept = content[:length]
         if hashlib.sha256(kept).hexdigest() != digest:
@@ -88,7 +88,7 @@ class Recorder(Watcher):
 
     def started(self, trainer: Trainer) -> None:
         self._started = time.monotonic()
-        self.run.update(status="running", stopped=None, finished=None, result=None)
+        self.folder.update(status="running", stopped=None, finished=None, result=None)
         if trainer.state.step == 0:
             self._snapshot(trainer)
             if self._saved_step != 0:
@@ -102,9 +102,9 @@ class Recorder(Watcher):
                 f"the {record['split']} {broken[0]} is no longer finite at step {record['step']}, most likely because "
                 "the learning rate is too high; lower training.learning_rate or set training.clip_norm."
             )
-        self.run.check_place()
+        self.folder.check_place()
         line = (json.dumps(record) + "\n").encode()
-        with writing(self.run.metrics_path), self.run.metrics_path.open("ab") as handle:
+        with writing(self.folder.metrics_path), self.folder.metrics_path.open("ab") as handle:
             handle.write(line)
         self._hash.update(line)
         self._length += len(line)
@@ -127,7 +127,7 @@ class Recorder(Watcher):
         if stopped != "interrupted":
             self._snapshot(trainer)
         status = "interrupted" if stopped == "interrupted" else "finished"
-        self.run.update(status=status, stopped=stopped, finished=now())
+        self.folder.update(status=status, stopped=stopped, finished=now())
 
     def save(self, trainer: Trainer, best: bool = False) -> None:
         """Writes a checkpoint, unless the weights are not finite: then the last good one stays the last.
@@ -143,37 +143,40 @@ class Recorder(Watcher):
                 f"{broken[0]} is no longer finite at step {state.step}, most likely because the learning rate is too "
                 "high; lower training.learning_rate or set training.clip_norm."
             )
-        self.run.check_place()
+        self.folder.check_place()
         name = checkpoint.name_of(state.step)
-        if self.run.metrics_path.is_file():
-            with writing(self.run.metrics_path), self.run.metrics_path.open("ab") as handle:  # Windows syncs no "rb"
+        if self.folder.metrics_path.is_file():
+            with (
+                writing(self.folder.metrics_path),
+                self.folder.metrics_path.open("ab") as handle,
+            ):  # Windows syncs no "rb"
                 os.fsync(handle.fileno())
         record = {
             "trainer": {**trainer.snapshot(), "stopped": None},
             "metrics_bytes": self._length,
             "metrics_sha256": self._hash.hexdigest(),
         }
-        checkpoint.save(self.run.checkpoints_path / name, tensors, record)
+        checkpoint.save(self.folder.checkpoints_path / name, tensors, record)
         previous = self.names.get("last")
         self.names["last"] = name
         if best:
             self.names["best"] = name
         wall = round(self._before + time.monotonic() - self._started, 3)
-        self.run.update(
+        self.folder.update(
             checkpoints=self.names,
             steps=state.step,
             train_seconds=state.seconds,
             examples=state.examples,
             wall_seconds=wall,
         )
-        self.run.prune({*self.names.values(), *([previous] if previous else [])})
+        self.folder.prune({*self.names.values(), *([previous] if previous else [])})
         self._saved_step, self._saved_at = state.step, time.monotonic()
 
     def _snapshot(self, trainer: Trainer) -> None:
-        path = self.run.folder / "snapshots" / f"{checkpoint.name_of(trainer.state.step)}.npz"
+        path = self.folder.path / "snapshots" / f"{checkpoint.name_of(trainer.state.step)}.npz"
         if self.sample is None or path.exists():
             return
-        self.run.check_place()
+        self.folder.check_place()
         buffer = io.BytesIO()
         np.savez_compressed(buffer, mean=self.sample(trainer.best_game))
         write_bytes(path, buffer.getvalue())

@@ -15,15 +15,15 @@ from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config, make_config
+from zatlas.config.kinds import MODELS
 from zatlas.data import Source, Splits, located, remarks
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
-from zatlas.kinds import MODELS
-from zatlas.logs import tracker
-from zatlas.opened import Experiment
-from zatlas.recording import Recorder
-from zatlas.run_data import batches, check_same_data, label_cycle, open_data, reopen
-from zatlas.runs import Run, RunGone, check_free, locked, new_folder, now, provenance
+from zatlas.runs.data import batches, check_same_data, label_cycle, open_data, reopen
+from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folder, now, provenance
+from zatlas.runs.opened import Run
+from zatlas.runs.recorder import Recorder
+from zatlas.runs.trackers import tracker
 from zatlas.training import Arithmetic, Game, Trainer, Watcher, choose_arithmetic, choose_device, crowded
 from zatlas.types import DataSpec
 
@@ -158,14 +158,14 @@ def train(
     watchers: Sequence[Watcher] = (),
     log: Sequence[str] = (),
     say: Callable[[str], None] = lambda sentence: None,
-) -> Experiment:
+) -> Run:
     """Trains what a configuration says into a new run folder.
 
     Args:
         config: the configuration.
         out: the folder; None: a free name under ``runs/``.
         watchers: are told how it goes, beside the recorder.
-        log: trackers that get its figures, as :func:`zatlas.logs.tracker` knows them.
+        log: trackers that get its figures, as :func:`zatlas.runs.trackers.tracker` knows them.
         say: is given sentences for people.
 
     Raises:
@@ -195,8 +195,8 @@ def train(
             "parameters": sum(p.numel() for p in setup.trainer.game.parameters()),
             "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
         }
-        run = Run.create(out, setup.config, record)
-        return _train(run, setup, [*watchers, *(of(run) for of in trackers)], say, resume=False)
+        dest = RunFolder.create(out, setup.config, record)
+        return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=False)
 
 
 def resume(
@@ -207,7 +207,7 @@ def resume(
     watchers: Sequence[Watcher] = (),
     log: Sequence[str] = (),
     say: Callable[[str], None] = lambda sentence: None,
-) -> Experiment:
+) -> Run:
     """Goes on with a run from its newest sound checkpoint.
 
     On the CPU, with the same number of threads, the final weights equal an uninterrupted run's bit for bit.
@@ -224,29 +224,33 @@ def resume(
         UsageError, ZatlasError: no run, a damaged one, changed data, or one being trained right now.
     """
     trackers = [tracker(name) for name in log]
-    with Run(folder).locked():
-        run = Run(folder)  # read anew: another training may have ended between the first look and the lock
-        limits = {**run.record.get("limits", {}), **(changes or {})}
+    with RunFolder(folder).locked():
+        dest = RunFolder(folder)  # read anew: another training may have ended between the first look and the lock
+        limits = {**dest.record.get("limits", {}), **(changes or {})}
         config = make_config(
-            (str(run.folder / "config.toml"), run.config().model_dump()), ("the options", {"training": limits})
+            (str(dest.path / "config.toml"), dest.config().model_dump()),
+            ("the options", {"training": limits}),
         )
-        source, splits = reopen(run, config, data, f"`zatlas train DATA --resume {folder}` says where they are now")
-        check_same_data(run, source)
+        source, splits = reopen(dest, config, data, f"`zatlas train DATA --resume {folder}` says where they are now")
+        check_same_data(dest, source)
         setup = set_up(config, source, splits)
         if limits:
-            run.update(limits=limits)
-        return _train(run, setup, [*watchers, *(of(run) for of in trackers)], say, resume=True)
+            dest.update(limits=limits)
+        return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=True)
 
 
 def _train(
-    run: Run, setup: Setup, watchers: Sequence[Watcher], say: Callable[[str], None], *, resume: bool
-) -> Experiment:
+    dest: RunFolder, setup: Setup, watchers: Sequence[Watcher], say: Callable[[str], None], *, resume: bool
+) -> Run:
     t = setup.config.training
     trainer = setup.trainer
-    for sentence in _opening(run, setup):
+    for sentence in _opening(dest, setup):
         say(sentence)
     recorder = Recorder(
-        run, every_seconds=t.checkpoint_every_seconds, every_steps=t.checkpoint_every_steps, sample=_sampler(setup)
+        dest,
+        every_seconds=t.checkpoint_every_seconds,
+        every_steps=t.checkpoint_every_steps,
+        sample=_sampler(setup),
     )
     if resume:
         recorder.resume(trainer)
@@ -255,18 +259,18 @@ def _train(
     trainer.watchers = [recorder, *watchers]
     try:
         trainer.fit()
-        experiment = Experiment(run, device=setup.device, source=setup.source, splits=setup.splits)
+        run = Run(dest, device=setup.device, source=setup.source, splits=setup.splits)
         if trainer.state.stopped != "interrupted":
-            experiment.test()
+            run.test()
     except RunGone as error:
-        last = run.record.get("checkpoints", {}).get("last", "none")
+        last = dest.record.get("checkpoints", {}).get("last", "none")
         raise RunGone(f"{error} Training was at step {trainer.state.step}; its last checkpoint: {last}.") from error
     except ZatlasError as error:
-        raise type(error)(f"{error}{_mark_failed(run, str(error))}") from error
+        raise type(error)(f"{error}{_mark_failed(dest, str(error))}") from error
     except KeyboardInterrupt:
-        said = f"Stopped at once; step {run.record['steps']} is saved. Go on with: zatlas train --resume {run.folder}"
+        said = f"Stopped at once; step {dest.record['steps']} is saved. Go on with: zatlas train --resume {dest.path}"
         try:
-            run.update(status="interrupted", stopped="interrupted", finished=now())
+            dest.update(status="interrupted", stopped="interrupted", finished=now())
         except RunGone as gone:
             said = str(gone)
         except ZatlasError:  # a disk that refuses: the checkpoint is there all the same
@@ -274,15 +278,15 @@ def _train(
         say(said)
         raise
     except Exception as error:
-        _mark_failed(run, f"{type(error).__name__}: {error}")
+        _mark_failed(dest, f"{type(error).__name__}: {error}")
         raise
     finally:
         for watcher in trainer.watchers:
             watcher.close()
-    return experiment
+    return run
 
 
-def _opening(run: Run, setup: Setup) -> list[str]:
+def _opening(dest: RunFolder, setup: Setup) -> list[str]:
     """What a person wants to know before the wait: data, model, machine, folder."""
     c, spec = setup.config, setup.source.spec
     parts = ", ".join(f"{len(rows):,} {name}" for name, rows in setup.splits._asdict().items() if len(rows))
@@ -296,18 +300,18 @@ def _opening(run: Run, setup: Setup) -> list[str]:
         f"Data   {setup.source.name}: {shape}{labels}; {parts}",
         *(f"       {remark}" for remark in remarks(setup.source)),
         f"Model  {c.model.kind}, z = {setup.latent_dim}, {c.model.network}{sizes}, {count:,} parameters",
-        f"Where  {setup.device}, {c.training.precision}{threads}; run {run.folder}",
+        f"Where  {setup.device}, {c.training.precision}{threads}; run {dest.path}",
         *([f"Busy   {busy}"] if busy else []),
     ]
 
 
-def _mark_failed(run: Run, reason: str) -> str:
+def _mark_failed(dest: RunFolder, reason: str) -> str:
     """Writes the reason into run.json where that can be, and says where the last good state is."""
     try:
-        run.update(status="failed", stopped=reason, finished=now())
+        dest.update(status="failed", stopped=reason, finished=now())
     except RunGone as gone:
         return f" {gone}"
     except ZatlasError:  # the disk that refused the checkpoint may refuse this as well; the reason is on the screen
         pass
-    last = run.record.get("checkpoints", {}).get("last")
-    return f" The last good state is {last} in {run.folder}." if last else ""
+    last = dest.record.get("checkpoints", {}).get("last")
+    return f" The last good state is {last} in {dest.path}." if last else ""

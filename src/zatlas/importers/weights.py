@@ -11,7 +11,7 @@ from zatlas.importers import declared, disvae, konny
 from zatlas.importers.foreign import Foreign
 from zatlas.importers.reading import Tensors, read_tensors
 from zatlas.importers.writing import write_run
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 LAYOUTS: dict[str, Callable[[Tensors], Foreign]] = {"disvae": disvae.read, "beta-vae-1konny": konny.read}
 FORMATS = (*LAYOUTS, "torch")
@@ -24,7 +24,7 @@ def import_weights(
     out: str | Path | None = None,
     data: str | None = None,
     mapping: str | Path | None = None,
-) -> Experiment:
+) -> Run:
     """A run made of weights that another program trained.
 
     Shapes, channels, the size of the latent space and which network it is are read from the tensors; outputs equal

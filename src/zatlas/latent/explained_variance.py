@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 _BLOCKS = 20  # of rows, for the jackknife
 
 
-def told_by_group(codes: Array, groups: Array) -> tuple[Array, Array]:
+def explained_by_group(codes: Array, groups: Array) -> tuple[Array, Array]:
     """The share of each unit's variance that a factor accounts for, ``[D]``, and its standard error.
 
     .. math:: R^2 = 1 - \\frac{SS_{within} / (N - G)}{SS_{total} / (N - 1)}
@@ -38,7 +38,7 @@ def told_by_group(codes: Array, groups: Array) -> tuple[Array, Array]:
     return _jackknifed(adjusted, len(codes))
 
 
-def told_by_number(codes: Array, numbers: Array) -> tuple[Array, Array]:
+def explained_by_number(codes: Array, numbers: Array) -> tuple[Array, Array]:
     """The squared correlation of each unit with a real label ``[N]``, ``[D]``, and its standard error by blocks."""
 
     def squared(rows: Array) -> Array:

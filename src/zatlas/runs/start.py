@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zatlas.cli.console import say
-from zatlas.cli.progress import TrainingProgress
-from zatlas.experiment import train as train_config
-from zatlas.opened import Experiment
+from zatlas.config.words import configuration
+from zatlas.console import say
+from zatlas.runs.opened import Run
+from zatlas.runs.training import train as train_config
 from zatlas.training import Watcher
-from zatlas.words import configuration
+from zatlas.training.progress import TrainingProgress
 
 
 def train(
@@ -25,7 +25,7 @@ def train(
     watchers: Sequence[Watcher] = (),
     verbose: bool = True,
     **values: Any,
-) -> Experiment:
+) -> Run:
     """Trains a model on named data, or data of a path, into a run folder, and opens it.
 
     Args:

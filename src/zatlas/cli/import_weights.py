@@ -44,11 +44,12 @@ def import_(
 
     Modules of any other shape come in from Python: zatlas.importers.from_modules(encoder, decoder, ...).
     """
-    from zatlas.cli.console import print_json, say
+    from zatlas.cli.console import print_json
+    from zatlas.console import say
     from zatlas.importers import import_weights
 
     run = import_weights(file, format, out=out, data=data, mapping=map_)
-    config, spec, folder = run.config.model, run.spec, run.run.folder
+    config, spec, folder = run.config.model, run.spec, run.folder.path
     facts = {
         "run": str(folder),
         "format": format,
@@ -56,7 +57,7 @@ def import_(
         "network": config.network,
         "shape": list(spec.shape),
         "latent_dim": run.latent_dim,
-        "parameters": run.run.record["parameters"],
+        "parameters": run.folder.record["parameters"],
         "data": data,
     }
     if json:

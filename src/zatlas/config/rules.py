@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zatlas.kinds import MODELS
+from zatlas.config.kinds import MODELS
 
 # Which models a key of [model] belongs to, and which objectives a key of [objective]; the others belong to all.
 FLAT = ("vae", "cvae")

@@ -9,7 +9,7 @@ import torch
 from zatlas.config import Config
 from zatlas.data import Batches, Rows, Source, Splits, open_source, split
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.runs import Run
+from zatlas.runs.folder import RunFolder
 from zatlas.types import DataSpec
 
 EVALUATION_BATCH = 1000
@@ -67,23 +67,23 @@ def batches(config: Config, source: Source, rows: Rows, device: torch.device, *,
     )
 
 
-def reopen(run: Run, config: Config, data: str | None, mend: str) -> tuple[Source, Splits]:
+def reopen(run: RunFolder, config: Config, data: str | None, mend: str) -> tuple[Source, Splits]:
     """The data of a run, or others in their place; where they are gone the mend is named."""
     config = config.model_copy(deep=True)
     config.data.source = data or config.data.source
     if not config.data.source:
         if "imported" in run.record:
-            raise UsageError(f"{run.folder} was imported without data: import it again with --data, or {mend}.")
-        raise UsageError(f"{run.folder} was trained on arrays that it does not hold: {mend}.")
+            raise UsageError(f"{run.path} was imported without data: import it again with --data, or {mend}.")
+        raise UsageError(f"{run.path} was trained on arrays that it does not hold: {mend}.")
     try:
         return open_data(config)
     except UsageError as error:
         if data:
             raise
-        raise UsageError(f"{error} These are the data of {run.folder}: {mend}.") from None
+        raise UsageError(f"{error} These are the data of {run.path}: {mend}.") from None
 
 
-def check_same_data(run: Run, source: Source) -> None:
+def check_same_data(run: RunFolder, source: Source) -> None:
     """Refuses data other than those the run was trained on.
 
     Raises:
@@ -92,7 +92,7 @@ def check_same_data(run: Run, source: Source) -> None:
     recorded = run.record.get("data", {}).get("sha256")
     if recorded and recorded != source.fingerprint():
         raise ZatlasError(
-            f"the data {source.name} are not those that {run.folder} was trained on (their fingerprints differ): "
+            f"the data {source.name} are not those that {run.path} was trained on (their fingerprints differ): "
             "put the old data back, or say where they are now."
         )
 

@@ -116,7 +116,7 @@ class RunGone(ZatlasError):
     """The run folder is no longer where it was opened."""
 
 
-class Run:
+class RunFolder:
     """A run folder on disk.
 
     Args:
@@ -128,14 +128,14 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        if not (self.folder / "run.json").is_file():
-            raise UsageError(f"{self.folder} is no run: it holds no run.json; `zatlas train` makes one.")
-        path = self.folder / "run.json"
+        self.path = Path(folder)
+        if not (self.path / "run.json").is_file():
+            raise UsageError(f"{self.path} is no run: it holds no run.json; `zatlas train` makes one.")
+        path = self.path / "run.json"
         self.record = read_json(path, "the run's record")
         if self.record.get("schema") != SCHEMA:
             raise ZatlasError(
-                f"the run {self.folder} has schema {shown(self.record.get('schema'))} and this zatlas reads {SCHEMA}: "
+                f"the run {self.path} has schema {shown(self.record.get('schema'))} and this zatlas reads {SCHEMA}: "
                 "use the zatlas version that its run.json names."
             )
         try:
@@ -148,7 +148,7 @@ class Run:
             raise ZatlasError(f"the run's record {path} is damaged: entries are missing or of another kind.")
 
     @classmethod
-    def create(cls, folder: Path, config: Config, record: dict[str, Any]) -> Run:
+    def create(cls, folder: Path, config: Config, record: dict[str, Any]) -> RunFolder:
         """Makes a new run folder.
 
         Raises:
@@ -178,9 +178,14 @@ class Run:
         return run
 
     @property
+    def folder(self) -> Path:
+        """The former name of ``path``."""
+        return self.path
+
+    @property
     def name(self) -> str:
         """The folder's name, for figures: bytes that are not UTF-8, which no font can draw, are written out."""
-        return self.folder.name.encode(errors="backslashreplace").decode()
+        return self.path.name.encode(errors="backslashreplace").decode()
 
     @property
     def training_rows(self) -> int:
@@ -192,7 +197,7 @@ class Run:
         splits = self.record["data"].get("splits")
         rows = splits.get("train") if isinstance(splits, dict) else None
         if type(rows) is not int or not 0 <= rows < 2**63:
-            raise ZatlasError(f"the run's record {self.folder / 'run.json'} is damaged: data.splits has no train rows.")
+            raise ZatlasError(f"the run's record {self.path / 'run.json'} is damaged: data.splits has no train rows.")
         return rows
 
     def config(self) -> Config:
@@ -201,7 +206,7 @@ class Run:
         Raises:
             ZatlasError: config.toml is missing, damaged or altered.
         """
-        path = self.folder / "config.toml"
+        path = self.path / "config.toml"
         if not path.is_file():
             raise ZatlasError(f"the run's configuration {path} is missing.")
         try:
@@ -224,12 +229,12 @@ class Run:
             RunGone: the folder was moved, removed or replaced.
         """
         try:
-            found = read_json(self.folder / "run.json", "the run's record")
+            found = read_json(self.path / "run.json", "the run's record")
         except ZatlasError:
             found = {}
         if any(found.get(key) != self.record.get(key) for key in ("created", "config_sha256")):
             raise RunGone(
-                f"{self.folder} no longer holds this run, which was moved, removed or replaced while in use, so "
+                f"{self.path} no longer holds this run, which was moved, removed or replaced while in use, so "
                 "nothing more was written there: where it was moved, its checkpoints are with it and `zatlas train "
                 "--resume` on its new place goes on; where it was removed, they are gone."
             )
@@ -242,13 +247,13 @@ class Run:
         """
         self.check_place()
         self.record = {k: v for k, v in {**self.record, **values}.items() if k not in values or v is not None}
-        write_json(self.folder / "run.json", self.record)
+        write_json(self.path / "run.json", self.record)
 
     # metrics -----------------------------------------------------------------------------------------------------
 
     @property
     def metrics_path(self) -> Path:
-        return self.folder / "metrics.jsonl"
+        return self.path / "metrics.jsonl"
 
     def metrics(self) -> list[dict[str, Any]]:
         """All lines of metrics.jsonl; a last line that a kill cut short is left out.
@@ -274,7 +279,7 @@ class Run:
 
     @property
     def checkpoints_path(self) -> Path:
-        return self.folder / "checkpoints"
+        return self.path / "checkpoints"
 
     def load_checkpoint(self, name: str = "last") -> tuple[dict[str, Tensor], dict[str, Any], list[str]]:
         """Tensors and record of a checkpoint, and sentences about damaged ones that were passed over.
@@ -293,12 +298,12 @@ class Run:
             wanted = self.record.get("checkpoints", {}).get(name)
             found.sort(key=lambda candidate: candidate != wanted)
             if name == "best" and wanted is None:
-                passed.append(f"the run {self.folder} has no best checkpoint, as nothing was validated yet.")
+                passed.append(f"the run {self.path} has no best checkpoint, as nothing was validated yet.")
         elif name in found:
             found = [name]
         else:
             known = nearest(name, ["last", "best", *found])
-            raise UsageError(f"the run {self.folder} has no checkpoint {name!r}; {known}")
+            raise UsageError(f"the run {self.path} has no checkpoint {name!r}; {known}")
         for candidate in found:
             try:
                 tensors, record = checkpoint.load(self.checkpoints_path / candidate)
@@ -307,7 +312,7 @@ class Run:
                 passed.append(str(error))
                 continue
             return tensors, record, passed
-        raise ZatlasError(" ".join(passed) or f"the run {self.folder} has no checkpoint: train it first.")
+        raise ZatlasError(" ".join(passed) or f"the run {self.path} has no checkpoint: train it first.")
 
     def prune(self, keep: set[str]) -> None:
         """Removes the checkpoints whose names are not in ``keep``."""
@@ -317,8 +322,8 @@ class Run:
 
     def sweep(self) -> None:
         """Removes what a killed training left half written; only the training that holds the lock may do so."""
-        mine = (self.folder.glob(f".{name}.*.part") for name in ("run.json", "config.toml", "metrics.jsonl"))
-        for path in chain(*mine, (self.folder / "snapshots").glob(".*.part"), self.checkpoints_path.glob(".*.part")):
+        mine = (self.path.glob(f".{name}.*.part") for name in ("run.json", "config.toml", "metrics.jsonl"))
+        for path in chain(*mine, (self.path / "snapshots").glob(".*.part"), self.checkpoints_path.glob(".*.part")):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -339,7 +344,7 @@ class Run:
 
     def snapshot_paths(self) -> list[tuple[int, Path]]:
         """(step, file) in the order of training."""
-        paths = (self.folder / "snapshots").glob("step-*.npz")
+        paths = (self.path / "snapshots").glob("step-*.npz")
         found = ((re.fullmatch(r"step-(\d+)\.npz", path.name), path) for path in paths)
         return sorted((int(match[1]), path) for match, path in found if match)
 
@@ -352,13 +357,13 @@ class Run:
         Raises:
             UsageError: another training holds it.
         """
-        with locked(self.folder):
+        with locked(self.path):
             yield
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """See :meth:`Run.locked`; the folder is made where it is missing."""
+    """See :meth:`RunFolder.locked`; the folder is made where it is missing."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0)

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import torch
 
 from zatlas import recipes
+from zatlas.config.kinds import MODELS, Kind
 from zatlas.data import Batches, Rows, Source, Splits
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.evaluation import Elbo, Figure, Reconstruction, estimate_elbo, estimate_reconstruction, quoted, term_figures
-from zatlas.kinds import MODELS, Kind
 from zatlas.latent import (
     EX_POST,
     Codes,
@@ -28,8 +28,8 @@ from zatlas.latent import (
     encode,
     fit_ex_post,
 )
-from zatlas.run_data import EVALUATION_BATCH, batches, check_same_data, label_cycle, reopen
-from zatlas.runs import Run
+from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, label_cycle, reopen
+from zatlas.runs.folder import RunFolder
 from zatlas.training import Precision, choose_device, load_module
 from zatlas.training.checkpoint import name_of as checkpoint_name
 from zatlas.types import Batch, DataSpec
@@ -39,11 +39,11 @@ Array = npt.NDArray[Any]
 SHOWN = 20  # samples in a notebook
 
 
-class Experiment:
+class Run:
     """A run on disk with its model, and its data where they are still there.
 
     Args:
-        run: the run, or its folder.
+        folder: the run's folder.
         device: where the model goes; ``"auto"`` chooses.
         checkpoint: ``"last"``, ``"best"`` or a name; None: the best where early stopping was on, else the last.
         data: other data than the run's own, by name or path.
@@ -52,7 +52,7 @@ class Experiment:
 
     def __init__(
         self,
-        run: Run | str | Path,
+        folder: RunFolder | str | Path,
         *,
         device: torch.device | str = "auto",
         checkpoint: str | None = None,
@@ -61,20 +61,20 @@ class Experiment:
         splits: Splits | None = None,
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        self.run = run if isinstance(run, Run) else Run(run)
-        self.config = self.run.config()
+        self.folder = folder if isinstance(folder, RunFolder) else RunFolder(folder)
+        self.config = self.folder.config()
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self.data = data
         self.say = say
         self.precision: Precision = "fp32"  # figures are not rounded to the precision that training was fastest in
-        self.spec = DataSpec.from_json(self.run.record["data"]["spec"])
-        patience = self.run.record.get("limits", {}).get("patience", self.config.training.patience)
+        self.spec = DataSpec.from_json(self.folder.record["data"]["spec"])
+        patience = self.folder.record.get("limits", {}).get("patience", self.config.training.patience)
         wanted = checkpoint or ("best" if patience else "last")
-        tensors, record, passed = self.run.load_checkpoint(wanted)
+        tensors, record, passed = self.folder.load_checkpoint(wanted)
         for sentence in passed:
             say(f"{sentence} Step {record['trainer']['step']} is used.")
         self.step: int = record["trainer"]["step"]
-        self.game = recipes.build_game(self.config, self.spec, self.run.training_rows)
+        self.game = recipes.build_game(self.config, self.spec, self.folder.training_rows)
         prefix = "average." if any(name.startswith("average.") for name in tensors) else "game."
         load_module(self.game, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
         self.game.to(self.device).eval()
@@ -82,11 +82,11 @@ class Experiment:
 
     def __repr__(self) -> str:
         """One line: where it is, what it is, how far it was trained and how good it is."""
-        m, record = self.config.model, self.run.record
+        m, record = self.config.model, self.folder.record
         result = record.get("result", {}) if self.kind.infers else {}
         loss = f", {result['split']} loss {result['loss']:.2f} nats" if "loss" in result else ""
         about = f"{m.kind} of {record['data']['name']}, z = {self.latent_dim}, {m.network}, step {self.step:,}{loss}"
-        return f"<run {self.run.folder}: {about}>"
+        return f"<run {self.folder.path}: {about}>"
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:  # what a notebook shows: samples, in two rows
         from zatlas.figures import View, grid
@@ -96,13 +96,18 @@ class Experiment:
         return View({}, grid(self.displayable(self.sample(SHOWN)[0].mean), columns=SHOWN // 2))._repr_png_()
 
     @property
+    def run(self) -> RunFolder:
+        """The former name of ``folder``."""
+        return self.folder
+
+    @property
     def model(self) -> Any:
         return self.game.model
 
     @property
     def fast_precision(self) -> Precision:
         """For long estimates: bfloat16 networks where training found them faster; densities are float32 anyway."""
-        return "bf16" if self.run.record.get("precision") == "bf16" else "fp32"
+        return "bf16" if self.folder.record.get("precision") == "bf16" else "fp32"
 
     @property
     def kind(self) -> Kind:
@@ -132,7 +137,7 @@ class Experiment:
         """
         if not self.kind.infers:
             raise UsageError(
-                f"{self.run.folder} is a {self.config.model.kind}, which cannot say which code made an example: "
+                f"{self.folder.path} is a {self.config.model.kind}, which cannot say which code made an example: "
                 f"it has no {what}. Choose a model with an encoder, such as a vae."
             )
 
@@ -140,9 +145,9 @@ class Experiment:
     def _data(self) -> tuple[Source, Splits]:
         if self._given:
             return self._given
-        source, splits = reopen(self.run, self.config, self.data, "give --data with where they are now")
+        source, splits = reopen(self.folder, self.config, self.data, "give --data with where they are now")
         if self.data is None:
-            check_same_data(self.run, source)
+            check_same_data(self.folder, source)
         elif source.spec.shape != self.spec.shape:
             found, wanted = ("x".join(map(str, spec.shape)) for spec in (source.spec, self.spec))
             raise UsageError(f"{source.name} holds {found} and the model wants {wanted}: give data of that size.")
@@ -215,8 +220,8 @@ class Experiment:
         shown = self.reconstruction(rows) if grey else None
         terms = quoted(terms, bits_over=recipes.bits_over(self.config, self.spec), shown=shown)
         if not all(map(math.isfinite, terms.values())):
-            raise ZatlasError(f"the loss on the {name} rows is not finite: the model of {self.run.folder} is broken.")
-        self.run.update(result={"split": name, **terms})
+            raise ZatlasError(f"the loss on the {name} rows is not finite: the model of {self.folder.path} is broken.")
+        self.folder.update(result={"split": name, **terms})
         return terms
 
     # into the latent space and out of it ---------------------------------------------------------------------------
@@ -240,7 +245,7 @@ class Experiment:
         if not self.kind.conditional:
             if label is not None:
                 other = f"c{self.config.model.kind}" if f"c{self.config.model.kind}" in MODELS else "cvae"
-                raise UsageError(f"{self.run.folder} is not conditional, so it takes no label: train --model {other}.")
+                raise UsageError(f"{self.folder.path} is not conditional, so it takes no label: train --model {other}.")
             return None
         if label is None:
             return label_cycle(self.spec, n, torch.device("cpu")).numpy()
@@ -277,7 +282,7 @@ class Experiment:
 
     def _prior_path(self, kind: str) -> Path:
         """Of these weights."""
-        return self.run.folder / "priors" / f"{kind}-{checkpoint_name(self.step)}.safetensors"
+        return self.folder.path / "priors" / f"{kind}-{checkpoint_name(self.step)}.safetensors"
 
     def has_prior(self, kind: str = "mixture") -> bool:
         """Whether such an ex-post prior was fitted to these weights."""
@@ -325,7 +330,7 @@ class Experiment:
         if kind not in EX_POST:
             raise UsageError(f"there is no ex-post prior {kind!r}; {nearest(kind, EX_POST)}")
         if not self.kind.axes:
-            raise UsageError(f"the codes of {self.run.folder} are words of a codebook and have a prior of their own.")
+            raise UsageError(f"the codes of {self.folder.path} are words of a codebook and have a prior of their own.")
         codes = self.encode(self.spread("train", rows))
         self.say(f"Fitting a {kind} to {len(codes.mean):,} codes, for {self._prior_path(kind).parent}.")
         return fit_ex_post(kind, codes, components=components, seed=seed)
@@ -365,7 +370,7 @@ class Experiment:
     @property
     def has_rates(self) -> bool:
         """Whether :meth:`unit_rates` can be known: over data, as recorded, or over the model's own examples."""
-        kept = self.has_data or "unit_rates" in self.run.record
+        kept = self.has_data or "unit_rates" in self.folder.record
         return self.kind.infers and self.kind.axes and (kept or not self.kind.point)
 
     def unit_rates(self, most: int = 2000) -> Array:
@@ -381,10 +386,10 @@ class Experiment:
         """
         if not self.kind.axes:
             raise UsageError(
-                f"the codes of {self.run.folder} are words of a codebook: they have no axes to walk along or measure."
+                f"the codes of {self.folder.path} are words of a codebook: they have no axes to walk along or measure."
             )
-        if not self.has_data and "unit_rates" in self.run.record:
-            return np.asarray(self.run.record["unit_rates"])
+        if not self.has_data and "unit_rates" in self.folder.record:
+            return np.asarray(self.folder.record["unit_rates"])
         if not self.has_data and not self.kind.point:
             return self._own_rates(most)
         name = self.held_out()

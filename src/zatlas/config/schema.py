@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from zatlas.combinations import check
+from zatlas.config.kinds import MODELS, OBJECTIVE_DEFAULTS, ModelKind, ObjectiveKind
+from zatlas.config.rules import check
 from zatlas.errors import UsageError, nearest, shown
 from zatlas.files import LARGEST
-from zatlas.kinds import MODELS, OBJECTIVE_DEFAULTS, ModelKind, ObjectiveKind
 
 Likelihood = Literal[
     "auto",
@@ -355,7 +355,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _preset_files() -> dict[str, Traversable]:
-    files = resources.files("zatlas").joinpath("presets").iterdir()
+    files = resources.files("zatlas.config").joinpath("presets").iterdir()
     return {f.name.removesuffix(".toml"): f for f in sorted(files, key=lambda f: f.name) if f.name.endswith(".toml")}
 
 

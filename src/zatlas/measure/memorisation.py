@@ -12,22 +12,22 @@ from zatlas.errors import UsageError
 from zatlas.evaluation.classifier import load_classifier
 from zatlas.evaluation.quality import copying, nearest, raw_values
 from zatlas.figures import View, arrays
-from zatlas.measure.judge import classifier_path, examples, judged
+from zatlas.measure.feature_classifier import classifier_path, examples, judged
 from zatlas.measure.samples import MOST_TRAINING, SMALLEST, lacks_images, shown_as_data
-from zatlas.opened import Experiment
+from zatlas.runs.opened import Run
 
 COMPARED = 1000  # samples, of which those nearest to training images are shown
 MOST_VALUES = 20_000_000
 
 
-def neighbours(experiment: Experiment, *, n: int = 20, seed: int = 0, most: int | None = None) -> View:
+def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None) -> View:
     """New samples, nearest to the training data first, each with its nearest training example.
 
     Distances are in the features of the data's classifier where ``zatlas classifier`` has trained one, else between
     raw values. :func:`zatlas.evaluation.quality.copying` says whether training images are nearer than held-out ones.
 
     Args:
-        experiment: an opened run with its data.
+        run: an opened run with its data.
         n: samples shown, of at least 1,000 drawn.
         seed: of the samples.
         most: training examples that are searched, spread evenly; None: 20,000, or as many as fit some 160 MB.
@@ -38,26 +38,26 @@ def neighbours(experiment: Experiment, *, n: int = 20, seed: int = 0, most: int 
     Raises:
         UsageError: data that are no images, or a model that cannot sample.
     """
-    if reason := lacks_images(experiment):
-        raise UsageError(f"{experiment.run.folder} has no samples to compare: {reason}.")
-    source, binarise, seen = experiment.source, experiment.config.data.binarise, experiment.config.training.seed
+    if reason := lacks_images(run):
+        raise UsageError(f"{run.folder.path} has no samples to compare: {reason}.")
+    source, binarise, seen = run.source, run.config.data.binarise, run.config.training.seed
     path = classifier_path(source, binarise)
     extractor, told = raw_values(), []
     if path.is_file():
-        known = load_classifier(path, experiment.device)
-        accuracy, reason = judged(experiment, known)
+        known = load_classifier(path, run.device)
+        accuracy, reason = judged(run, known)
         if reason:
             told.append(f"Compared in raw values, since {reason}.")
         else:
             extractor = replace(known.extractor, name=f"{known.name} (accuracy {accuracy.value:.3f})")
-    most = most or min(MOST_TRAINING, max(SMALLEST, MOST_VALUES // experiment.spec.size))
-    rows, held = experiment.spread("train", most), experiment.spread(experiment.held_out(), most)
-    train, made = examples(source, rows, binarise, seen)[0], shown_as_data(experiment, max(COMPARED, n), seed)
+    most = most or min(MOST_TRAINING, max(SMALLEST, MOST_VALUES // run.spec.size))
+    rows, held = run.spread("train", most), run.spread(run.held_out(), most)
+    train, made = examples(source, rows, binarise, seen)[0], shown_as_data(run, max(COMPARED, n), seed)
     features, of_samples = extractor(train), extractor(made)
     index, distance = nearest(of_samples, features)
     order = np.argsort(distance, kind="stable")[:n]
     found = copying(of_samples, features, extractor(examples(source, held, binarise, seen)[0]))
-    pair = (experiment.displayable(made[order]), experiment.displayable(train[index[order]]))
+    pair = (run.displayable(made[order]), run.displayable(train[index[order]]))
     share, error = found.figure.value, found.figure.standard_error
     stated = f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
     return View(

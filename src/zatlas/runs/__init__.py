@@ -1,0 +1,1 @@
+"""Run folders: written as training goes on, listed, and opened again."""
