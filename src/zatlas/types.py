@@ -6,7 +6,7 @@ E ensemble members. ``*data`` is ``[C, H, W]`` for images and ``[features]`` for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -62,6 +62,40 @@ class DataSpec:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> DataSpec:
         return cls(tuple(record["shape"]), record["values"], record["label_kind"], tuple(record["labels"]))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """x = mean + noise * (weight z + epsilon), epsilon ~ N(0, I), with orthogonal columns of the weight.
+
+    Attributes:
+        weight: ``[P, D]``.
+        noise: standard deviation of each column ``[P]``, in the units of x.
+    """
+
+    weight: Tensor
+    noise: Tensor
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of the training data, ``[*data]`` each, as the model sees it; and some examples.
+
+    Attributes:
+        mean, std: of every value.
+        examples: ``[M, *data]``, none unless a model starts from some.
+        linear: a linear model of the data, for a model that starts as one.
+    """
+
+    mean: Tensor
+    std: Tensor
+    examples: Tensor = field(default_factory=lambda: torch.zeros(0))
+    linear: Linear | None = None
+
+    @classmethod
+    def unknown(cls, spec: DataSpec, *, examples: int) -> Statistics:
+        """Those of no data, for a model whose weights are loaded afterwards."""
+        return cls(torch.full(spec.shape, 0.5), torch.ones(spec.shape), torch.zeros(examples, *spec.shape))
 
 
 class Batch(NamedTuple):

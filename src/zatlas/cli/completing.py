@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -20,11 +21,19 @@ def _of(names: Callable[[], list[str]]) -> Complete:
     return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
 
 
-def _kinds(what: str) -> Complete:
-    def names() -> list[str]:
-        from zatlas.config import kinds
+def _parts(sort: str) -> Complete:
+    """The names of parts, read from the source of their room, since importing them would import torch; and those of
+    installed packages, from their entry points."""
 
-        return list(getattr(kinds, what))
+    def names() -> list[str]:
+        from importlib.metadata import entry_points
+
+        from zatlas.parts import SORTS
+
+        room = resources.files("zatlas").joinpath(*SORTS[sort].room.split(".")[1:])
+        sources = [file.read_text(encoding="utf-8") for file in room.iterdir() if file.name.endswith(".py")]
+        found = {name for source in sources for name in re.findall(rf'^@?{sort}\(\s*"([\w-]+)"', source, re.MULTILINE)}
+        return sorted(found | {point.name for point in entry_points(group=SORTS[sort].group)})
 
     return _of(names)
 
@@ -71,8 +80,8 @@ def complete_run_filter(incomplete: str) -> list[str]:
 complete_run_key = _of(_run_keys)
 complete_metric = _of(lambda: list(METRICS))
 complete_preset = _of(_presets)
-complete_model = _kinds("MODELS")
-complete_objective = _kinds("OBJECTIVES")
-complete_network = _kinds("NETWORKS")
-complete_likelihood = _kinds("LIKELIHOODS")
-complete_prior = _kinds("PRIORS")
+complete_model = _parts("model")
+complete_objective = _parts("objective")
+complete_network = _parts("network")
+complete_likelihood = _parts("likelihood")
+complete_prior = _parts("prior")

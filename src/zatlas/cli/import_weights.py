@@ -54,7 +54,7 @@ def import_(
         "run": str(folder),
         "format": format,
         "kind": config.kind,
-        "network": config.network,
+        "network": run.config.network_kind,
         "shape": list(spec.shape),
         "latent_dim": run.latent_dim,
         "parameters": run.folder.record["parameters"],
@@ -64,6 +64,9 @@ def import_(
         print_json(facts)
         return
     shape = "x".join(map(str, spec.shape))
-    say(f"Read   {config.kind}, z = {run.latent_dim}, {config.network} for {shape}, {facts['parameters']:,} parameters")
+    say(
+        f"Read   {config.kind}, z = {run.latent_dim}, {run.config.network_kind} for {shape}, "
+        f"{facts['parameters']:,} parameters"
+    )
     say(f"Run    {folder}" + ("" if data else ", without data: what wants data takes --data DATA"))
     say(f"Next   zatlas sample {folder}  ·  zatlas traverse {folder}")

@@ -2,52 +2,115 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from zatlas.config.kinds import Kind
+    from zatlas.parts import Part
+
+OPTIONS = {
+    "model": "--model",
+    "objective": "--objective",
+    "prior": "--prior",
+    "posterior": "--set posterior.kind=…",
+    "network": "--network",
+    "likelihood": "--likelihood",
+    "metric": "zatlas evaluate --metric",
+}
 
 
-def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False) -> None:
-    """Say when to use which model, objective, prior, posterior, network and likelihood, and what goes together."""
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One part, with its settings and source.", show_default=False)
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Say when to use which model, objective, prior, posterior, network, likelihood and metric, and what goes together.
+
+    zatlas models  ·  zatlas models infovae
+    """
     from rich.table import Table
     from rich.text import Text
 
     from zatlas.cli.console import print_json
-    from zatlas.config import kinds
-    from zatlas.console import console
+    from zatlas.console import console, say
+    from zatlas.errors import UsageError, nearest
+    from zatlas.parts import BROKEN, SORTS
 
-    choices = {
-        "model": ("--model", {name: kind.when for name, kind in kinds.MODELS.items()}),
-        "objective": ("--objective", kinds.OBJECTIVES),
-        "prior": ("--set model.prior=…", kinds.PRIORS),
-        "posterior": ("--set model.posterior=…", kinds.POSTERIORS),
-        "network": ("--network", kinds.NETWORKS),
-        "likelihood": ("--likelihood", kinds.LIKELIHOODS),
-    }
-    if json:
-        goes_with = {
-            "objectives_of_model": {name: list(kind.objectives) for name, kind in kinds.MODELS.items()},
-            "networks_of_model": {name: list(kind.networks or kinds.NETWORKS) for name, kind in kinds.MODELS.items()},
-        }
-        print_json({name: words for name, (_, words) in choices.items()} | goes_with)
+    if name is not None:
+        found = [part for sort in OPTIONS for part in SORTS[sort].parts() if part.name == name]
+        if not found:
+            known = [part for sort in OPTIONS for part in SORTS[sort].names()]
+            raise UsageError(f"there is no part {name!r}; {nearest(name, known)}")
+        if json:
+            print_json({"parts": [_described(part) for part in found]})
+            return
+        for part in found:
+            _show(part)
         return
-    for title, (option, words) in choices.items():
-        table = Table(
-            title=Text.assemble(title, (f"  {option}", "dim")), title_justify="left", box=None, show_header=False
-        )
+    sorts = {sort: [part for part in SORTS[sort].parts() if part.name != "auto"] for sort in OPTIONS}
+    if json:
+        kinds = sorts["model"]
+        goes_with = {
+            "objectives_of_model": {kind.name: list(kind.objectives) for kind in kinds},
+            "networks_of_model": {kind.name: [n for n in kind.networks if n != "auto"] for kind in kinds},
+            "settings": {sort: {part.name: _settings(part) for part in parts} for sort, parts in sorts.items()},
+        }
+        print_json({sort: {part.name: part.when for part in parts} for sort, parts in sorts.items()} | goes_with)
+        return
+    for sort, parts in sorts.items():
+        title = Text.assemble(sort, (f"  {OPTIONS[sort]}", "dim"))
+        table = Table(title=title, title_justify="left", box=None, show_header=False)
         table.add_column(style="bold", no_wrap=True, min_width=20)
         table.add_column()
-        for name, when in words.items():
-            goes = f"  ({_goes_with(kinds.MODELS[name])})" if title == "model" else ""
-            table.add_row(name, Text.assemble(when, (goes, "dim")))
+        for part in parts:
+            goes = f"  ({_goes_with(part)})" if sort == "model" else ""
+            foreign = f"  [{part.target.__module__}]" if part.is_foreign else ""
+            table.add_row(part.name, Text.assemble(part.when, (goes + foreign, "dim")))
         console.print(table)
         console.print()
+    say("zatlas models NAME shows the settings of one; docs/extending.md says how to add your own.")
+    for point, why in BROKEN.items():
+        say(f"Not loaded, {point}: {why}")
 
 
-def _goes_with(kind: Kind) -> str:
+def _goes_with(kind: Part) -> str:
     """Objectives, and networks where not all go."""
-    networks = f"; network {', '.join(kind.networks)}" if kind.networks else ""
+    few = kind.facts["network"] not in ("autoencoder", "linear")
+    networks = f"; network {', '.join(name for name in kind.networks if name != 'auto')}" if few else ""
     return ", ".join(kind.objectives) + networks
+
+
+def _settings(part: Part) -> dict[str, dict[str, Any]]:
+    fields = {key: field for key, field in part.settings.model_fields.items() if key != "kind"}
+    return {
+        key: {"default": None if field.is_required() else field.default, "about": field.description or ""}
+        for key, field in fields.items()
+    }
+
+
+def _described(part: Part) -> dict[str, Any]:
+    facts = {"sort": part.sort, "name": part.name, "when": part.when, "source": part.source, "title": part.title}
+    return facts | {"role": part.role, "settings": _settings(part)}
+
+
+def _show(part: Part) -> None:
+    """One part for people."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from zatlas.console import console
+
+    role = f" ({part.role})" if part.role else ""
+    heading = Text.assemble((part.name, "bold"), f"  {part.sort}{role}: {part.title or part.when}")
+    console.print(heading)
+    for line in filter(None, (part.when if part.title else "", part.source and f"Source: {part.source}.")):
+        console.print(Text(f"  {line}"))
+    if part.sort == "model":
+        console.print(Text(f"  Goes with {_goes_with(part)}."))
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for key, about in _settings(part).items():
+        default = "" if about["default"] is None else f"{about['default']}"
+        table.add_row(Text(f"{part.sort}.{key}", "cyan"), Text(default), Text(about["about"]))
+    console.print(table)

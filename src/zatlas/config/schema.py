@@ -1,5 +1,7 @@
 """The whole configuration of a run: one validated record, one TOML file, ``--set section.key=value``.
 
+A part of the run (its model, network, likelihood, prior, posterior, objective) has a section of its own: ``kind`` names
+the part, and the other keys are that part's settings, as it declares them (:mod:`zatlas.parts`).
 ``zatlas train --config FILE`` on the file that a run saved repeats the run.
 """
 
@@ -10,211 +12,75 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError
 
-from zatlas.config.kinds import MODELS, OBJECTIVE_DEFAULTS, ModelKind, ObjectiveKind
+from zatlas.config.former import FLOW, SCHEMA, as_written, modern
 from zatlas.config.rules import check
+from zatlas.config.sections import DataConfig, TrainingConfig
 from zatlas.errors import UsageError, nearest, shown
-from zatlas.files import LARGEST
+from zatlas.parts import SORTS, ModelSettings, Part, Section, Settings, trusting
 
-Likelihood = Literal[
-    "auto",
-    "bernoulli",
-    "continuous-bernoulli",
-    "gaussian",
-    "gaussian-learned",
-    "gaussian-per-pixel",
-    "logistic",
-    "logistic-mixture",
-    "categorical",
-]
-Network = Literal[
-    "auto",
-    "mlp",
-    "table",
-    "conv",
-    "resnet",
-    "burgess",
-    "konny-h",
-    "konny-b",
-    "burda",
-    "course-conv",
-    "course-mlp",
-    "exported",
-]
-# Upper bounds, so that a slip of the keyboard is refused by name: of seeds, as torch takes 64 bits; of steps, as
-# float64 counts them; of what is laid out in memory, where nobody wants more. Threads that cannot be started end the
-# process.
-SEED, STEPS, MOST = LARGEST, 10**15, 10**6
-Pixels = Annotated[int, Field(ge=1, le=2**16)]
+PARTS = ("model", "network", "likelihood", "prior", "posterior", "objective")  # in the order of a file
+KINDS = {"network": "auto", "likelihood": "auto", "prior": "normal", "posterior": "diagonal"}  # where nothing is said
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
+CLOSED: dict[str, type[Section]] = {"data": DataConfig, "training": TrainingConfig}  # of no part
 
 
-class DataConfig(Section):
-    """Which data, and how it is shown to the model."""
+class Config(Section):
+    """All of it. A section that the model does not have is None."""
 
-    source: str = ""
-    binarise: Literal["none", "static", "dynamic"] = "none"
-    validation: float = Field(0.05, ge=0, description="fraction of the training rows, or a count from 1 on")
-    test: float = Field(0.1, ge=0, description="fraction or count, where the data sets no test rows aside itself")
-    split_seed: int = Field(0, ge=0, le=SEED)
-    labels: str | None = Field(
-        None, description="key of the labels in an .npz, column of a hub data set, or a label file"
-    )
-    label_level: Annotated[int, Field(ge=1, le=STEPS)] | Literal["path"] = Field(
-        1, description="of images in folders: which folder is the label, 1 the top one; path: all of them"
-    )
-    skip_damaged: bool = Field(False, description="leave out images that cannot be read")
-    resize: Pixels | tuple[Pixels, Pixels] | None = Field(
-        None, description="height and width in pixels; one number: the shorter side, without a crop"
-    )
-    crop: Pixels | tuple[Pixels, Pixels] | None = Field(
-        None, description="height and width in pixels, cut from the centre"
-    )
-    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; None: what the images are")
-    resident: bool | None = Field(
-        None, description="keep all data in memory; None: when it fits a quarter of what is free"
-    )
+    data: DataConfig = Field(default_factory=DataConfig)
+    model: SerializeAsAny[ModelSettings]
+    network: SerializeAsAny[Settings] | None = None
+    likelihood: SerializeAsAny[Settings] | None = None
+    prior: SerializeAsAny[Settings] | None = None
+    posterior: SerializeAsAny[Settings] | None = None
+    objective: SerializeAsAny[Settings]
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
 
+    def part(self, section: str) -> Part:
+        """The declaration of the part of a section.
 
-class ModelConfig(Section):
-    """Which model; each kind differs from the others by its parts only."""
+        Raises:
+            UsageError: it would have to be imported, and cannot be.
+        """
+        role = self.kind.facts["network"] if section == "network" else ""
+        return SORTS[section].get(getattr(self, section).kind, role)
 
-    kind: ModelKind = "vae"
-    latent_dim: int = Field(
-        2, ge=1, le=MOST, description="units; ladder: units (mlp) or channels (resnet) a level; vqvae with mlp: codes"
-    )
-    network: Network = Field("auto", description="auto: mlp, and for a gan of images conv")
-    encoder_graph: tuple[str, ...] | None = Field(None, description="exported: its operations, one a line")
-    decoder_graph: tuple[str, ...] | None = Field(None, description="exported: its operations, one a line")
-    size: Literal["xs", "s", "m", "l"] = "s"
-    likelihood: Likelihood = "auto"
-    sigma: float = Field(1.0, gt=0, description="standard deviation of the gaussian likelihood, in units of the data")
-    start_log_variance: float | None = Field(
-        None, ge=-12, le=2, description="of an untrained posterior; None: -4, or 0 for the course's networks"
-    )
-    prior: Literal["normal", "mixture", "vamp", "flow", "conditional"] = Field(
-        "normal", description="vae, cvae: of z; conditional: p(z|y), cvae only"
-    )
-    prior_components: int = Field(100, ge=1, le=MOST, description="mixture, vamp: how many Gaussians or pseudo-inputs")
-    posterior: Literal["diagonal", "full", "flow"] = Field("diagonal", description="vae, cvae: family of q(z|x)")
-    flow_layers: int = Field(8, ge=1, le=1000, description="of a flow prior or posterior")
-    flow_depth: int = Field(
-        2, ge=1, le=1000, description="hidden layers of a flow prior's networks; a posterior's have 1"
-    )
-    flow_width: int = Field(256, ge=1, le=MOST, description="of the layers of a flow's networks")
-    levels: int = Field(3, ge=1, le=100, description="ladder: layers of z")
-    codebook: Literal["ema", "gradient"] = Field("ema", description="vqvae: how codewords follow the codes")
-    codebook_size: int = Field(256, ge=2, le=MOST, description="vqvae: number of codewords")
-    code_dim: int = Field(16, ge=1, le=MOST, description="vqvae: length of a codeword")
+    @property
+    def kind(self) -> Part:
+        """The declaration of the model."""
+        return SORTS["model"].get(self.model.kind)
 
-
-class ObjectiveConfig(Section):
-    """What is minimised, in nats per example. Each key says which kinds it belongs to; elsewhere it is refused."""
-
-    kind: ObjectiveKind = "elbo"
-    beta: float = Field(1.0, gt=0, description="elbo, dip: weight of the rate; tcvae: of the total correlation")
-    beta_warmup_steps: int | None = Field(
-        None,
-        ge=0,
-        le=STEPS,
-        description="beta rises linearly from 0 over so many steps; None: 300, or 0 for an mlp of one or two units",
-    )
-    capacity_nats: float | None = Field(
-        None, ge=0, description="final rate C of the capacity schedule; None: no capacity"
-    )
-    capacity_steps: int = Field(10_000, ge=1, le=STEPS, description="steps over which C rises from 0")
-    gamma: float = Field(30.0, gt=0, description="weight of |rate - C|")
-    free_bits_nats: float = Field(0.0, ge=0, description="elbo: nats of each unit that are not charged")
-    sticking_the_landing: bool = Field(False, description="elbo: gradient of the rate through z alone")
-    samples: int = Field(5, ge=1, le=MOST, description="iwae: draws of z for each example")
-    doubly_reparameterised: bool = Field(False, description="iwae: the encoder's gradient of Tucker et al. 2019")
-    estimator: Literal["stratified", "weighted"] = Field("stratified", description="tcvae: of q(z) from a batch")
-    factor_gamma: float = Field(35.0, gt=0, description="factor: weight of the total correlation")
-    dip_kind: Literal["i", "ii"] = Field("ii", description="dip: covariance of the means (i) or of z (ii)")
-    dip_off: float = Field(10.0, ge=0, description="dip: weight of the covariances")
-    dip_on: float = Field(10.0, ge=0, description="dip: weight of the variances' distance from 1")
-    mmd_alpha: float = Field(0.0, ge=0, le=1, description="infovae: share of the rate that is not charged")
-    mmd_weight: float = Field(100.0, gt=0, description="infovae: weight of the discrepancy")
-    target_nats: float | None = Field(None, gt=0, description="constrained: what the constrained part may be at most")
-    constrain: Literal["distortion", "rate"] = Field("distortion", description="constrained: which part")
-
-    groups: int = Field(1, ge=1, le=MOST, description="iwae: mean of so many bounds of that many samples each (MIWAE)")
-    rate: Literal["auto", "closed"] = Field("auto", description="closed: refuse where the rate has no formula")
-    commitment: float = Field(0.25, gt=0, description="vq: weight of the codes' distance from their codewords")
-    penalty: float = Field(1.0, ge=0, description="relativistic, wasserstein: weight of the gradient penalty")
-    penalty_every: int = Field(
-        0,
-        ge=0,
-        le=STEPS,
-        description="relativistic, wasserstein: charged at every so manieth step, that many times; 0: 8 for "
-        "convolutions, else 1",
-    )
-    penalty_final: float | None = Field(
-        None, gt=0, description="relativistic: what the penalty falls to, geometrically"
-    )
-    penalty_steps: int = Field(0, ge=0, le=STEPS, description="relativistic: over so many steps")
-    critic_steps: int = Field(5, ge=1, le=MOST, description="wasserstein: steps of the critic for one of the generator")
-    spectral_norm: bool = Field(False, description="gan, relativistic, wasserstein: in the critic")
+    @property
+    def beta(self) -> float:
+        """The weight of the rate; 1 for an objective without one."""
+        return float(getattr(self.objective, "beta", 1.0))
 
     @property
     def is_weighted_elbo(self) -> bool:
         """Whether the loss is distortion + beta rate and nothing else."""
-        return self.kind == "elbo" and self.capacity_nats is None
+        return bool(getattr(self.objective, "is_weighted_elbo", False))
 
-
-class TrainingConfig(Section):
-    """How it is minimised, and when to stop: at the first of epochs, steps, seconds, target loss, patience."""
-
-    epochs: int | None = Field(None, ge=1, le=STEPS)
-    steps: int | None = Field(None, ge=1, le=STEPS)
-    seconds: float | None = Field(None, gt=0)
-    target_loss: float | None = None
-    patience: int | None = Field(
-        None, ge=1, le=STEPS, description="stop after so many validations without a better loss"
-    )
-    batch_size: int = Field(128, ge=1, le=10**9)
-    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    learning_rate: float = Field(4e-3, gt=0)
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.95, ge=0, lt=1)
-    weight_decay: float = Field(0.1, ge=0, description="of matrices and kernels, not of biases")
-    schedule: Literal["constant", "linear", "cosine"] = "linear"
-    warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the budget over which the learning rate rises")
-    clip_norm: float = Field(200.0, ge=0, description="largest norm of the gradient; 0: no limit")
-    ema: float = Field(0.0, ge=0, lt=1, description="decay of the average of the weights; 0: none")
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: int | None = Field(
-        None, ge=1, le=1024, description="of torch's operators on the CPU; None: one for each half GFLOP of a step"
-    )
-    device: str = "auto"
-    seed: int = Field(0, ge=0, le=SEED)
-    validations: int = Field(20, ge=1, le=STEPS, description="how often over the whole training")
-    checkpoint_every_seconds: float = Field(60.0, gt=0)
-    checkpoint_every_steps: int | None = Field(None, ge=1, le=STEPS)
-
-
-class Config(Section):
-    """All of it."""
-
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    objective: ObjectiveConfig = ObjectiveConfig()
-    training: TrainingConfig = TrainingConfig()
-
-    @model_validator(mode="after")
-    def _combinations(self) -> Config:
-        check(self)
-        return self
+    @property
+    def network_kind(self) -> str:
+        """The name of the network; ``"none"`` for a model without one."""
+        return "none" if self.network is None else self.network.kind
 
     def to_toml(self) -> str:
-        return tomli_w.dumps(self.model_dump(exclude_none=True))
+        return tomli_w.dumps({"schema": SCHEMA, **self.model_dump(exclude_none=True)})
+
+
+class _Refused(Exception):
+    """A sentence, and whether a later layer may mend it."""
+
+    def __init__(self, sentence: str, *, together: bool = False) -> None:
+        super().__init__(sentence)
+        self.together = together
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
@@ -225,46 +91,148 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
             into[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values over what their kind of model and objective wants where nothing is said."""
-    model, objective = values.get("model"), values.get("objective")
-    named = model.get("kind", "vae") if isinstance(model, Mapping) else "vae"
-    if not isinstance(named, str) or named not in MODELS:
-        return dict(values)  # which is refused by name
-    kind = MODELS[named]
-    aim = objective.get("kind", kind.objectives[0]) if isinstance(objective, Mapping) else kind.objectives[0]
-    merged: dict[str, Any] = {"objective": {"kind": aim}}
-    for layer in (kind.defaults, OBJECTIVE_DEFAULTS.get(aim, {}) if isinstance(aim, str) else {}, values):
-        _merge(merged, layer)
-    return merged
+def _kind_of(values: Mapping[str, Any], section: str, default: str) -> str:
+    held = values.get(section, {})
+    named = held.get("kind", default) if isinstance(held, Mapping) else default
+    if not isinstance(named, str):
+        raise _Refused(f"{section}.kind cannot be {shown(named)}; {nearest(str(named)[:80], SORTS[section].names())}")
+    return named
 
 
-def known_keys() -> list[str]:
-    """Every ``section.key``."""
-    return [f"{s}.{k}" for s, f in Config.model_fields.items() for k in f.annotation.model_fields]  # type: ignore[union-attr]
+def _part(values: Mapping[str, Any], section: str, default: str, role: str = "") -> Part:
+    try:
+        return SORTS[section].get(_kind_of(values, section, default), role)
+    except UsageError as error:
+        raise _Refused(str(error)) from None
 
 
-def _sentence(error: ValidationError, where: str) -> str:
+def _build(values: Mapping[str, Any]) -> Config:
+    """The record of nested values.
+
+    Raises:
+        _Refused: a key, a value or a combination that cannot be.
+    """
+    for section in values:
+        if section not in (*Config.model_fields, FLOW):
+            raise _Refused(f"there is no {section}; {nearest(section, Config.model_fields)}")
+    model = _part(values, "model", "vae")
+    objective = _part(values, "objective", model.facts["objective"])
+    wanted: dict[str, Any] = {}
+    for layer in (model.defaults, objective.defaults, values):
+        _merge(wanted, layer)
+    later: list[str] = []
+    if flow := wanted.pop(FLOW, {}):
+        _lay_flow(flow, wanted, later)
+    made: dict[str, Any] = dict.fromkeys(Config.model_fields)
+    for section in Config.model_fields:
+        held = wanted.get(section, {})
+        if not isinstance(held, Mapping):
+            raise _Refused(f"{section}: Input should be a table of keys (given: {shown(held)})")
+        if section not in PARTS:
+            made[section] = _record(CLOSED[section], section, held, later)
+            continue
+        part = {"model": model, "objective": objective}.get(section) or _chosen(values, section, model)
+        if part is not None:
+            made[section] = _record(part.settings, section, _own(part, section, held, later), later)
+        elif held:
+            goes = " or ".join(repr(kind.name) for kind in SORTS["model"].parts() if _has(kind, section))
+            later.append(
+                f"{section}.{next(iter(held))} belongs to model.kind = {goes}, not to {model.name!r}, which has no "
+                f"{section} to choose"
+            )
+    if later:
+        raise _Refused(later[0], together=True)
+    config = Config.model_construct(**made)
+    try:
+        check(config)
+    except ValueError as error:
+        raise _Refused(str(error), together=True) from None
+    return config
+
+
+def _has(model: Part, section: str) -> bool:
+    return bool(model.networks) if section == "network" else section in model.sections
+
+
+def _chosen(values: Mapping[str, Any], section: str, model: Part) -> Part | None:
+    """The part of a section that a model may have or not."""
+    if not _has(model, section):
+        return None
+    return _network(values, model) if section == "network" else _part(values, section, KINDS[section])
+
+
+def _record(record: type[Section], section: str, held: Mapping[str, Any], later: list[str]) -> Section | None:
+    try:
+        return record.model_validate(held)
+    except ValidationError as error:
+        _say(error, section, record, later)
+    return None
+
+
+def _lay_flow(flow: Mapping[str, Any], wanted: dict[str, Any], later: list[str]) -> None:
+    """The former keys of flows, in the prior and the posterior that are one."""
+    flows = [name for name in ("prior", "posterior") if wanted.get(name, {}).get("kind") == "flow"]
+    if not flows:
+        later.append(f"model.flow_{next(iter(flow))} belongs to prior.kind = 'flow' or posterior.kind = 'flow'")
+    for section in flows:
+        own = SORTS[section].get("flow").keys
+        wanted[section] = {**{key: value for key, value in flow.items() if key in own}, **wanted[section]}
+
+
+def _network(values: Mapping[str, Any], model: Part) -> Part:
+    role, kind = model.facts["network"], _kind_of(values, "network", KINDS["network"])
+    sort = SORTS["network"]
+    if ":" not in kind and kind in sort.names() and kind not in sort.names(role):
+        goes = " or ".join(repr(name) for name in sort.names(role) if name != "auto")
+        raise _Refused(f"model.kind = '{model.name}' is built of network {goes}, not of '{kind}'", together=True)
+    return _part(values, "network", KINDS["network"], role)
+
+
+def _own(part: Part, section: str, held: Mapping[str, Any], later: list[str]) -> dict[str, Any]:
+    """The settings of a part; of a key that is another part's, the sentence that says whose is kept for later."""
+    own = {"kind": part.name}
+    for key, value in held.items():
+        if key == "kind":
+            continue
+        if key in part.keys:
+            own[key] = value
+            continue
+        owners = SORTS[section].holding(key)
+        if not owners:
+            known = [f"{section}.{name}" for name in part.keys] or [f"{section}.kind"]
+            raise _Refused(f"there is no {section}.{key}; {nearest(f'{section}.{key}', known)}")
+        goes = " or ".join(map(repr, owners))
+        later.append(f"{section}.{key} belongs to {section}.kind = {goes}, not to {part.name!r}")
+    return own
+
+
+def _say(error: ValidationError, section: str, record: type[Section], later: list[str]) -> None:
+    """The first error of a section, raised at once, or kept where it is about several keys together.
+
+    Raises:
+        _Refused: an unknown key, or a value that cannot be.
+    """
     first = error.errors()[0]
-    key = ".".join(
-        str(part)[:80] for part in first["loc"][:2]
-    )  # what follows is pydantic's, such as which of two types
+    if not first["loc"]:
+        later.append(first["msg"].removeprefix("Value error, "))
+        return
+    key = f"{section}.{str(first['loc'][0])[:80]}"
     if first["type"] == "extra_forbidden":
-        known = list(Config.model_fields) if "." not in key else known_keys()
-        return f"{where}: there is no {key}; {nearest(key, known)}"
+        raise _Refused(f"there is no {key}; {nearest(key, [f'{section}.{name}' for name in record.model_fields])}")
     if first["type"] == "literal_error" and isinstance(first["input"], str):
         known = [word.strip("' ") for word in first["ctx"]["expected"].replace(" or ", ", ").split(",")]
-        return f"{where}: {key} cannot be {shown(first['input'])}; {nearest(first['input'], known)}"
+        raise _Refused(f"{key} cannot be {shown(first['input'])}; {nearest(first['input'], known)}")
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {key}: {message} (given: {shown(first['input'])})." if key else f"{where}: {message}."
+    raise _Refused(f"{key}: {message} (given: {shown(first['input'])})")
 
 
-def make_config(*layers: tuple[str, Mapping[str, Any]]) -> Config:
+def make_config(*layers: tuple[str, Mapping[str, Any]], trust: bool = False) -> Config:
     """The configuration from layers of nested values, later ones over earlier ones.
 
     Args:
         layers: pairs of a name for error messages and ``{section: {key: value}}``. Each layer's values are judged by
             themselves, their combination only when all layers are there.
+        trust: whether parts named by their place, ``package.module:Class``, may be imported.
 
     Raises:
         UsageError: an unknown key (the nearest known one is named) or a value that cannot be.
@@ -273,15 +241,30 @@ def make_config(*layers: tuple[str, Mapping[str, Any]]) -> Config:
     8
     """
     merged: dict[str, Any] = {}
-    config = Config()
-    for number, (where, values) in enumerate(layers, 1):
-        _merge(merged, values)
-        try:
-            config = Config.model_validate(_with_defaults(merged))
-        except ValidationError as error:
-            if number == len(layers) or any(e["loc"] for e in error.errors()):
-                raise UsageError(_sentence(error, where)) from None
+    config: Config | None = None
+    with trusting(trust):
+        for number, (where, values) in enumerate(layers or (("the defaults", {}),), 1):
+            _merge(merged, modern(values))
+            try:
+                config = _build(merged)
+            except _Refused as refused:
+                if number >= len(layers) or not refused.together:
+                    sentence = str(refused)
+                    raise UsageError(f"{where}: {sentence}{'' if sentence[-1] in '.?' else '.'}") from None
+    assert config is not None
     return config
+
+
+def known_keys() -> list[str]:
+    """Every ``section.key``."""
+    found = []
+    for section, record in (("data", DataConfig), *((name, None) for name in PARTS), ("training", TrainingConfig)):
+        if record is not None:
+            keys = list(record.model_fields)
+        else:
+            keys = ["kind", *dict.fromkeys(key for part in SORTS[section].all() for key in part.keys)]
+        found += [f"{section}.{key}" for key in keys]
+    return found
 
 
 def parse_set(assignments: Sequence[str]) -> dict[str, Any]:
@@ -302,27 +285,6 @@ def parse_set(assignments: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"--set {key.strip()}: its value is too long or too deep to be one.") from None
         nested.setdefault(section, {})[name] = value
     return nested
-
-
-_SAVED_BY_0_1 = {"source", "binarise", "validation", "test", "split_seed"}  # a run writes down every key with a value
-
-
-def as_written(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a config.toml in today's words, so that a run of any version is read as what it was.
-
-    At first the whole path of a folder was the label of its images, a GAN's penalty was charged at every step, and its
-    residual network was called conv. A file that zatlas wrote names every key of its time, which tells its age.
-    """
-    data, model, objective = (values.get(section) for section in ("data", "model", "objective"))
-    if isinstance(data, dict) and data.keys() >= _SAVED_BY_0_1 and "label_level" not in data:
-        values = {**values, "data": {**data, "label_level": "path"}}
-    if not isinstance(model, dict) or not isinstance(objective, dict):
-        return values  # which is refused by name, or names too little to be a run's
-    if "spectral_norm" not in objective or "penalty_every" in objective or model.get("kind") not in ("gan", "cgan"):
-        return values
-    network = "resnet" if model.get("network") == "conv" else model.get("network", "mlp")
-    charged = {} if objective.get("kind") == "gan" else {"penalty_every": 1}
-    return {**values, "model": {**model, "network": network}, "objective": {**objective, **charged}}
 
 
 def square(resize: int | tuple[int, int] | None, crop: int | tuple[int, int] | None) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The one translation of words into a configuration, for the command line, ``zatlas.train`` and the estimators.
 
-A word is a key of the configuration without its section, as ``latent_dim``; ``model`` and ``objective`` are the kinds.
-What is said later replaces what was said before: a preset, then a file, then words, then ``--set``.
+A word is a key of the configuration without its section, as ``latent_dim``; the name of a section that holds a part,
+as ``model`` or ``prior``, is that part's kind; and ``prior_components`` is the key ``components`` of the section
+``prior``, for keys that several sections have. What is said later replaces what was said before: a preset, then a file,
+then words, then ``--set``.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zatlas.config import Config, known_keys, make_config, parse_set, preset, read_toml, square
+from zatlas.config.former import FORMER
+from zatlas.config.schema import PARTS, Config, known_keys, make_config, parse_set, preset, read_toml, square
 from zatlas.errors import UsageError, nearest
+from zatlas.parts import SORTS, trusting
 
 Nested = Mapping[str, Mapping[str, Any]]
 
@@ -21,18 +25,32 @@ LIMITS = ("epochs", "steps", "seconds")
 
 @cache
 def places() -> Mapping[str, tuple[str, str]]:
-    """Every word, and the section and key that it stands for.
+    """Every word that stands for one key whatever the parts are, and the section and key that it stands for.
 
-    >>> places()["latent_dim"], places()["objective"]
-    (('model', 'latent_dim'), ('objective', 'kind'))
+    >>> places()["latent_dim"], places()["objective"], places()["prior_components"]
+    (('model', 'latent_dim'), ('objective', 'kind'), ('prior', 'components'))
     """
-    keys = [tuple(key.split(".")) for key in known_keys()]
-    home = {key: (section, key) for section, key in keys if key != "kind"}
-    return home | {section: (section, key) for section, key in keys if key == "kind"}
+    keys = [(section, key) for section, _, key in (known.partition(".") for known in known_keys())]
+    named = {section: (section, "kind") for section in PARTS}
+    bare: dict[str, tuple[str, str]] = {}
+    several: set[str] = set()
+    for section, key in keys:
+        if key != "kind":
+            several |= {key} & bare.keys()
+            bare[key] = (section, key)
+    long = {f"{section}_{key}": (section, key) for section, key in keys if section in PARTS and key != "kind"}
+    return long | {word: place for word, place in bare.items() if word not in several} | named
+
+
+def _former() -> dict[str, tuple[str, str]]:
+    """Words of earlier versions, with the place they had then."""
+    return {key: (section, key) for section, key in FORMER}
 
 
 def in_sections(words: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Words in the sections of the configuration; a word whose value is None is not said.
+
+    A key of a part that the words name is a word as well, whichever package declares it.
 
     Raises:
         UsageError: an unknown word; the nearest known one is named.
@@ -40,14 +58,32 @@ def in_sections(words: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     >>> in_sections({"model": "vae", "beta": 4.0, "epochs": None})
     {'model': {'kind': 'vae'}, 'objective': {'beta': 4.0}}
     """
+    own = _own_keys(words)
     nested: dict[str, dict[str, Any]] = {}
+    known = {**_former(), **places(), **own}
     for word, value in words.items():
-        if word not in places():
-            raise UsageError(f"there is no key {word}; {nearest(word, places())}")
+        if word not in known:
+            raise UsageError(f"there is no key {word}; {nearest(word, known)}")
         if value is not None:
-            section, key = places()[word]
-            nested.setdefault(section, {})[key] = value
+            section, key = known[word]
+            if isinstance(value, Mapping) and key == "kind":
+                nested.setdefault(section, {}).update(value)  # a part with its settings
+            else:
+                nested.setdefault(section, {})[key] = value
     return nested
+
+
+def _own_keys(words: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The keys of the parts that the words name."""
+    found: dict[str, tuple[str, str]] = {}
+    for section in PARTS:
+        if isinstance(named := words.get(section), str):
+            parts = [part for part in SORTS[section].all() if part.name == named]
+            if not parts and ":" in named:
+                parts = [SORTS[section].get(named, "autoencoder" if section == "network" else "")]
+            for part in parts:
+                found |= {key: (section, key) for key in part.keys}
+    return found
 
 
 def configuration(
@@ -57,6 +93,7 @@ def configuration(
     preset_name: str | None = None,
     file: Path | None = None,
     assignments: Sequence[str] = (),
+    trust: bool = True,
 ) -> Config:
     """The configuration that a person named.
 
@@ -69,6 +106,9 @@ def configuration(
         preset_name: a named bundle of values, under all else.
         file: a TOML file, over the preset.
         assignments: ``section.key=value`` each, over all else.
+        trust: whether code that the words name by its place, ``package.module:Class``, may be imported: a person who
+            writes the place asks for it. A file that lies in a run folder may come from somebody else, and is trusted
+            only if a word of ``trust`` says so (:func:`zatlas.parts.trusting`).
 
     Raises:
         UsageError: an unknown word or preset, a file that is none, a value or a combination that cannot be.
@@ -78,15 +118,17 @@ def configuration(
         base.append((f"preset {preset_name}", preset(preset_name)))
     if file is not None:
         base.append((str(file), read_toml(file)))
+        trust = trust and not (file.parent / "run.json").exists()
     sizes = square(words.get("resize"), words.get("crop"))
-    said: list[tuple[str, Nested]] = [(who, in_sections({**words, **sizes}))]
+    with trusting(trust):
+        said: list[tuple[str, Nested]] = [(who, in_sections({**words, **sizes}))]
     said += [(f"--set {assignment[:80]}", parse_set([assignment])) for assignment in assignments]
     kept: list[tuple[str, Nested]] = []
     for where, values in base:
         kept = [*(_unlimited(kept) if _limited(values) else kept), (where, values)]
     if any(_limited(values) for _, values in said):
         kept = _unlimited(kept)
-    return make_config(*kept, *said)
+    return make_config(*kept, *said, trust=trust)
 
 
 def _limited(values: Nested) -> bool:

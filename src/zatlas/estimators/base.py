@@ -14,13 +14,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from zatlas.config.kinds import MODELS, ModelKind
 from zatlas.errors import UsageError
 from zatlas.estimators.fitting import Fitted, fit
 from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Examples, Layout
 from zatlas.estimators.settings import configure, for_data, seed_of
 from zatlas.estimators.trained import Trained
+from zatlas.parts import SORTS
 
 Array = npt.NDArray[Any]
 
@@ -31,7 +31,7 @@ class GenerativeEstimator(BaseEstimator, ABC):
     y is used by conditional kinds alone; the others take and ignore it, as scikit-learn's transformers do.
     """
 
-    _kind: ClassVar[ModelKind]
+    _kind: ClassVar[str]
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Trains anew.
@@ -61,7 +61,7 @@ class GenerativeEstimator(BaseEstimator, ABC):
         z = check_array(Z, dtype=np.float32, estimator=self, input_name="Z")
         if z.shape[1] != self._n_features_out:
             raise UsageError(f"Z has {z.shape[1]} columns, and this model has {self._n_features_out} latent units.")
-        if MODELS[self._kind].conditional and y is None:
+        if SORTS["model"].get(self._kind).conditional and y is None:
             raise UsageError("a conditional model decodes a code for a label: give y, one for each row of Z.")
         return self._trained.layout.restored(self._trained.means(z, self._trained.columns(y, len(z))))
 
@@ -97,7 +97,7 @@ class GenerativeEstimator(BaseEstimator, ABC):
         return save(self, Path(path))
 
     def _fit(self, X: Any, y: Any, *, one_pass: bool, classes: Any = None) -> Self:
-        who, conditional = type(self).__name__, MODELS[self._kind].conditional
+        who, conditional = type(self).__name__, SORTS["model"].get(self._kind).conditional
         fresh = not (one_pass and hasattr(self, "model_"))
         config = configure(who, self._kind, self.get_params(deep=False)) if fresh else self.config_
         x = self._checked(X, reset=fresh, least=2 if fresh else 1)
@@ -109,7 +109,9 @@ class GenerativeEstimator(BaseEstimator, ABC):
             labels = Labelling.learn(y, classes) if fresh else self._trained.labelling
         if fresh:
             d = config.data
-            layout, shown = Layout.learn(x, grey=config.model.likelihood == "bernoulli" or d.binarise != "none")
+            layout, shown = Layout.learn(
+                x, grey=getattr(config.likelihood, "kind", "") == "bernoulli" or d.binarise != "none"
+            )
             config = for_data(config, self.get_params(deep=False), layout.spec, len(x))
             layout = layout if labels is None else replace(layout, spec=labels.describe(layout.spec))
         else:
@@ -165,5 +167,5 @@ class GenerativeEstimator(BaseEstimator, ABC):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.target_tags.required = MODELS[self._kind].conditional
+        tags.target_tags.required = SORTS["model"].get(self._kind).conditional
         return tags

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config
-from zatlas.config.kinds import MODELS
 from zatlas.data import split
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.estimators.layout import Examples
@@ -151,7 +150,7 @@ def fit(
         result = mean_terms(game, batches(config, source, rows, device), device=device, precision=trainer.precision)
         some = rows[np.linspace(0, len(rows) - 1, min(len(rows), RATE_ROWS)).astype(np.int64)]
         known: dict[str, Any] = {}
-        if MODELS[config.model.kind].infers:
+        if config.kind.infers:
             shown = batches(config, source, some, device)
             elbo = estimate_elbo(game.model, shown, device=device, precision=trainer.precision)
             known["unit_rates"] = elbo.unit_rates.tolist()

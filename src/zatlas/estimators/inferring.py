@@ -10,10 +10,10 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
-from zatlas.config.kinds import MODELS
 from zatlas.errors import UsageError
 from zatlas.estimators.base import GenerativeEstimator
 from zatlas.latent import fit_ex_post
+from zatlas.parts import SORTS
 
 Array = npt.NDArray[Any]
 
@@ -52,7 +52,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generat
             NotFittedError, UsageError: as for :meth:`transform`; another kind; a VQVAE, whose codes have a prior.
         """
         x, labels = self._inputs(X, y)
-        if not MODELS[self._kind].axes:
+        if not SORTS["model"].get(self._kind).axes:
             raise UsageError(
                 f"the codes of a {type(self).__name__} are words of a codebook and have a prior of their own."
             )

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from zatlas.config.kinds import ModelKind, ObjectiveKind
-from zatlas.config.schema import Likelihood
 from zatlas.estimators.base import GenerativeEstimator
 from zatlas.estimators.inferring import LatentEstimator
 from zatlas.estimators.training import TrainedEstimator, parameters
 
 Binarise = Literal["none", "static", "dynamic"]
-Prior = Literal["normal", "mixture", "vamp", "flow", "conditional"]
 
 
 @parameters
 class _Encoding(LatentEstimator, TrainedEstimator):
     """Abstract: a trained model with an encoder and a likelihood."""
 
-    likelihood: Likelihood = "auto"
+    likelihood: str = "auto"
     binarise: Binarise = "none"
 
 
@@ -40,9 +37,9 @@ class AutoEncoder(_Encoding):
 class _Variational(_Encoding):
     """Abstract: a flat model with a rate to weigh."""
 
-    objective: ObjectiveKind = "elbo"
+    objective: str = "elbo"
     beta: float = 1.0
-    prior: Prior = "normal"
+    prior: str = "normal"
 
 
 class VAE(_Variational):
@@ -143,7 +140,7 @@ class LadderVAE(_Encoding):
 
     latent_dim: int = 8
     levels: int = 3
-    objective: ObjectiveKind = "elbo"
+    objective: str = "elbo"
 
 
 @parameters
@@ -187,10 +184,10 @@ class GAN(TrainedEstimator):
     (5, 8, 8)
     """
 
-    _kind: ClassVar[ModelKind] = "gan"
+    _kind: ClassVar[str] = "gan"
 
     latent_dim: int = 64
-    objective: ObjectiveKind = "relativistic"
+    objective: str = "relativistic"
 
 
 class ConditionalGAN(GAN):

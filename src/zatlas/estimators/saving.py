@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from zatlas.config.kinds import MODELS
 from zatlas.errors import UsageError
 from zatlas.estimators.base import GenerativeEstimator
 from zatlas.estimators.fitting import Fitted, Stand, own_randomness
@@ -90,7 +89,7 @@ def load(path: str | Path, *, device: str = "auto") -> GenerativeEstimator:
     if facts is None:
         estimator = kind(**parameters(config, set(kind().get_params())))
         layout = Layout.of_run(run.record["data"])
-        if MODELS[config.model.kind].conditional:
+        if config.kind.conditional:
             labels = Labelling.of_names("real" if spec.label_kind == "real" else "class", spec.labels)
     else:
         estimator = kind(**facts["params"])

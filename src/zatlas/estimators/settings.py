@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from zatlas.config.kinds import MODELS, OBJECTIVE_DEFAULTS
-from zatlas.config.schema import SEED, Config, known_keys, make_config
+from zatlas.config.former import FORMER
+from zatlas.config.schema import PARTS, Config, known_keys, make_config
+from zatlas.config.sections import SEED
 from zatlas.config.words import places
 from zatlas.errors import UsageError, nearest
+from zatlas.parts import SORTS
 from zatlas.types import DataSpec
 
 AUTOMATIC = {"batch_size", "learning_rate"}  # None: what suits the kind of model
@@ -51,12 +53,13 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
     Raises:
         UsageError: an unknown setting or a value that cannot be.
     """
-    values: dict[str, dict[str, Any]] = {"data": {"test": 0}, "model": {"kind": kind}, "objective": {}, "training": {}}
+    values: dict[str, dict[str, Any]] = {"data": {"test": 0}, "model": {"kind": kind}, "training": {}}
     own = {".".join(place): name for name, place in places().items() if name in params}
     for name in own.values():
         if params[name] is not None or name not in AUTOMATIC:
             section, key = places()[name]
-            values[section][key] = params[name]
+            if not _idle(section, key, params[name], params):
+                values.setdefault(section, {})[key] = params[name]
     if params.get("validation") is None:
         values["data"]["validation"] = 0 if params.get("patience") is None else AUTO_VALIDATION
     values["training"]["seed"] = seed_of(params["random_state"])
@@ -65,12 +68,23 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
         raise UsageError(f"{who}: settings wants {{'section.key': value}}, not {params['settings']!r}.")
     for key, value in (params["settings"] or {}).items():
         section, dot, name = str(key).partition(".")
-        if not dot or key in DECIDED or key in own:
+        section, name = FORMER.get((section, name), ((section, name),))[0]
+        if not dot or f"{section}.{name}" in DECIDED or f"{section}.{name}" in own:
             free = [known for known in known_keys() if known not in DECIDED]
-            why = "is a parameter of its own" if key in own else "cannot be set here"
+            why = "is a parameter of its own" if f"{section}.{name}" in own else "cannot be set here"
             raise UsageError(f"{who}: settings: {key} {why if dot else f'is no section.key; {nearest(key, free)}'}.")
         others.setdefault(section, {})[name] = value
     return make_config((who, values), (f"{who}: settings", others))
+
+
+def _idle(section: str, key: str, value: Any, params: Mapping[str, Any]) -> bool:
+    """Whether a parameter was left at its default and is none of the part that is chosen, as beta for IWAE."""
+    if section not in PARTS or section not in params or key == "kind":
+        return False
+    owners = [part for part in SORTS[section].all() if key in part.keys]
+    if any(part.name == params[section] for part in owners):
+        return False
+    return value in [part.settings.model_fields[key].default for part in owners]
 
 
 def for_data(config: Config, params: Mapping[str, Any], spec: DataSpec, rows: int) -> Config:
@@ -83,15 +97,16 @@ def for_data(config: Config, params: Mapping[str, Any], spec: DataSpec, rows: in
         rows: how many there are.
     """
     real = spec.values == "real" and not spec.is_image
-    likely = config.model.likelihood in ("auto", "gaussian-learned") and config.model.sigma == 1
-    if config.model.network != "auto" or config.model.kind not in ("vae", "cvae") or not (real and likely):
+    likely = config.likelihood is not None and config.likelihood.kind in ("auto", "gaussian-learned")
+    wide = getattr(config.likelihood, "sigma", 1.0) != 1
+    if config.network_kind != "auto" or not config.kind.has("one_level", "rate") or not real or not likely or wide:
         return config
     limited = any(params[name] is not None for name in ("epochs", "steps", "seconds"))
     wanted = {name: value for name, value in TABLE.items() if not (limited and name == "steps")}
     if not limited and rows >= FEWEST_CHECKED and params["validation"] is None and params["patience"] is None:
         wanted |= TABLE_CHECKED
     values = config.model_dump(exclude_unset=True)
-    values["model"]["network"] = "table"
+    values["network"] = {"kind": "table", "size": config.network.size}  # type: ignore[union-attr]
     for name, value in wanted.items():
         section, key = places()[name]
         if params[name] is None:
@@ -101,11 +116,15 @@ def for_data(config: Config, params: Mapping[str, Any], spec: DataSpec, rows: in
 
 def parameters(config: Config, names: set[str]) -> dict[str, Any]:
     """The parameters, out of ``names``, that a configuration stands for: the inverse of :func:`configure`."""
-    values, default = config.model_dump(), Config().model_dump()
-    for wanted in (MODELS[config.model.kind].defaults, OBJECTIVE_DEFAULTS.get(config.objective.kind, {})):
-        for section, keys in wanted.items():
-            default[section] |= keys
-    known = {name: values[section][key] for name, (section, key) in places().items() if name in names}
+    values = {section: keys for section, keys in config.model_dump().items() if keys is not None}
+    kinds = {section: {"kind": keys["kind"]} for section, keys in values.items() if "kind" in keys}
+    kinds["objective"] |= {key: values["objective"][key] for key in ("target_nats",) if key in values["objective"]}
+    default = make_config(("the defaults", kinds)).model_dump()
+    known = {
+        name: values[section][key]
+        for name, (section, key) in places().items()
+        if name in names and key in values.get(section, {})
+    }
     own = {".".join(places()[name]) for name in known} | {"objective.kind"}
     others = {
         f"{section}.{key}": value

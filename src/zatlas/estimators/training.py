@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Self
 
-from zatlas.config.schema import Network
 from zatlas.estimators.base import GenerativeEstimator
 
 Size = Literal["xs", "s", "m", "l"]
@@ -21,7 +20,7 @@ class TrainedEstimator(GenerativeEstimator):
     """Abstract: an estimator that is trained step by step, and so can be trained further."""
 
     latent_dim: int = 2
-    network: Network = "auto"
+    network: str = "auto"
     size: Size = "s"
     epochs: int | None = None
     steps: int | None = None

@@ -56,7 +56,7 @@ def compare_runs(runs: Sequence[Run], split: str | None = None) -> list[Record]:
                 "model": run.config.model.kind,
                 "objective": run.config.objective.kind,
                 "latent_dim": run.latent_dim,
-                "beta": run.config.objective.beta,
+                "beta": run.config.beta,
                 **{key: record[key] for key in ("data", "data_sha256", "data_kind", "split")},
                 "rows_sha256": record.get("rows_sha256"),
                 "quantity": run.quantity,

@@ -59,7 +59,7 @@ def lacks_few_units(run: Run) -> str | None:
 
 def lacks_diagonal(run: Run) -> str | None:
     reason = lacks_one_layer(run)
-    if reason is None and (run.kind.closed or run.config.model.posterior != "diagonal"):
+    if reason is None and not run.has_diagonal_posterior:
         return "it wants a diagonal Gaussian posterior"
     return reason
 
@@ -71,8 +71,7 @@ def lacks_exact(run: Run) -> str | None:
 def bound(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """ELBO, distortion, rate, active units, and the rate of each unit."""
     elbo = run.elbo(rows, progress, seed=options.seed)
-    objective = run.config.objective
-    figures = elbo.figures(objective.beta if objective.is_weighted_elbo else 1.0)
+    figures = elbo.figures(run.config.beta if run.config.is_weighted_elbo else 1.0)
     if run.kind.point:
         figures["elbo"] = replace(figures["elbo"], caution=NO_BOUND)
     figures |= _in_bits(run, figures["elbo"])

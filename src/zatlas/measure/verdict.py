@@ -13,15 +13,6 @@ from zatlas.runs.opened import Run
 IDLE_NATS = 0.01  # a unit below it is at its prior for every example
 COLLAPSED_NATS = 0.1  # a seventh of a bit for the whole code
 
-# What moves a rate away from zero, by objective; the option's name is the configuration's.
-REMEDIES = {
-    "elbo": "lower beta, lengthen beta_warmup_steps, or leave free_bits_nats of each unit uncharged",
-    "tcvae": "lower beta",
-    "dip": "lower beta or dip_on",
-    "factor": "lower factor_gamma",
-    "infovae": "raise mmd_alpha, so that less of the rate is charged",
-    "constrained": "ask for a lower distortion by target_nats",
-}
 REMEDY = "train longer, at a lower learning rate, or with a smaller decoder"
 
 
@@ -64,5 +55,9 @@ def verdict_of(run: Run, record: dict[str, Any]) -> str | None:
     if run.kind.point or "unit_rates" not in record or "rate" not in record["figures"]:
         return None
     o = run.config.objective
-    remedy = REMEDIES.get(o.kind, REMEDY) if o.capacity_nats is None else "raise capacity_nats"
+    remedy = (
+        run.config.part("objective").facts.get("remedy", REMEDY)
+        if getattr(o, "capacity_nats", None) is None
+        else "raise capacity_nats"
+    )
     return verdict(record["figures"]["rate"]["value"], record["unit_rates"], run.model.latent_dims, remedy)

@@ -29,16 +29,6 @@ QUANTITIES = {
 }
 OF_KIND = {"grey": "loss", "real": "density", "game": "none"}  # in records without a quantity; else a probability
 GREY_EVIDENCE = "−grey loss, marginalised"
-LIKELIHOODS = {
-    "bernoulli": "Bernoulli",
-    "continuous-bernoulli": "continuous Bernoulli",
-    "gaussian": "Gaussian",
-    "gaussian-learned": "Gaussian",
-    "gaussian-per-pixel": "Gaussian",
-    "logistic": "discretised logistic",
-    "logistic-mixture": "logistic mixture",
-    "categorical": "categorical",
-}
 GAME = {
     "loss": "critic loss",
     "model_loss": "generator loss",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from zatlas.models.drawing import given_or_drawn
-from zatlas.types import Generation, Inference, Level
+from zatlas.networks.conditional import Decoder, FlatPrior, PointEncoder, Standardise
+from zatlas.parts import SORTS, Context, ModelSettings, model
+from zatlas.types import DataSpec, Generation, Inference, Level, Statistics
 
 
 class LatentVariableModel(nn.Module):
@@ -51,3 +56,79 @@ class LatentVariableModel(nn.Module):
         """
         code = given_or_drawn(z, lambda: self.prior(y), n, y)
         return Generation((code,), self.decoder(code, y))
+
+
+def standardise(spec: DataSpec, stats: Statistics) -> Standardise:
+    """What an encoder does to x first."""
+    # a column that hardly varies must not be magnified, so an image has one scale and a vector one a feature
+    scale = torch.ones(()) if spec.values != "real" else torch.where(stats.std > 1e-6, stats.std, torch.ones(()))
+    return Standardise(stats.mean, scale)
+
+
+@model(
+    "ae",
+    title="Autoencoder",
+    when="the best reconstructions of a given latent size, and codes for other programs; it samples once a prior is "
+    "fitted to its codes",
+    order=3,
+    traits="infers continuous one_level point steps",
+    settings=ModelSettings,
+    network="autoencoder",
+    objective="elbo",
+    sections=("likelihood",),
+)
+def autoencoder(settings: ModelSettings, context: Context) -> LatentVariableModel:
+    """A point for a posterior, and density one everywhere for a prior."""
+    return _flat(context, settings.latent_dim)
+
+
+@model(
+    "vae",
+    title="Variational autoencoder",
+    when="the first choice: codes with a distribution, new samples, a bound on the likelihood, a space to walk",
+    source="Kingma & Welling 2014",
+    order=1,
+    traits="infers continuous one_level rate steps",
+    settings=ModelSettings,
+    network="autoencoder",
+    objective="elbo",
+    sections=("likelihood", "prior", "posterior"),
+)
+def vae(settings: ModelSettings, context: Context) -> LatentVariableModel:
+    """Posterior and prior as the configuration has them."""
+    return _flat(context, settings.latent_dim)
+
+
+@model(
+    "cvae",
+    title="Conditional variational autoencoder",
+    when="where labels are known and should be chosen freely: z then holds style alone",
+    source="Sohn et al. 2015",
+    order=2,
+    traits="infers continuous one_level rate steps conditional",
+    settings=ModelSettings,
+    network="autoencoder",
+    objective="elbo",
+    sections=("likelihood", "prior", "posterior"),
+)
+def cvae(settings: ModelSettings, context: Context) -> LatentVariableModel:
+    """A VAE whose three conditionals are given y."""
+    return _flat(context, settings.latent_dim)
+
+
+def _flat(context: Context, latent_dim: int) -> LatentVariableModel:
+    spec, stats, config = context.spec, context.stats, context.config
+    likelihood = context.make("likelihood")
+    out_shape = (likelihood.per_value * spec.shape[0], *spec.shape[1:])
+    posterior = None if context.model.point else SORTS["posterior"].get(config.posterior.kind)
+    outputs = latent_dim if posterior is None else posterior.facts["outputs"](context)
+    encoder_net, decoder_net = context.make("network", outputs=outputs, out_shape=out_shape)
+    published = context.network.facts.get("as_published")  # which takes x as it is and learns the mean image itself
+    first = None if published else standardise(spec, stats)
+    if posterior is None:
+        encoder: nn.Module = PointEncoder(encoder_net, first)
+    else:
+        encoder = posterior.make(config.posterior, context, encoder_net, first)
+    decoder = Decoder(decoder_net, likelihood, None if published else stats.mean)
+    prior = FlatPrior(latent_dim) if posterior is None else replace(context, encoder=encoder).make("prior")
+    return LatentVariableModel(encoder, decoder, prior, latent_dim)

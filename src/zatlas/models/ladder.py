@@ -5,14 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from zatlas.distributions import DiagonalGaussian
 from zatlas.models.drawing import how_many
+from zatlas.models.flat import standardise
+from zatlas.networks.conditional import Decoder
 from zatlas.networks.ladder import Rung
+from zatlas.parts import Context, ModelSettings, model
 from zatlas.types import Generation, Inference, Level
 
 
+class LadderSettings(ModelSettings):
+    """The settings of a hierarchical VAE."""
+
+    latent_dim: int = Field(2, ge=1, le=10**6, description="units (mlp) or channels (resnet) of each level")
+    levels: int = Field(3, ge=1, le=100, description="layers of z")
+
+
+@model(
+    "ladder",
+    title="Hierarchical (ladder) variational autoencoder",
+    when="many levels of detail, from the whole down to the stroke: for larger images and long training",
+    source="Sønderby et al. 2016",
+    order=4,
+    traits="infers continuous rate steps",
+    settings=LadderSettings,
+    network="ladder",
+    objective="elbo",
+    sections=("likelihood",),
+)
 class Ladder(nn.Module):
     r"""A hierarchical VAE whose posterior shares the top-down pass of its prior (Sønderby et al. 2016).
 
@@ -39,6 +62,15 @@ class Ladder(nn.Module):
         self.standardise = standardise or nn.Identity()
         # flat as every bias is, so that no weight decay takes it
         self.start = nn.Parameter(torch.zeros(rungs[0].state).flatten())
+
+    @classmethod
+    def of(cls, settings: LadderSettings, context: Context) -> Ladder:
+        """With the rungs of the network."""
+        spec, stats = context.spec, context.stats
+        likelihood = context.make("likelihood")
+        out_shape = (likelihood.per_value * spec.shape[0], *spec.shape[1:])
+        rungs, readout = context.make("network", out_shape=out_shape)
+        return cls(rungs, Decoder(readout, likelihood, stats.mean), standardise(spec, stats))
 
     def infer(self, x: Tensor, y: Tensor | None = None, *, samples: int = 1, noise: Tensor | None = None) -> Inference:
         """Posteriors, priors and K = ``samples`` draws of every level for x ``[B, *data]``, and p(x|z) at each draw.

@@ -13,6 +13,7 @@ from zatlas.distributions.full import FullGaussian
 from zatlas.distributions.gaussian import LOG_2PI, DiagonalGaussian
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.models.drawing import given_or_drawn
+from zatlas.parts import Context, Defaults, ModelSettings, model
 from zatlas.types import Generation, Inference, Level
 
 Array = npt.NDArray[Any]
@@ -230,3 +231,47 @@ def _factors(rows: Array, variance: Array, latent_dim: int) -> tuple[Array, Arra
 
 
 __all__ = ["NOISE_FLOOR", "LinearGaussian"]
+
+
+CLOSED: Defaults = {"training": {"precision": "fp32"}}
+
+
+@model(
+    "ppca",
+    title="Probabilistic PCA",
+    when="the linear model to compare with: fitted exactly in seconds, with an exact likelihood",
+    source="Tipping & Bishop 1999",
+    order=8,
+    traits="infers closed rate linear",
+    settings=ModelSettings,
+    network="linear",
+    objective="exact",
+    defaults=CLOSED,
+    gaussian="gaussian-learned",
+)
+def ppca(settings: ModelSettings, context: Context) -> LinearGaussian:
+    """One noise variance for all values."""
+    return _linear(settings, context, shared=True)
+
+
+@model(
+    "fa",
+    title="Factor analysis",
+    when="probabilistic PCA where every value has a noise of its own: for measurements of different quality",
+    source="Bishop 2006, equations 12.64 to 12.68",
+    order=9,
+    traits="infers closed rate linear",
+    settings=ModelSettings,
+    network="linear",
+    objective="exact",
+    defaults=CLOSED,
+    gaussian="gaussian-per-pixel",
+)
+def factor_analysis(settings: ModelSettings, context: Context) -> LinearGaussian:
+    """A noise variance for each value."""
+    return _linear(settings, context, shared=False)
+
+
+def _linear(settings: ModelSettings, context: Context, *, shared: bool) -> LinearGaussian:
+    start = {"mean": context.stats.mean, "scale": context.stats.std}
+    return LinearGaussian(context.spec.shape, settings.latent_dim, shared_noise=shared, **start)

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
 from torch import Tensor, nn
 
 from zatlas.distributions.codeword import CodeSequence, Codeword
 from zatlas.models.drawing import given_or_drawn
+from zatlas.models.flat import standardise
 from zatlas.networks.code_prior import CausalTransformer
-from zatlas.networks.codebook import Codebook
+from zatlas.networks.codebook import Codebook, GradientCodebook, MovingCodebook
+from zatlas.networks.conditional import Decoder
+from zatlas.parts import Context, ModelSettings, model
 from zatlas.types import Generation, Inference, Level
 
+DECAY = 0.97  # of the codewords' averages: an epoch of MNIST is a thousand batches, and the papers' 0.99 lags
+PRIOR = {"xs": (32, 1), "s": (64, 2), "m": (128, 3), "l": (256, 4)}  # width and layers
 
+
+class CodebookSettings(ModelSettings):
+    """The settings of a VQ-VAE."""
+
+    latent_dim: int = Field(2, ge=1, le=10**6, description="number of codes of an example (mlp)")
+    codebook: Literal["ema", "gradient"] = Field("ema", description="how codewords follow the codes")
+    codebook_size: int = Field(256, ge=2, le=10**6, description="number of codewords")
+    code_dim: int = Field(16, ge=1, le=10**6, description="length of a codeword")
+
+
+@model(
+    "vqvae",
+    title="Vector-quantised variational autoencoder",
+    when="sharp reconstructions through discrete codes: to compress, or to feed a sequence model",
+    source="van den Oord et al. 2017",
+    order=5,
+    traits="infers codebook steps",
+    settings=CodebookSettings,
+    network="quantised",
+    objective="vq",
+    sections=("likelihood",),
+    defaults={"training": {"learning_rate": 3e-3, "beta2": 0.999, "batch_size": 64, "weight_decay": 0.0}},
+)
 class VectorQuantised(nn.Module):
     """p(x|z) p(z) over discrete codes z of P positions with M codewords of d each (van den Oord et al. 2017).
 
     The posterior is one of the M^P codes, so log p(x|z) + log p(z) at that code is a bound on log p(x) of the discrete
-    model, and ``infer`` has no chance in it. Labels are ignored.
+    model, and ``infer`` is deterministic. Labels are ignored.
 
     Args:
         encoder: the network ``(x, None) -> [B, P d]``, positions first.
@@ -41,6 +72,20 @@ class VectorQuantised(nn.Module):
         self.codebook = codebook
         self.decoder = decoder
         self.prior = prior
+
+    @classmethod
+    def of(cls, settings: CodebookSettings, context: Context) -> VectorQuantised:
+        """A VQ-VAE and the prior over its codes."""
+        spec, stats = context.spec, context.stats
+        likelihood = context.make("likelihood")
+        out_shape = (likelihood.per_value * spec.shape[0], *spec.shape[1:])
+        encoder, decoder, positions = context.make("network", out_shape=out_shape)
+        kind = MovingCodebook if settings.codebook == "ema" else GradientCodebook
+        book = kind(settings.codebook_size, settings.code_dim, decay=DECAY)
+        width, layers = PRIOR[context.config.network.size]
+        sequence = CausalTransformer(positions, settings.codebook_size, width=width, layers=layers)
+        first = standardise(spec, stats)
+        return cls(encoder, book, Decoder(decoder, likelihood, stats.mean), sequence, standardise=first)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codeword:
         """q(z|x): the codewords nearest to the encoder's vectors, over ``[B, P d]``."""

@@ -14,7 +14,9 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from zatlas.distributions.point import Point
-from zatlas.networks.mlp import SineFeatures, join
+from zatlas.networks.declaring import Sized
+from zatlas.networks.mlp import MLP_WIDTH, SineFeatures, join
+from zatlas.parts import Context, Settings, network
 
 SLOPE = 0.2  # of leaky rectifiers below zero
 
@@ -241,3 +243,64 @@ class ResidualCritic(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.head(self.layers(self.features(x.flatten(1))), y)
+
+
+BLOCKS = {"xs": 2, "s": 2, "m": 3, "l": 3}
+
+
+@network(
+    "mlp",
+    when="any data: fast on a CPU, and hard to beat on small images",
+    role="adversarial",
+    order=1,
+    settings=Sized,
+)
+class ResidualGame:
+    """Residual blocks, fully connected."""
+
+    def __init__(self, settings: Sized, context: Context) -> None:
+        self.width, self.blocks, self.context = MLP_WIDTH[settings.size], BLOCKS[settings.size], context
+
+    @classmethod
+    def of(cls, settings: Sized, context: Context) -> ResidualGame:
+        """Generator and critic of one size."""
+        return cls(settings, context)
+
+    def generator(self) -> nn.Module:
+        """``(z, y) -> [..., *data]``."""
+        c = self.context
+        return ResidualGenerator(c.latent_dim, self.width, c.spec.shape, label_dim=c.label_dim, blocks=self.blocks)
+
+    def critic(self) -> nn.Module:
+        """``(x, y) -> [B]``."""
+        c = self.context
+        return ResidualCritic(c.spec.size, self.width, label_dim=c.label_dim, blocks=self.blocks)
+
+
+@network(
+    "course-mlp",
+    when="the course's fully connected network; for a gan the course's generator and discriminator",
+    role="adversarial",
+    order=10,
+    settings=Settings,
+    as_published=True,
+)
+class CourseGame:
+    """The course's generator and discriminator."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @classmethod
+    def of(cls, settings: Settings, context: Context) -> CourseGame:
+        """They have one size."""
+        return cls(context)
+
+    def generator(self) -> nn.Module:
+        """``(z, y) -> [..., *data]``."""
+        c = self.context
+        return CourseGenerator(c.latent_dim, c.spec.shape, label_dim=c.label_dim)
+
+    def critic(self) -> nn.Module:
+        """``(x, y) -> [B]``."""
+        return CourseCritic(self.context.spec.size, label_dim=self.context.label_dim)

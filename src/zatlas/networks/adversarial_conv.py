@@ -14,7 +14,9 @@ from torch.nn import functional as F
 
 from zatlas.networks.adversarial import SLOPE, ProjectionHead, Residual, he
 from zatlas.networks.conv import halvings
+from zatlas.networks.declaring import Sized, need_large_images
 from zatlas.networks.mlp import join
+from zatlas.parts import Context, network
 
 START = 0.1  # of He's deviation, for what paints the picture: at all of it draws kept the grain they began with
 
@@ -176,3 +178,70 @@ class StridedGenerator(nn.Module):
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         out = self.layers(self.first(join(z, y, self.label_dim)).reshape(-1, *self.start))
         return out.reshape(*z.shape[:-1], *out.shape[1:])
+
+
+STRIDED = {"xs": (16, 32), "s": (32, 64), "m": (32, 64, 128), "l": (64, 128, 256)}
+STRIDED_HIDDEN = {"xs": 64, "s": 256, "m": 512, "l": 1024}
+CHANNELS = {"xs": (16, 32, 32), "s": (32, 64, 128), "m": (64, 128, 256, 256), "l": (128, 256, 512, 512)}
+
+
+@network(
+    "conv",
+    when="images: fewer parameters, better with few examples or larger images; what a gan of images is built of",
+    role="adversarial",
+    order=3,
+    settings=Sized,
+    dear_penalty=True,
+)
+class StridedGame:
+    """Strided convolutions."""
+
+    def __init__(self, settings: Sized, context: Context) -> None:
+        need_large_images(context.spec, "conv")
+        self.channels, self.hidden, self.context = STRIDED[settings.size], STRIDED_HIDDEN[settings.size], context
+
+    @classmethod
+    def of(cls, settings: Sized, context: Context) -> StridedGame:
+        """Generator and critic of one size."""
+        return cls(settings, context)
+
+    def generator(self) -> nn.Module:
+        """``(z, y) -> [..., *data]``."""
+        c = self.context
+        return StridedGenerator(c.latent_dim, self.channels, self.hidden, c.spec.shape, label_dim=c.label_dim)
+
+    def critic(self) -> nn.Module:
+        """``(x, y) -> [B]``."""
+        c = self.context
+        return StridedCritic(c.spec.shape, self.channels, self.hidden, label_dim=c.label_dim)
+
+
+@network(
+    "resnet",
+    when="images: residual blocks, the best networks here and the slowest",
+    role="adversarial",
+    order=4,
+    settings=Sized,
+    dear_penalty=True,
+)
+class ResidualConvGame:
+    """Residual blocks of convolutions."""
+
+    def __init__(self, settings: Sized, context: Context) -> None:
+        need_large_images(context.spec, "resnet")
+        self.channels, self.context = CHANNELS[settings.size], context
+
+    @classmethod
+    def of(cls, settings: Sized, context: Context) -> ResidualConvGame:
+        """Generator and critic of one size."""
+        return cls(settings, context)
+
+    def generator(self) -> nn.Module:
+        """``(z, y) -> [..., *data]``."""
+        c = self.context
+        return ResidualConvGenerator(c.latent_dim, self.channels, c.spec.shape, label_dim=c.label_dim)
+
+    def critic(self) -> nn.Module:
+        """``(x, y) -> [B]``."""
+        c = self.context
+        return ResidualConvCritic(c.spec.shape, self.channels, label_dim=c.label_dim)

@@ -8,7 +8,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from zatlas.errors import UsageError
+from zatlas.networks.declaring import Pair, need_images
 from zatlas.networks.mlp import join
+from zatlas.parts import Context, Settings, network
 
 CONVOLUTIONS = {32: 3, 64: 4}  # both end at 4x4
 CHANNELS, HIDDEN, END = 32, 256, (32, 4, 4)
@@ -92,3 +94,29 @@ class BurgessDecoder(nn.Module):
         features = self.hidden(join(z, y, self.label_dim))
         out = self.convolutions(features.reshape(-1, *END))
         return out.reshape(*features.shape[:-1], *out.shape[1:])
+
+
+def _pair(name: str, context: Context, outputs: int, out_shape: Sequence[int]) -> Pair:
+    need_images(context.spec, name)
+    return (
+        BurgessEncoder(context.spec.shape, outputs, label_dim=context.label_dim),
+        BurgessDecoder(context.latent_dim, out_shape, label_dim=context.label_dim),
+    )
+
+
+@network(
+    "burgess",
+    when="32x32 or 64x64 images: the network of disentangling-vae, to compare with published figures",
+    source="Burgess et al. 2018",
+    role="autoencoder",
+    order=5,
+)
+def burgess(settings: Settings, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """Four strided convolutions, two linear layers, and their mirror."""
+    return _pair("burgess", context, outputs, out_shape)
+
+
+@network("konny-b", when="64x64 images: BetaVAE_B of 1Konny/Beta-VAE", role="autoencoder", order=7)
+def konny_b(settings: Settings, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """The same network under the name that another program gives it."""
+    return _pair("konny-b", context, outputs, out_shape)

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from zatlas.networks.conv import halvings
+from zatlas.networks.declaring import Sized, need_large_images
+from zatlas.networks.mlp import MLP_WIDTH, MLPDecoder, MLPEncoder
+from zatlas.parts import Context, network
 
 
 class Residual(nn.Module):
@@ -89,3 +92,37 @@ class CodeMapDecoder(nn.Module):
         vectors = z.reshape(-1, torch.Size(self.size).numel(), self.dim)
         out = self.layers(vectors.transpose(-1, -2).unflatten(-1, self.size))
         return out.reshape(*z.shape[:-1], *out.shape[1:])
+
+
+CHANNELS = {"xs": (16, 16), "s": (32, 64), "m": (64, 128), "l": (128, 256)}  # two halvings, as the paper has it
+BLOCKS = {"xs": 0, "s": 1, "m": 2, "l": 2}
+
+
+@network(
+    "mlp",
+    when="any data: fast on a CPU, and hard to beat on small images",
+    role="quantised",
+    order=1,
+    settings=Sized,
+)
+def slots(settings: Sized, context: Context, *, out_shape: Sequence[int]) -> tuple[nn.Module, nn.Module, int]:
+    """Encoder, decoder and the number of codes: as many as there are latent units."""
+    w, positions = MLP_WIDTH[settings.size], context.latent_dim
+    code = positions * context.config.model.code_dim
+    encoder = MLPEncoder(context.spec.size, (2 * w, 2 * w, w), code, normalise=True)
+    return encoder, MLPDecoder(code, (w, w, 2 * w), out_shape, normalise=True), positions
+
+
+@network(
+    "conv",
+    when="images: fewer parameters, better with few examples or larger images; what a gan of images is built of",
+    role="quantised",
+    order=3,
+    settings=Sized,
+)
+def maps(settings: Sized, context: Context, *, out_shape: Sequence[int]) -> tuple[nn.Module, nn.Module, int]:
+    """Encoder, decoder and the number of codes: a map of them, a quarter of the image's height and width."""
+    need_large_images(context.spec, "conv")
+    channels, blocks, dim = CHANNELS[settings.size], BLOCKS[settings.size], context.config.model.code_dim
+    encoder = CodeMapEncoder(context.spec.shape, channels, dim, blocks=blocks)
+    return encoder, CodeMapDecoder(dim, channels, out_shape, blocks=blocks), encoder.positions

@@ -5,12 +5,17 @@ Each is a module whose forward returns a Distribution. Networks may run in bfloa
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from zatlas.distributions import DiagonalGaussian, Flat, Point
 from zatlas.networks.likelihood import Likelihood
+from zatlas.networks.starting import start_log_variance
+from zatlas.parts import SORTS, Context, Settings, posterior, prior
 
 
 class Standardise(nn.Module):
@@ -28,6 +33,23 @@ class Standardise(nn.Module):
         return (x - self.shift) / self.scale
 
 
+class PosteriorSettings(Settings):
+    """The settings of every posterior with a density."""
+
+    start_log_variance: float | None = Field(
+        None, ge=-12, le=2, description="of an untrained posterior; None: -4, or 0 for the course's networks"
+    )
+
+
+@posterior(
+    "diagonal",
+    when="independent units: fast, and axes that mean something",
+    source="Kingma & Welling 2014",
+    order=1,
+    settings=PosteriorSettings,
+    traits="gaussian by_unit",
+    outputs=lambda context: 2 * context.latent_dim,
+)
 class GaussianEncoder(nn.Module):
     """q(z|x,y) = N(mean, diag exp(log_variance)); the network's 2D outputs are means, then log-variances.
 
@@ -43,6 +65,13 @@ class GaussianEncoder(nn.Module):
         self.net = net
         self.standardise = standardise or nn.Identity()
         self.start = log_variance
+
+    @classmethod
+    def of(
+        cls, settings: PosteriorSettings, context: Context, net: nn.Module, first: nn.Module | None
+    ) -> GaussianEncoder:
+        """Read from a network's outputs."""
+        return cls(net, first, log_variance=start_log_variance(context))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> DiagonalGaussian:
         mean, log_variance = self.net(self.standardise(x), y).float().chunk(2, -1)
@@ -94,6 +123,13 @@ class Decoder(nn.Module):
         return self.likelihood(parameters if self.offset is None else parameters + self.offset.view(self.shape))
 
 
+@prior(
+    "normal",
+    when="N(0, I): one round cloud that can be walked and sampled anywhere",
+    order=1,
+    settings=Settings,
+    traits="gaussian standard",
+)
 class StandardNormal(nn.Module):
     """p(z) = N(0, I), whatever y."""
 
@@ -103,10 +139,30 @@ class StandardNormal(nn.Module):
         super().__init__()
         self.register_buffer("zeros", torch.zeros(latent_dim), persistent=False)
 
+    @classmethod
+    def of(cls, settings: Settings, context: Context) -> StandardNormal:
+        """Over the model's units."""
+        return cls(context.latent_dim)
+
     def forward(self, y: Tensor | None = None) -> DiagonalGaussian:
         return DiagonalGaussian(self.zeros, self.zeros)
 
 
+def check_conditional(config: Any) -> None:
+    """p(z|y) wants a model with labels."""
+    if not SORTS["model"].get(config.model.kind).conditional:
+        kinds = [kind.name for kind in SORTS["model"].parts() if kind.has("conditional", "rate")]
+        raise ValueError(f"prior.kind = 'conditional' goes with model.kind = {' or '.join(map(repr, kinds))} only")
+
+
+@prior(
+    "conditional",
+    when="p(z|y) learned, one Gaussian for each label: cvae only",
+    order=5,
+    settings=Settings,
+    traits="gaussian",
+    check=check_conditional,
+)
 class ConditionalNormal(nn.Module):
     """p(z|y) = N(mean(y), diag exp(log_variance(y))), linear in y, N(0, I) at the start."""
 
@@ -115,6 +171,11 @@ class ConditionalNormal(nn.Module):
         self.net = nn.Linear(label_dim, 2 * latent_dim)
         nn.init.zeros_(self.net.weight)
         nn.init.zeros_(self.net.bias)
+
+    @classmethod
+    def of(cls, settings: Settings, context: Context) -> ConditionalNormal:
+        """One for each label."""
+        return cls(context.latent_dim, context.label_dim)
 
     def forward(self, y: Tensor | None = None) -> DiagonalGaussian:
         if y is None:

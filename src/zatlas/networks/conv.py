@@ -8,7 +8,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from zatlas.networks.declaring import Pair, Sized, need_images, need_large_images
 from zatlas.networks.mlp import join
+from zatlas.parts import Context, network
 
 
 def halvings(height: int, width: int, most: int) -> list[tuple[int, int]]:
@@ -88,3 +90,25 @@ class ConvDecoder(nn.Module):
         leading = features.shape[:-1]
         out = self.convolutions(features.reshape(-1, *self.start))
         return out.reshape(*leading, *out.shape[1:])
+
+
+CONV_WIDTHS = {"xs": (8, 16, 32), "s": (32, 64, 64), "m": (32, 64, 128, 128), "l": (64, 128, 256, 256)}
+CONV_HIDDEN = {"xs": 64, "s": 256, "m": 256, "l": 512}
+
+
+@network(
+    "conv",
+    when="images: fewer parameters, better with few examples or larger images; what a gan of images is built of",
+    role="autoencoder",
+    order=3,
+    settings=Sized,
+)
+def conv(settings: Sized, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """Strided convolutions and their mirror."""
+    need_images(context.spec, "conv")
+    need_large_images(context.spec, "conv")
+    channels, hidden, y = CONV_WIDTHS[settings.size], CONV_HIDDEN[settings.size], context.label_dim
+    return (
+        ConvEncoder(context.spec.shape, channels, hidden, outputs, label_dim=y),
+        ConvDecoder(context.latent_dim, channels, hidden, out_shape, label_dim=y),
+    )

@@ -6,7 +6,13 @@ linear map of y is added to the first convolution's output, and the decoder star
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+
+from zatlas.errors import UsageError
+from zatlas.networks.declaring import Pair, need_images
+from zatlas.parts import Context, Settings, network
 
 SHAPE = (1, 28, 28)
 
@@ -47,3 +53,25 @@ class CourseConvDecoder(nn.Module):
         leading = h.shape[:-1]
         h = self.second(h.relu().reshape(-1, 64, 7, 7)).relu()
         return self.third(h).reshape(*leading, -1, *SHAPE[1:])
+
+
+@network(
+    "course-conv",
+    when="28x28 grey images: the course notebook's convolutional network",
+    role="autoencoder",
+    order=9,
+    as_published=True,
+)
+def course_conv(settings: Settings, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """The notebook's pair."""
+    need_images(context.spec, "course-conv")
+    if context.spec.shape != SHAPE:
+        found = "x".join(map(str, context.spec.shape))
+        raise UsageError(
+            f"the course-conv network is made for 1x28x28 images and these are {found}: "
+            "choose conv, or resize with --resize 28 --channels 1."
+        )
+    return (
+        CourseConvEncoder(outputs, label_dim=context.label_dim),
+        CourseConvDecoder(context.latent_dim, parameters=out_shape[0], label_dim=context.label_dim),
+    )

@@ -19,9 +19,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from zatlas.errors import UsageError
+from zatlas.networks.declaring import Pair
+from zatlas.parts import SORTS, Context, Settings, network
 
 # Of sizes: the batch is as long as it happens to be.
 ARITHMETIC: dict[str, Callable[..., Any]] = {
@@ -155,3 +158,37 @@ def _fresh(name: str, shape: Sequence[int]) -> Tensor:
     if len(shape) < 2:
         return torch.ones(shape) if name.endswith(("weight", "var")) else torch.zeros(shape)
     return torch.randn(shape) * (shape[0] / max(1, torch.Size(shape).numel())) ** 0.5
+
+
+class Graphs(Settings):
+    """The settings of networks that are written down."""
+
+    encoder_graph: tuple[str, ...] | None = Field(None, description="its operations, one a line")
+    decoder_graph: tuple[str, ...] | None = Field(None, description="its operations, one a line")
+
+
+def check_exported(config: Any) -> None:
+    """Both graphs, and a model of one layer without labels."""
+    if not SORTS["model"].get(config.model.kind).has("one_level") or config.model.kind == "cvae":
+        raise ValueError(
+            f"network.kind = 'exported' goes with model.kind = 'ae' or 'vae', not with '{config.model.kind}'"
+        )
+    if None in (config.network.encoder_graph, config.network.decoder_graph):
+        raise ValueError(
+            "network.kind = 'exported' is what zatlas.importers.from_modules makes of modules: bring some in with it, "
+            "or choose another network"
+        )
+
+
+@network(
+    "exported",
+    when="any pair of modules that were brought in, with zatlas.train(encoder=, decoder=) or importers.from_modules",
+    role="autoencoder",
+    order=11,
+    settings=Graphs,
+    check=check_exported,
+)
+def exported(settings: Graphs, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """The two graphs."""
+    inward, outward = settings.encoder_graph or (), settings.decoder_graph or ()
+    return ExportedNetwork(inward, len(context.spec.shape)), ExportedNetwork(outward, 1)

@@ -12,7 +12,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from zatlas.errors import UsageError
+from zatlas.networks.declaring import Pair, need_images
 from zatlas.networks.mlp import join
+from zatlas.parts import Context, Settings, network
 
 SIZE, HIDDEN = 64, 256
 
@@ -80,3 +82,13 @@ class KonnyDecoder(nn.Module):
         features = self.first(join(z, y, self.label_dim))
         out = self.convolutions(features.reshape(-1, HIDDEN, 1, 1))
         return out.reshape(*features.shape[:-1], *out.shape[1:])
+
+
+@network("konny-h", when="64x64 images: BetaVAE_H of 1Konny/Beta-VAE", role="autoencoder", order=6)
+def konny_h(settings: Settings, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """Convolutions to 256 channels, and their mirror."""
+    need_images(context.spec, "konny-h")
+    return (
+        KonnyEncoder(context.spec.shape, outputs, label_dim=context.label_dim),
+        KonnyDecoder(context.latent_dim, out_shape, label_dim=context.label_dim),
+    )

@@ -9,7 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from zatlas.distributions import DiagonalGaussian
-from zatlas.networks.resnet import ConvBlock, Pyramid, group_norm
+from zatlas.networks.declaring import Sized, need_images
+from zatlas.networks.mlp import MLP_WIDTH
+from zatlas.networks.resnet import RESNET_BLOCKS, RESNET_WIDTHS, ConvBlock, Pyramid, group_norm
+from zatlas.parts import Context, network
 
 PRIOR_LOG_VARIANCE, RESIDUAL_LOG_VARIANCE = 6.0, 8.0  # the farthest from 0 that each can get
 
@@ -211,3 +214,33 @@ def image_ladder(
             )
         )
     return rungs, Readout(pyramid.readout(out_shape[0]), 3)
+
+
+def _dims(context: Context) -> list[int]:
+    return [context.latent_dim] * context.config.model.levels
+
+
+@network(
+    "mlp",
+    when="any data: fast on a CPU, and hard to beat on small images",
+    role="ladder",
+    order=1,
+    settings=Sized,
+)
+def dense_ladder(settings: Sized, context: Context, *, out_shape: Sequence[int]) -> tuple[Sequence[Rung], nn.Module]:
+    """Levels of as many units each as ``latent_dim`` says."""
+    return vector_ladder(context.spec.size, _dims(context), MLP_WIDTH[settings.size], out_shape)
+
+
+@network(
+    "resnet",
+    when="images: residual blocks, the best networks here and the slowest",
+    role="ladder",
+    order=4,
+    settings=Sized,
+)
+def residual_ladder(settings: Sized, context: Context, *, out_shape: Sequence[int]) -> tuple[Sequence[Rung], nn.Module]:
+    """Levels of as many channels each as ``latent_dim`` says."""
+    need_images(context.spec, "resnet")
+    widths, blocks = RESNET_WIDTHS[settings.size], RESNET_BLOCKS[settings.size]
+    return image_ladder(context.spec.shape, _dims(context), widths, out_shape, blocks=blocks)

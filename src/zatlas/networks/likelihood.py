@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
@@ -15,6 +16,8 @@ from zatlas.distributions.categorical import Categorical
 from zatlas.distributions.continuous_bernoulli import ContinuousBernoulli
 from zatlas.distributions.logistic import BINS
 from zatlas.distributions.logistic_mixture import LogisticMixture
+from zatlas.parts import Context, Settings, likelihood
+from zatlas.types import DataSpec, Statistics
 
 STEEPEST = 20.0  # an untrained tilt, so that a pixel which was never on can still come on
 
@@ -41,14 +44,40 @@ def tilt_to(mean: Tensor, mean_of: Callable[[Tensor], Tensor]) -> Tensor:
     return 0.5 * (low + high)
 
 
-class BernoulliLikelihood(nn.Module):
-    """Logits; p(x|z) of bits, and the grey loss of intensities in [0, 1]."""
+def data_units(spec: DataSpec, stats: Statistics) -> tuple[Tensor, Tensor]:
+    """Zero and unit of what a network says of the data, broadcastable with ``*data``: those of each column of real
+    values, 0 and 1 otherwise."""
+    if spec.values != "real":
+        return torch.zeros(()), torch.ones(())
+    # a column that never changes keeps the unit 1: dividing by its spread would blow up its rounding errors
+    return stats.mean, torch.where(stats.std > 1e-6, stats.std, torch.ones(()))
 
-    per_value = 1
+
+class OfData(nn.Module):
+    """A likelihood that needs to know of the data only how many dimensions an example has."""
 
     def __init__(self, event_dims: int) -> None:
         super().__init__()
         self.event_dims = event_dims
+
+    @classmethod
+    def of(cls, settings: Settings, context: Context) -> OfData:
+        """For data of this shape."""
+        return cls(len(context.spec.shape))
+
+
+@likelihood(
+    "bernoulli",
+    title="Bernoulli",
+    when="bits, and the grey loss of intensities that courses use",
+    order=1,
+    settings=Settings,
+    traits="unit bits grey_loss probability",
+)
+class BernoulliLikelihood(OfData):
+    """Logits; p(x|z) of bits, and the grey loss of intensities in [0, 1]."""
+
+    per_value = 1
 
     def forward(self, parameters: Tensor) -> Bernoulli:
         return Bernoulli(parameters.float(), self.event_dims)
@@ -58,20 +87,66 @@ class BernoulliLikelihood(nn.Module):
         return torch.logit(mean, eps=1e-6).clamp(-5, 5)
 
 
-class ContinuousBernoulliLikelihood(nn.Module):
+@likelihood(
+    "continuous-bernoulli",
+    title="continuous Bernoulli",
+    when="intensities in [0, 1], as a density that integrates to one",
+    source="Loaiza-Ganem & Cunningham 2019",
+    order=2,
+    settings=Settings,
+    traits="unit",
+)
+class ContinuousBernoulliLikelihood(OfData):
     """Natural parameters; p(x|z) of intensities in [0, 1] that integrates to one (Loaiza-Ganem & Cunningham 2019)."""
 
     per_value = 1
-
-    def __init__(self, event_dims: int) -> None:
-        super().__init__()
-        self.event_dims = event_dims
 
     def forward(self, parameters: Tensor) -> ContinuousBernoulli:
         return ContinuousBernoulli(parameters.float(), self.event_dims)
 
     def link(self, mean: Tensor) -> Tensor:
         return tilt_to(mean, lambda logits: ContinuousBernoulli(logits).mean)
+
+
+class GaussianSettings(Settings):
+    """The settings of a Gaussian of one width."""
+
+    sigma: float = Field(1.0, gt=0, description="standard deviation, in units of the data; its start where learned")
+
+
+def fixed_gaussian(settings: GaussianSettings, context: Context) -> GaussianLikelihood:
+    """One sigma, as it is asked for."""
+    shift, scale = data_units(context.spec, context.stats)
+    scale = context.stats.linear.noise if context.stats.linear else scale
+    return GaussianLikelihood(len(context.spec.shape), shift, scale, sigma=settings.sigma, learned=False)
+
+
+def learned_gaussian(settings: GaussianSettings, context: Context) -> GaussianLikelihood:
+    """One sigma that is learned, from the spread of images, or from what is asked for, in units of the columns."""
+    shift, scale = data_units(context.spec, context.stats)
+    scale = context.stats.linear.noise if context.stats.linear else scale
+    of_data = context.spec.values != "real"
+    sigma = float(context.stats.std.square().mean().sqrt()) if of_data else settings.sigma
+    return GaussianLikelihood(len(context.spec.shape), shift, scale, sigma=sigma, learned=True)
+
+
+likelihood(
+    "gaussian",
+    title="Gaussian",
+    when="real values, one fixed sigma (likelihood.sigma)",
+    order=3,
+    settings=GaussianSettings,
+    traits="width",
+)(fixed_gaussian)
+likelihood(
+    "gaussian-learned",
+    title="Gaussian",
+    when="real values and RGB images, one sigma, learned",
+    source="Rybkin et al. 2021",
+    order=4,
+    settings=GaussianSettings,
+    traits="width learned_width",
+)(learned_gaussian)
 
 
 class GaussianLikelihood(nn.Module):
@@ -110,6 +185,13 @@ class GaussianLikelihood(nn.Module):
         return (mean - self.shift) / self.scale
 
 
+@likelihood(
+    "gaussian-per-pixel",
+    title="Gaussian",
+    when="real values, a sigma for each value and code: sharp where it is sure",
+    order=5,
+    settings=Settings,
+)
 class PerValueGaussianLikelihood(nn.Module):
     """N(f(z), sigma(z)^2) with the decoder saying sigma for every value."""
 
@@ -123,6 +205,11 @@ class PerValueGaussianLikelihood(nn.Module):
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
 
+    @classmethod
+    def of(cls, settings: Settings, context: Context) -> PerValueGaussianLikelihood:
+        """In units of the data."""
+        return cls(len(context.spec.shape), *data_units(context.spec, context.stats))
+
     def forward(self, parameters: Tensor) -> DiagonalGaussian:
         mean, log_variance = parameters.float().chunk(2, -self.event_dims)
         # soft floor at exp(-9): a pixel that never changes would otherwise reward ever smaller sigma
@@ -133,14 +220,18 @@ class PerValueGaussianLikelihood(nn.Module):
         return (mean - self.shift) / self.scale
 
 
-class LogisticLikelihood(nn.Module):
+@likelihood(
+    "logistic",
+    title="discretised logistic",
+    when="8-bit values, discretised: comparable in bits per dimension",
+    order=6,
+    settings=Settings,
+    traits="eight_bit probability",
+)
+class LogisticLikelihood(OfData):
     """The discretised logistic over 256 values, location and scale for each."""
 
     per_value = 2
-
-    def __init__(self, event_dims: int) -> None:
-        super().__init__()
-        self.event_dims = event_dims
 
     def forward(self, parameters: Tensor) -> DiscretisedLogistic:
         location, log_scale = parameters.float().chunk(2, -self.event_dims)
@@ -153,7 +244,15 @@ class LogisticLikelihood(nn.Module):
         return mean
 
 
-class LogisticMixtureLikelihood(nn.Module):
+@likelihood(
+    "logistic-mixture",
+    title="logistic mixture",
+    when="8-bit values, several logistics each: better bits per dimension",
+    order=7,
+    settings=Settings,
+    traits="eight_bit probability",
+)
+class LogisticMixtureLikelihood(OfData):
     """A mixture of discretised logistics over 256 values.
 
     For each value: a centre, the logits of all components but the first (whose logit is 0), and every component's
@@ -165,8 +264,7 @@ class LogisticMixtureLikelihood(nn.Module):
     """
 
     def __init__(self, event_dims: int, components: int = 5) -> None:
-        super().__init__()
-        self.event_dims = event_dims
+        super().__init__(event_dims)
         self.per_value = 3 * components
         self.sizes = (1, components - 1, components, components)
 
@@ -181,7 +279,15 @@ class LogisticMixtureLikelihood(nn.Module):
         return mean
 
 
-class CategoricalLikelihood(nn.Module):
+@likelihood(
+    "categorical",
+    title="categorical",
+    when="8-bit values, 256 free probabilities each: any shape, many parameters",
+    order=8,
+    settings=Settings,
+    traits="eight_bit probability",
+)
+class CategoricalLikelihood(OfData):
     """A probability for each of 256 values.
 
     For each value: a tilt t, and the logits of all values but the first (whose logit is 0); t k/255 is added to the
@@ -193,8 +299,7 @@ class CategoricalLikelihood(nn.Module):
     slope: Tensor
 
     def __init__(self, event_dims: int) -> None:
-        super().__init__()
-        self.event_dims = event_dims
+        super().__init__(event_dims)
         slope = torch.linspace(0, 1, BINS)
         slope[0] = -1  # takes the tilt out of the place where it stands
         self.register_buffer("slope", slope.view(-1, *(1,) * event_dims), persistent=False)

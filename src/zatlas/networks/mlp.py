@@ -5,9 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from zatlas.networks.declaring import Pair, Sized
+from zatlas.networks.likelihood import data_units
+from zatlas.networks.starting import start_log_variance
+from zatlas.parts import SORTS, Context, Settings, network
+from zatlas.types import Linear
 
 
 def dense(sizes: Sequence[int], activation: type[nn.Module], *, normalise: bool = False) -> nn.Sequential:
@@ -141,3 +148,102 @@ class MLPDecoder(nn.Module):
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         out = self.layers(join(self.features(z), y, self.label_dim))
         return out.unflatten(-1, self.out_shape)
+
+
+MLP_WIDTH = {"xs": 64, "s": 256, "m": 512, "l": 1024}
+FEW_UNITS = 2  # up to so many latent units are a bottleneck, and the mlp is built for one
+TABLE_WIDTH = {"xs": 32, "s": 64, "m": 128, "l": 256}
+BURDA_WIDTHS = (200, 200)
+COURSE_WIDTHS = (400,)
+
+
+@network(
+    "mlp",
+    when="any data: fast on a CPU, and hard to beat on small images",
+    role="autoencoder",
+    order=1,
+    settings=Sized,
+    safe_units=FEW_UNITS,
+)
+def mlp(settings: Sized, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """Three layers each way."""
+    # measured on MNIST. z = 2: a third encoder layer is worth 2.5 nats, sine features 1, a third decoder layer
+    # nothing, and normalisation, residual connections and dropout lose half a nat and more. z = 16: normalisation is
+    # worth 4, and sine features make the posterior collapse
+    w, few, y = MLP_WIDTH[settings.size], context.latent_dim <= FEW_UNITS, context.label_dim
+    return (
+        MLPEncoder(context.spec.size, (2 * w, 2 * w, w), outputs, label_dim=y, normalise=not few),
+        MLPDecoder(context.latent_dim, (w, w, 2 * w), out_shape, label_dim=y, sines=w if few else 0, normalise=not few),
+    )
+
+
+def _plain(
+    context: Context, widths: Sequence[int], activation: type[nn.Module], outputs: int, out: Sequence[int]
+) -> Pair:
+    y = context.label_dim
+    return (
+        MLPEncoder(context.spec.size, widths, outputs, label_dim=y, activation=activation),
+        MLPDecoder(context.latent_dim, widths, out, label_dim=y, activation=activation),
+    )
+
+
+@network(
+    "burda",
+    when="two layers of 200 tanh units: the network of Burda et al. 2016, to compare with published likelihoods",
+    source="Burda et al. 2016",
+    role="autoencoder",
+    order=8,
+)
+def burda(settings: Settings, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """Two layers of 200 tanh units each way."""
+    return _plain(context, BURDA_WIDTHS, nn.Tanh, outputs, out_shape)
+
+
+@network(
+    "course-mlp",
+    when="the course's fully connected network; for a gan the course's generator and discriminator",
+    role="autoencoder",
+    order=10,
+    as_published=True,
+)
+def course_mlp(settings: Settings, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """One layer of 400 rectified units each way."""
+    return _plain(context, COURSE_WIDTHS, nn.ReLU, outputs, out_shape)
+
+
+def check_table(config: Any) -> None:
+    """A table is a flat variational model."""
+    if not SORTS["model"].get(config.model.kind).has("one_level", "rate"):
+        goes = " or ".join(repr(kind.name) for kind in SORTS["model"].parts() if kind.has("one_level", "rate"))
+        raise ValueError(f"network.kind = 'table' goes with model.kind = {goes}, not with '{config.model.kind}'")
+
+
+@network(
+    "table",
+    when="rows of real columns: a small mlp beside a linear map, which starts as factor analysis",
+    role="autoencoder",
+    order=2,
+    settings=Sized,
+    safe_units=float("inf"),
+    linear_start=True,
+    check=check_table,
+)
+def table(settings: Sized, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """Encoder network from standardised columns to ``outputs`` numbers, decoder network to columns in units of their
+    noise; both begin as the linear model of the statistics, where there is one."""
+    width, units = TABLE_WIDTH[settings.size], context.latent_dim
+    encoder_net = MLPEncoder(context.spec.size, (width, width), outputs, label_dim=context.label_dim)
+    decoder_net = MLPDecoder(units, (width, width), context.spec.shape, label_dim=context.label_dim)
+    encoder = BesideLinear(encoder_net, context.spec.size, (outputs,))
+    decoder = BesideLinear(decoder_net, units, context.spec.shape)
+    linear: Linear | None = context.stats.linear
+    if linear:
+        variance = 1 / (1 + linear.weight.square().sum(0))
+        _, scale = data_units(context.spec, context.stats)
+        with torch.no_grad():
+            for values in (encoder.linear.weight, encoder.linear.bias, decoder.linear.bias):
+                values.zero_()
+            encoder.linear.weight[:units] = variance[:, None] * (linear.weight * (scale / linear.noise)[:, None]).T
+            encoder.linear.bias[units : 2 * units] = variance.log() - start_log_variance(context)
+            decoder.linear.weight.copy_(linear.weight)
+    return encoder, decoder

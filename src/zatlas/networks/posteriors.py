@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zatlas.distributions.flow import Flow
 from zatlas.distributions.full import FullGaussian
 from zatlas.distributions.gaussian import DiagonalGaussian
+from zatlas.networks.conditional import PosteriorSettings
 from zatlas.networks.flows import CouplingFlow
+from zatlas.networks.starting import start_log_variance
+from zatlas.parts import Context, posterior
 
 LOG_VARIANCE_LID = 10  # no posterior is e^10 times wider than the prior: one wild step would overflow exp
 
 
+FLOW_CONTEXT = 64  # numbers by which a flow posterior is told of x
+
+
+@posterior(
+    "full",
+    when="a covariance for each example: tighter bounds for up to some fifty units",
+    source="Kingma & Welling 2019, section 2.5.1",
+    order=2,
+    settings=PosteriorSettings,
+    traits="gaussian",
+    outputs=lambda context: FullGaussianEncoder.outputs(context.latent_dim),
+)
 class FullGaussianEncoder(nn.Module):
     r"""q(z|x,y) = N(mean, L L^T); the network says means, log-variances, and L below its diagonal, row by row.
 
@@ -45,6 +61,13 @@ class FullGaussianEncoder(nn.Module):
         place[tuple(torch.tril_indices(latent_dim, latent_dim, -1))] = torch.arange(1, below + 1)
         self.register_buffer("place", place, persistent=False)
 
+    @classmethod
+    def of(
+        cls, settings: PosteriorSettings, context: Context, net: nn.Module, first: nn.Module | None
+    ) -> FullGaussianEncoder:
+        """Read from a network's outputs."""
+        return cls(context.latent_dim, net, first, log_variance=start_log_variance(context))
+
     @staticmethod
     def outputs(latent_dim: int) -> int:
         """How many numbers the network has to say: D + D (D + 1) / 2."""
@@ -57,6 +80,21 @@ class FullGaussianEncoder(nn.Module):
         return FullGaussian(mean, sigma[..., None] * unit)
 
 
+class FlowPosteriorSettings(PosteriorSettings):
+    """The settings of a flow posterior."""
+
+    layers: int = Field(8, ge=1, le=1000, description="number of couplings")
+    width: int = Field(256, ge=1, le=10**6, description="of each one's network, of one hidden layer")
+
+
+@posterior(
+    "flow",
+    when="a normalising flow for each example: the tightest bound, no closed-form rate",
+    source="Rezende & Mohamed 2015; Dinh et al. 2017",
+    order=3,
+    settings=FlowPosteriorSettings,
+    outputs=lambda context: FlowEncoder.outputs(context.latent_dim, FLOW_CONTEXT),
+)
 class FlowEncoder(nn.Module):
     """q(z|x,y): a diagonal Gaussian through couplings that see a context of x; the Gaussian alone at the start.
 
@@ -90,6 +128,15 @@ class FlowEncoder(nn.Module):
         self.start = log_variance
         self.sizes = (latent_dim, latent_dim, context_dim)
         self.flow = CouplingFlow(latent_dim, layers=layers, hidden=(hidden,), context_dim=context_dim)
+
+    @classmethod
+    def of(
+        cls, settings: FlowPosteriorSettings, context: Context, net: nn.Module, first: nn.Module | None
+    ) -> FlowEncoder:
+        """Read from a network's outputs."""
+        start = start_log_variance(context)
+        size = {"layers": settings.layers, "hidden": settings.width}
+        return cls(context.latent_dim, net, first, log_variance=start, context_dim=FLOW_CONTEXT, **size)
 
     @staticmethod
     def outputs(latent_dim: int, context_dim: int = 64) -> int:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from zatlas.distributions.flow import Flow
 from zatlas.distributions.gaussian import DiagonalGaussian
 from zatlas.distributions.mixture import GaussianMixture
 from zatlas.networks.flows import CouplingFlow
+from zatlas.parts import SORTS, Context, Settings, prior
 
 SPREAD = 0.5  # standard deviation of a mixture's means at the start
 
 
+class Components(Settings):
+    """The settings of a prior that is a mixture."""
+
+    components: int = Field(100, ge=1, le=10**6, description="how many Gaussians or pseudo-inputs")
+
+
+@prior("mixture", when="a learned mixture of Gaussians: data in groups", order=2, settings=Components)
 class MixturePrior(nn.Module):
     """p(z) a mixture of M Gaussians with weights, means and variances learned; as wide as N(0, I) at the start.
 
@@ -31,10 +41,34 @@ class MixturePrior(nn.Module):
         self.means = nn.Parameter(SPREAD * torch.randn(components * latent_dim))
         self.log_variances = nn.Parameter(torch.full((components * latent_dim,), math.log(1 - SPREAD**2)))
 
+    @classmethod
+    def of(cls, settings: Components, context: Context) -> MixturePrior:
+        """Over the model's units."""
+        return cls(context.latent_dim, settings.components)
+
     def forward(self, y: Tensor | None = None) -> GaussianMixture:
         return GaussianMixture(self.logits, self.means.view(self.shape), self.log_variances.view(self.shape))
 
 
+def check_vamp(config: Any) -> None:
+    """Posteriors of pseudo-inputs have no labels, and are mixed as diagonal Gaussians."""
+    model = SORTS["model"].get(config.model.kind)
+    if model.conditional or not SORTS["posterior"].get(config.posterior.kind).has("by_unit"):
+        raise ValueError(
+            "prior.kind = 'vamp' goes with model.kind = 'vae' and posterior.kind = 'diagonal' only: it is a mixture "
+            "of posteriors of pseudo-inputs, which have no labels"
+        )
+
+
+@prior(
+    "vamp",
+    when="VampPrior, a mixture of posteriors of learned pseudo-inputs: better likelihood, an atlas of prototypes",
+    source="Tomczak & Welling 2018, equation 9",
+    order=3,
+    settings=Components,
+    check=check_vamp,
+    examples=lambda settings: settings.components,
+)
 class VampPrior(nn.Module):
     r"""The mixture of the posteriors of M learned pseudo-inputs (Tomczak & Welling 2018, equation 9).
 
@@ -59,12 +93,28 @@ class VampPrior(nn.Module):
         self.pseudo_inputs = nn.Parameter(pseudo_inputs.detach().clone().flatten())  # flat: no weight decay
         self.limits = limits
 
+    @classmethod
+    def of(cls, settings: Components, context: Context) -> VampPrior:
+        """Of the model's encoder, starting from training examples: from the first again where there are fewer."""
+        limits = None if context.spec.values == "real" else (0.0, 1.0)
+        examples = context.stats.examples
+        return cls(context.encoder, examples[torch.arange(settings.components) % len(examples)], limits)
+
     def forward(self, y: Tensor | None = None) -> GaussianMixture:
         u = self.pseudo_inputs.view(self.shape)
         q = self._encoder[0](u if self.limits is None else u.clamp(*self.limits), None)
         return GaussianMixture(torch.zeros_like(q.mean[:, 0]), q.mean, q.log_variance)
 
 
+class FlowPriorSettings(Settings):
+    """The settings of a flow prior."""
+
+    layers: int = Field(8, ge=1, le=1000, description="number of couplings")
+    depth: int = Field(2, ge=1, le=1000, description="hidden layers of each one's network")
+    width: int = Field(256, ge=1, le=10**6, description="of those layers")
+
+
+@prior("flow", when="a normalising flow: the best likelihood of a flat VAE", order=4, settings=FlowPriorSettings)
 class FlowPrior(nn.Module):
     """p(z|y) a flow of affine couplings over N(0, I), which it is at the start.
 
@@ -86,6 +136,12 @@ class FlowPrior(nn.Module):
         self.conditional = label_dim > 0
         self.flow = CouplingFlow(latent_dim, layers=layers, hidden=(hidden,) * depth, context_dim=label_dim)
         self.register_buffer("zeros", torch.zeros(latent_dim), persistent=False)
+
+    @classmethod
+    def of(cls, settings: FlowPriorSettings, context: Context) -> FlowPrior:
+        """Over the model's units, given its labels."""
+        size = {"layers": settings.layers, "hidden": settings.width, "depth": settings.depth}
+        return cls(context.latent_dim, label_dim=context.label_dim, **size)
 
     def forward(self, y: Tensor | None = None) -> Flow:
         if not self.conditional:

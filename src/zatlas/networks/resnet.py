@@ -9,7 +9,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from zatlas.networks.conv import halvings
+from zatlas.networks.declaring import Pair, Sized, need_images
 from zatlas.networks.mlp import join
+from zatlas.parts import Context, network
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -157,3 +159,24 @@ class ResNetDecoder(nn.Module):
 
 
 __all__ = ["ConvBlock", "Pyramid", "ResNetDecoder", "ResNetEncoder", "group_norm"]
+
+
+RESNET_WIDTHS = {"xs": (16, 32), "s": (32, 64, 64), "m": (64, 128, 128), "l": (128, 256, 256)}
+RESNET_BLOCKS = {"xs": 1, "s": 1, "m": 2, "l": 3}
+
+
+@network(
+    "resnet",
+    when="images: residual blocks, the best networks here and the slowest",
+    role="autoencoder",
+    order=4,
+    settings=Sized,
+)
+def resnet(settings: Sized, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
+    """Residual blocks at every size of the image, and their mirror."""
+    need_images(context.spec, "resnet")
+    widths, blocks, y = RESNET_WIDTHS[settings.size], RESNET_BLOCKS[settings.size], context.label_dim
+    return (
+        ResNetEncoder(context.spec.shape, widths, outputs, blocks=blocks, label_dim=y),
+        ResNetDecoder(context.latent_dim, widths, out_shape, blocks=blocks, label_dim=y),
+    )

@@ -7,12 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call, vjp
 from torch.nn import functional as F
 
+from zatlas.networks.adversarial import spectrally_normalised
+from zatlas.networks.conditional import Standardise
+from zatlas.networks.declaring import game_units
 from zatlas.objectives.objective import Objective
 from zatlas.objectives.schedules import ramp
+from zatlas.parts import Context, Settings, objective
 from zatlas.types import Batch, Terms
 
 Score = Callable[[Tensor, Tensor | None], Tensor]  # (x, y) -> [B]
@@ -33,6 +38,63 @@ def slope(score: Score, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
     scores, pull = vjp(lambda values: score(values, y).float(), x)[:2]
     (gradient,) = pull(torch.ones_like(scores))
     return scores, gradient.flatten(1).square().sum(1)
+
+
+class GameSettings(Settings):
+    """Those of every game against a critic."""
+
+    spectral_norm: bool = Field(False, description="in the critic")
+
+
+class PenaltySettings(GameSettings):
+    """Those of a game whose critic pays for its slope."""
+
+    penalty: float = Field(1.0, ge=0, description="weight of the gradient penalty")
+    penalty_every: int = Field(
+        0,
+        ge=0,
+        le=10**15,
+        description="charged at every so manieth step, that many times; 0: 8 for convolutions, else 1",
+    )
+
+
+class RelativisticSettings(PenaltySettings):
+    """Those of the relativistic game."""
+
+    penalty_final: float | None = Field(None, gt=0, description="what the penalty falls to, geometrically")
+    penalty_steps: int = Field(0, ge=0, le=10**15, description="over so many steps")
+
+    @model_validator(mode="after")
+    def _together(self) -> RelativisticSettings:
+        if (self.penalty_final is None) != (self.penalty_steps == 0):
+            raise ValueError(
+                "objective.penalty_final and objective.penalty_steps go together: what the penalty falls to, and over "
+                "how many steps"
+            )
+        return self
+
+
+class WassersteinSettings(PenaltySettings):
+    """Those of the Wasserstein game."""
+
+    penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty")
+    critic_steps: int = Field(5, ge=1, le=10**6, description="steps of the critic for one of the generator")
+
+
+LAZY = 8  # steps between two charges of a convolutional critic's penalty
+
+
+def penalty_every(settings: PenaltySettings, context: Context) -> int:
+    """The interval asked for; else 8 for networks whose penalty is dear: fully connected ones hardly notice it."""
+    return settings.penalty_every or (LAZY if context.network.facts.get("dear_penalty") else 1)
+
+
+def critic_of(settings: GameSettings, context: Context) -> tuple[nn.Module, nn.Module]:
+    """The critic of the network, and what standardises x for it: values in [0, 1] to [-1, 1], as the papers have it."""
+    critic = context.make("network").critic()
+    if settings.spectral_norm:
+        critic = spectrally_normalised(critic)
+    return critic, Standardise(*game_units(context))
 
 
 class Adversarial(Objective):
@@ -60,8 +122,8 @@ class Adversarial(Objective):
         if player == "critic":
             with torch.no_grad():
                 draws = self._draw(model, batch)
-            return self.judge(x, draws, y, step)
-        return Terms(self.persuade(frozen(self.critic), x, self._draw(model, batch), y), {})
+            return self.critic_loss(x, draws, y, step)
+        return Terms(self.generator_loss(frozen(self.critic), x, self._draw(model, batch), y), {})
 
     def _draw(self, model: Any, batch: Batch) -> Tensor:
         return self.standardise(model.generate(len(batch.x), batch.y).px.mean[0])
@@ -78,11 +140,11 @@ class Adversarial(Objective):
         return 0 if int(step) % self.penalty_every else self.penalty_every
 
     @abstractmethod
-    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
+    def critic_loss(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
         """The critic's terms for x and draws, both ``[B, *data]``."""
 
     @abstractmethod
-    def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
+    def generator_loss(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
         """The model's loss ``[B]`` under the critic's ``score``."""
 
 
@@ -102,20 +164,43 @@ def charged(terms: Terms, penalty: Tensor, times: int) -> Terms:
     return Terms(terms.loss + times * penalty, {**terms.parts, "penalty": penalty.detach()})
 
 
+@objective(
+    "gan",
+    when="the non-saturating game of 2014, as courses teach it: watch V(D,G) against -log 4",
+    source="Goodfellow et al. 2014",
+    needs="game",
+    order=10,
+    settings=GameSettings,
+    defaults={"training": {"beta1": 0.5, "beta2": 0.999, "ema": 0.0}},
+)
 class NonSaturating(Adversarial):
     """The critic's loss is -V(D, G), the model's -log D(G(z)) (Goodfellow et al. 2014, equation 1 and section 3).
 
     The gradient of -log D does not vanish while the critic wins, as that of log(1 - D) does.
     """
 
-    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
+    @classmethod
+    def of(cls, settings: GameSettings, context: Context) -> NonSaturating:
+        """Against the critic of the network."""
+        return cls(*critic_of(settings, context))
+
+    def critic_loss(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
         real, fake = self.critic(x, y).float(), self.critic(draws, y).float()
         return Terms(F.softplus(-real) + F.softplus(fake), agreement(real, fake))
 
-    def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
+    def generator_loss(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
         return F.softplus(-score(draws, y))
 
 
+@objective(
+    "relativistic",
+    when="relativistic pairing with R1 and R2 penalties: the GAN that converges and keeps all modes",
+    source="Huang et al. 2024, section 2",
+    needs="game",
+    order=9,
+    settings=RelativisticSettings,
+    defaults={"training": {"learning_rate": 2e-3, "schedule": "cosine", "warmup": 0.02}},
+)
 class Relativistic(Adversarial):
     r"""Each draw is compared with an x of its own, and slopes at both are charged (Huang et al. 2024, section 2).
 
@@ -156,7 +241,20 @@ class Relativistic(Adversarial):
         self.register_buffer("final", torch.tensor(float(gamma if final is None else final)))
         self.register_buffer("steps", torch.tensor(steps))
 
-    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
+    @classmethod
+    def of(cls, settings: RelativisticSettings, context: Context) -> Relativistic:
+        """Against the critic of the network."""
+        critic, standardise = critic_of(settings, context)
+        return cls(
+            critic,
+            settings.penalty,
+            final=settings.penalty_final,
+            steps=settings.penalty_steps,
+            penalty_every=penalty_every(settings, context),
+            standardise=standardise,
+        )
+
+    def critic_loss(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
         times = self.charge(step)
         if times:
             (real, at_real), (fake, at_fake) = slope(self.critic, x, y), slope(self.critic, draws, y)
@@ -170,10 +268,19 @@ class Relativistic(Adversarial):
         penalty = 0.5 * self.gamma ** (1 - fallen) * self.final**fallen * (at_real + at_fake)
         return charged(terms, penalty, times)
 
-    def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
+    def generator_loss(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
         return F.softplus(score(x, y) - score(draws, y))
 
 
+@objective(
+    "wasserstein",
+    when="Wasserstein distance with gradient penalty: losses that mean something, at five times the work",
+    source="Gulrajani et al. 2017, equation 3",
+    needs="game",
+    order=11,
+    settings=WassersteinSettings,
+    defaults={"training": {"learning_rate": 1e-4, "beta2": 0.9}},
+)
 class Wasserstein(Adversarial):
     r"""The distance between x and draws under a critic of slope one (WGAN-GP, Gulrajani et al. 2017, equation 3).
 
@@ -205,11 +312,24 @@ class Wasserstein(Adversarial):
         self.register_buffer("weight", torch.tensor(float(weight)))
         self.critic_steps = critic_steps
 
+    @classmethod
+    def of(cls, settings: WassersteinSettings, context: Context) -> Wasserstein:
+        """Against the critic of the network."""
+        critic, standardise = critic_of(settings, context)
+        every = penalty_every(settings, context)
+        return cls(
+            critic,
+            settings.penalty,
+            critic_steps=settings.critic_steps,
+            standardise=standardise,
+            penalty_every=every,
+        )
+
     def plays(self, player: str, step: int) -> bool:
         """The model waits until the critic has had ``critic_steps`` - 1 steps to itself."""
         return player == "critic" or (step + 1) % self.critic_steps == 0
 
-    def judge(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
+    def critic_loss(self, x: Tensor, draws: Tensor, y: Tensor | None, step: Tensor | int = 0) -> Terms:
         times = self.charge(step)
         if times:
             place = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)
@@ -221,5 +341,5 @@ class Wasserstein(Adversarial):
         # the root has no derivative at zero
         return charged(terms, self.weight * (squared.clamp_min(1e-12).sqrt() - 1).square(), times)
 
-    def persuade(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
+    def generator_loss(self, score: Score, x: Tensor, draws: Tensor, y: Tensor | None) -> Tensor:
         return -score(draws, y)

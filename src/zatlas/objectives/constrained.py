@@ -6,13 +6,42 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from zatlas.objectives.bounds import distortion, rate
+from zatlas.objectives.needs import RATE, Rate, needs_closed_rate
 from zatlas.objectives.objective import Objective
+from zatlas.parts import Context, Settings, objective
 from zatlas.types import Batch, Terms
 
 
+class ConstrainedSettings(Settings):
+    """Those of GECO."""
+
+    target_nats: float | None = Field(None, gt=0, description="what the constrained part may be at most")
+    constrain: Literal["distortion", "rate"] = Field("distortion", description="which part")
+    rate: Rate = RATE
+
+    @model_validator(mode="after")
+    def _asked(self) -> ConstrainedSettings:
+        if self.target_nats is None:
+            raise ValueError("objective.kind = 'constrained' wants objective.target_nats, the distortion to reach")
+        return self
+
+
+@objective(
+    "constrained",
+    when="lowest rate at a distortion that you name (GECO): ask for a quality instead of guessing beta",
+    source="Rezende & Viola 2018",
+    needs="infers rate one_level",
+    order=7,
+    settings=ConstrainedSettings,
+    closed_rate=True,
+    check=lambda config: needs_closed_rate(config, "constrained"),
+    remedy="ask for a lower distortion by target_nats",
+    watch=("multiplier",),
+)
 class Constrained(Objective):
     r"""min rate subject to distortion <= target (GECO, Rezende & Viola 2018), or the other way round.
 
@@ -33,6 +62,12 @@ class Constrained(Objective):
         self.register_buffer("target_nats", torch.tensor(float(target_nats)))
         self.log_multiplier = nn.Parameter(torch.zeros(()))
         self.constrain = constrain
+
+    @classmethod
+    def of(cls, settings: ConstrainedSettings, context: Context) -> Constrained:
+        """For the target that is asked for."""
+        assert settings.target_nats is not None  # its own check saw to it
+        return cls(settings.target_nats, constrain=settings.constrain)
 
     def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
         if player == "multiplier":

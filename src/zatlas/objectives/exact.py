@@ -8,9 +8,11 @@ from torch import Tensor
 
 from zatlas.objectives.bounds import distortion, rate
 from zatlas.objectives.objective import Objective
+from zatlas.parts import objective
 from zatlas.types import Batch, Terms
 
 
+@objective("exact", when="the likelihood itself, maximised in closed form or by EM", needs="closed", order=12)
 class Exact(Objective):
     """-log p(x), of a model whose ``log_marginal`` is exact; distortion and rate are those of its exact posterior."""
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zatlas.objectives.bounds import distortion, rate
 from zatlas.objectives.objective import Objective
+from zatlas.parts import Context, Settings, objective
 from zatlas.types import Batch, Terms
 
 
@@ -24,6 +26,22 @@ def permute_units(z: Tensor) -> Tensor:
     return z.gather(0, order)
 
 
+class FactorSettings(Settings):
+    """Those of FactorVAE."""
+
+    gamma: float = Field(35.0, gt=0, description="weight of the total correlation")
+
+
+@objective(
+    "factor",
+    when="FactorVAE, total correlation by a critic: as tcvae, where batches are too small to estimate it",
+    source="Kim & Mnih 2018, equation 2 and algorithm 2",
+    needs="infers rate one_level",
+    order=4,
+    settings=FactorSettings,
+    remedy="lower gamma",
+    watch=("tc",),
+)
 class Factor(Objective):
     r"""distortion + rate + gamma TC, TC estimated by a critic's log odds (Kim & Mnih 2018, equation 2 and algorithm 2).
 
@@ -48,6 +66,11 @@ class Factor(Objective):
         for before, after in itertools.pairwise(sizes):
             stack += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
         self.critic = nn.Sequential(*stack, nn.Linear(hidden, 1))
+
+    @classmethod
+    def of(cls, settings: FactorSettings, context: Context) -> Factor:
+        """With a critic of codes of the model's size."""
+        return cls(context.latent_dim, settings.gamma)
 
     def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
         if player == "critic":

@@ -5,14 +5,40 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pydantic import Field
 from torch import Tensor
 
 from zatlas.distributions import stopped
 from zatlas.objectives.bounds import log_weights
+from zatlas.objectives.needs import needs_fixed_posterior
 from zatlas.objectives.objective import Objective
+from zatlas.parts import Settings, objective
 from zatlas.types import Batch, Inference, Level, Terms
 
 
+class ImportanceSettings(Settings):
+    """Those of the importance-weighted bound."""
+
+    samples: int = Field(5, ge=1, le=10**6, description="draws of z for each example")
+    groups: int = Field(1, ge=1, le=10**6, description="mean of so many bounds of that many samples each (MIWAE)")
+    doubly_reparameterised: bool = Field(False, description="the encoder's gradient of Tucker et al. 2019")
+
+
+def check_importance(config: Any) -> None:
+    """What the doubly reparameterised gradient asks of the other parts."""
+    if config.objective.doubly_reparameterised:
+        needs_fixed_posterior(config)
+
+
+@objective(
+    "iwae",
+    when="importance-weighted bound of several samples: a tighter bound, a better likelihood, a worse encoder",
+    source="Burda et al. 2016, equation 8",
+    needs="infers rate continuous",
+    order=2,
+    settings=ImportanceSettings,
+    check=check_importance,
+)
 class Importance(Objective):
     r"""-log 1/K sum_k p(x,z_k)/q(z_k|x) (Burda et al. 2016, equation 8), tighter than the ELBO for K > 1.
 

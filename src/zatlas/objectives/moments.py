@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from zatlas.objectives.bounds import distortion, rate
+from zatlas.objectives.needs import RATE, Rate, needs_closed_rate, needs_fixed_prior
 from zatlas.objectives.objective import Objective
+from zatlas.parts import SORTS, Context, Settings, objective
 from zatlas.types import Batch, Terms
 
 
@@ -18,6 +21,38 @@ def covariance(values: Tensor) -> Tensor:
     return centred.T @ centred / max(1, len(values) - 1)
 
 
+class DisentangledSettings(Settings):
+    """Those of DIP-VAE."""
+
+    variant: Literal["i", "ii"] = Field("ii", description="covariance of the means (i) or of z (ii)")
+    off: float = Field(10.0, ge=0, description="weight of the covariances")
+    on: float = Field(10.0, ge=0, description="weight of the variances' distance from 1")
+    beta: float = Field(1.0, gt=0, description="weight of the rate")
+    rate: Rate = RATE
+
+
+def check_disentangled(config: Any) -> None:
+    """What DIP-VAE asks of the posterior."""
+    needs_closed_rate(config, "dip")
+    posterior = config.posterior and SORTS["posterior"].get(config.posterior.kind)
+    if config.objective.variant == "ii" and posterior and not posterior.has("by_unit"):
+        raise ValueError(
+            "objective.variant = 'ii' adds the posteriors' variances unit by unit and wants posterior.kind = "
+            f"'diagonal', not '{posterior.name}': choose that, or objective.variant = 'i'"
+        )
+
+
+@objective(
+    "dip",
+    when="asks the codes for a covariance of identity: disentangled units without a critic",
+    source="Kumar et al. 2018, equations 6 and 7",
+    needs="infers rate one_level",
+    order=5,
+    settings=DisentangledSettings,
+    closed_rate=True,
+    check=check_disentangled,
+    remedy="lower beta or objective.on",
+)
 class Disentangled(Objective):
     r"""ELBO + off sum_{i!=j} C_ij^2 + on sum_i (C_ii - 1)^2 (Kumar et al. 2018, equations 6 and 7).
 
@@ -40,6 +75,11 @@ class Disentangled(Objective):
         self.kind = kind
         for name, value in (("off", off), ("on", on), ("beta", beta)):
             self.register_buffer(name, torch.tensor(float(value)))
+
+    @classmethod
+    def of(cls, settings: DisentangledSettings, context: Context) -> Disentangled:
+        """As the settings have it."""
+        return cls(settings.variant, off=settings.off, on=settings.on, beta=settings.beta)
 
     def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
         inference = model.infer(batch.x, batch.y)
@@ -75,6 +115,41 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
     return total
 
 
+class DiscrepancySettings(Settings):
+    """Those of InfoVAE."""
+
+    alpha: float = Field(0.0, ge=0, le=1, description="share of the rate that is not charged")
+    weight: float = Field(100.0, gt=0, description="weight of the discrepancy")
+    rate: Rate = RATE
+
+    @model_validator(mode="after")
+    def _together(self) -> DiscrepancySettings:
+        if self.alpha + self.weight < 1:
+            raise ValueError(
+                "objective.alpha + objective.weight - 1 weighs the discrepancy, and below zero it would be sought: "
+                "give objective.weight of 1 or more"
+            )
+        return self
+
+
+def check_discrepancy(config: Any) -> None:
+    """What InfoVAE asks of the prior."""
+    needs_closed_rate(config, "infovae")
+    needs_fixed_prior(config, "infovae")
+
+
+@objective(
+    "infovae",
+    when="MMD between codes and prior instead of (some of) the rate: codes that keep more of x",
+    source="Zhao et al. 2019, equation 6",
+    needs="infers rate one_level",
+    order=6,
+    settings=DiscrepancySettings,
+    closed_rate=True,
+    check=check_discrepancy,
+    remedy="raise alpha, so that less of the rate is charged",
+    watch=("mmd",),
+)
 class Discrepancy(Objective):
     r"""InfoVAE: distortion + (1 - alpha) rate + (alpha + lambda - 1) MMD(q(z), p(z)) (Zhao et al. 2019, equation 6).
 
@@ -90,6 +165,11 @@ class Discrepancy(Objective):
         super().__init__()
         self.register_buffer("alpha", torch.tensor(float(alpha)))
         self.register_buffer("weight", torch.tensor(float(weight)))
+
+    @classmethod
+    def of(cls, settings: DiscrepancySettings, context: Context) -> Discrepancy:
+        """As the settings have it."""
+        return cls(alpha=settings.alpha, weight=settings.weight)
 
     def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
         inference = model.infer(batch.x, batch.y)

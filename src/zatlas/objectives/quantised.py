@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from zatlas.objectives.bounds import distortion, rate
 from zatlas.objectives.objective import Objective
+from zatlas.parts import Settings, objective
 from zatlas.types import Batch, Terms
 
 
@@ -18,6 +20,21 @@ def perplexity(counts: Tensor) -> Tensor:
     return torch.special.entr(counts / counts.sum()).sum().exp()
 
 
+class QuantisationSettings(Settings):
+    """Those of the VQ-VAE's loss."""
+
+    commitment: float = Field(0.25, gt=0, description="weight of the codes' distance from their codewords")
+
+
+@objective(
+    "vq",
+    when="distortion + commitment to the codebook, and a prior learned over the codes beside it",
+    source="van den Oord et al. 2017, equation 3",
+    needs="codebook",
+    order=8,
+    settings=QuantisationSettings,
+    watch=("perplexity",),
+)
 class VectorQuantisation(Objective):
     r"""distortion + c |z_e - sg(e)|^2 (+ |sg(z_e) - e|^2) (van den Oord et al. 2017, equation 3).
 

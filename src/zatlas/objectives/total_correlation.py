@@ -6,11 +6,14 @@ import math
 from typing import Any, Literal, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from zatlas.distributions import DiagonalGaussian
 from zatlas.objectives.bounds import distortion
+from zatlas.objectives.needs import needs_units
 from zatlas.objectives.objective import Objective
+from zatlas.parts import Context, Settings, objective
 from zatlas.types import Batch, Terms
 
 Estimator = Literal["weighted", "stratified"]
@@ -62,6 +65,24 @@ def decompose(
     return Decomposition(log_q_given_x - log_q, log_q - log_q_product, log_q_product - log_p)
 
 
+class TotalCorrelationSettings(Settings):
+    """Those of beta-TCVAE."""
+
+    beta: float = Field(1.0, gt=0, description="weight of the total correlation")
+    estimator: Estimator = Field("stratified", description="of q(z) from a batch")
+
+
+@objective(
+    "tcvae",
+    when="beta on the total correlation alone: disentangled units that cost less reconstruction than beta-VAE",
+    source="Chen et al. 2018, equation 4",
+    needs="infers rate one_level",
+    order=3,
+    settings=TotalCorrelationSettings,
+    check=lambda config: needs_units(config, "objective tcvae counts"),
+    remedy="lower beta",
+    watch=("tc",),
+)
 class TotalCorrelation(Objective):
     r"""distortion + alpha I(x;z) + beta TC(z) + gamma sum_d KL(q(z_d) || p(z_d)) (Chen et al. 2018, equation 4).
 
@@ -91,6 +112,11 @@ class TotalCorrelation(Objective):
         self.estimator: Estimator = estimator
         for name, value in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
             self.register_buffer(name, torch.tensor(float(value)))
+
+    @classmethod
+    def of(cls, settings: TotalCorrelationSettings, context: Context) -> TotalCorrelation:
+        """For so many training examples as there are."""
+        return cls(context.dataset_size, settings.beta, estimator=settings.estimator)
 
     def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
         inference = model.infer(batch.x, batch.y)

@@ -1,10 +1,30 @@
-"""The only room that pairs data, model and objective by name."""
+"""From a configuration and data to a game, ready to be trained: what was left open is decided, and parts are put
+together."""
 
-from zatlas.recipes.likelihoods import Quantity, bits_over, data_kind, lacks_grey_levels, likelihood_name, quantity
-from zatlas.recipes.models import build_model, wanted_examples
-from zatlas.recipes.objectives import build_objective
-from zatlas.recipes.statistics import Statistics, statistics
-from zatlas.recipes.training import budget, build_game, optimisation, resolve, schedule
+from zatlas.recipes.assembling import (
+    budget,
+    build_game,
+    build_model,
+    build_objective,
+    context_of,
+    optimisation,
+    resolve,
+    schedule,
+    wanted_examples,
+)
+from zatlas.recipes.deciding import (
+    Quantity,
+    bits_over,
+    data_kind,
+    decided,
+    lacks_grey_levels,
+    likelihood_name,
+    linear_units,
+    network_name,
+    quantity,
+)
+from zatlas.recipes.statistics import statistics
+from zatlas.types import Statistics
 
 __all__ = [
     "Quantity",
@@ -14,9 +34,13 @@ __all__ = [
     "build_game",
     "build_model",
     "build_objective",
+    "context_of",
     "data_kind",
+    "decided",
     "lacks_grey_levels",
     "likelihood_name",
+    "linear_units",
+    "network_name",
     "optimisation",
     "quantity",
     "resolve",

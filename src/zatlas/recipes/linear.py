@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+
+from zatlas.types import Linear
 
 Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Linear:
-    """x = mean + noise * (weight z + epsilon), epsilon ~ N(0, I), with orthogonal columns of the weight.
-
-    Attributes:
-        weight: ``[P, D]``.
-        noise: standard deviation of each column ``[P]``, in the units of x.
-    """
-
-    weight: Tensor
-    noise: Tensor
 
 
 def linear_start(x: Array, latent_dim: int) -> Linear:

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import torch
-from torch import Tensor
 
 from zatlas.data import Rows, Source
 from zatlas.errors import ZatlasError
-from zatlas.recipes.linear import Linear, linear_start
-from zatlas.types import DataSpec
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Mean and standard deviation of the training data, ``[*data]`` each, as the model sees it; and some examples.
-
-    Attributes:
-        mean, std: of every value.
-        examples: ``[M, *data]``, none unless a model starts from some.
-        linear: a linear model of the data, for a model that starts as one.
-    """
-
-    mean: Tensor
-    std: Tensor
-    examples: Tensor = field(default_factory=lambda: torch.zeros(0))
-    linear: Linear | None = None
-
-    @classmethod
-    def unknown(cls, spec: DataSpec, *, examples: int) -> Statistics:
-        """Those of no data, for a model whose weights are loaded afterwards."""
-        return cls(torch.full(spec.shape, 0.5), torch.ones(spec.shape), torch.zeros(examples, *spec.shape))
+from zatlas.recipes.linear import linear_start
+from zatlas.types import Statistics
 
 
 def statistics(source: Source, rows: Rows, *, examples: int = 0, units: int = 0, most: int = 10_000) -> Statistics:

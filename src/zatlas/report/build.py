@@ -73,7 +73,7 @@ def describe(run: Run, beside: Sequence[Run] = ()) -> Report:
         summary=f"{_made(run)} {about(measured)}.",
         headlines=_headlines(run, measured),
         sections=[section for section in shown if section is not None],
-        configuration=config.model_dump(exclude_none=True, exclude={"model": {"encoder_graph", "decoder_graph"}}),
+        configuration=config.model_dump(exclude_none=True, exclude={"network": {"encoder_graph", "decoder_graph"}}),
         data={
             "name": run.source.name,
             "examples": len(run.source),
@@ -103,7 +103,7 @@ def _made(run: Run) -> str:
         return f"{count}, fitted in closed form."
     if record["status"] == "imported":
         return f"{count}, imported from {record['imported'].get('file', 'modules')}."
-    network = f"{run.config.model.network} network of {count}"
+    network = f"{run.config.network_kind} network of {count}"
     return f"{network}, trained for {record['train_seconds']:.1f} s ({record['steps']:,} steps)."
 
 
@@ -119,7 +119,7 @@ def _headlines(run: Run, measured: dict[str, Any]) -> list[Headline]:
     if "loss" not in figures_:
         elbo = figures_["elbo"]
         figures_ = {"loss": {**elbo, "value": -elbo["value"], "caution": ""}, **figures_}
-    loss = "loss" if run.config.objective.is_weighted_elbo else "negative ELBO"
+    loss = "loss" if run.config.is_weighted_elbo else "negative ELBO"
     names = {"loss": f"{measured['split']} {loss}", "distortion": "distortion", "rate": "rate"}
     names |= {"bits_per_dimension": "bits per dimension", "reconstruction.psnr": "PSNR", "reconstruction.rmse": "RMSE"}
     for name, words in names.items():

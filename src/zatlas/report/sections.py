@@ -9,23 +9,14 @@ from typing import Any
 import numpy as np
 
 from zatlas import figures
-from zatlas.config.kinds import ADVERSARIAL, OBJECTIVES
 from zatlas.evaluation.disentanglement.points import LEAST_POINTS
 from zatlas.figures import View
 from zatlas.measure import beside as side_by_side
 from zatlas.measure import compare_runs, groups, neighbours, short_names
-from zatlas.measure.words import LIKELIHOODS
+from zatlas.parts import SORTS
 from zatlas.report.page import Picture, Section, Table
 from zatlas.runs.opened import Run
 
-# What an objective is watched by beside loss, distortion and rate.
-WATCHED = {
-    "vq": ("perplexity",),
-    "tcvae": ("tc",),
-    "factor": ("tc",),
-    "infovae": ("mmd",),
-    "constrained": ("multiplier",),
-}
 _LISTED = 100  # files that were left out
 GAME = (
     "V(D,G) is the mean of log D(x) + log(1 - D(G(z))): −log 4 where the critic cannot tell draws from data, "
@@ -53,20 +44,20 @@ def training(run: Run) -> Section | None:
         "patience": "Training stopped when the validation loss no longer improved; the best weights are used.",
         "interrupted": "Training was interrupted and can be resumed.",
     }.get(run.folder.record.get("stopped") or "", "Training has not ended.")
-    o = run.config.objective
-    if o.kind in ADVERSARIAL:
-        text = f"{why} Objective {o.kind}: {OBJECTIVES[o.kind]}. {GAME}"
+    o, when = run.config.objective, run.config.part("objective").when
+    if run.kind.has("game"):
+        text = f"{why} Objective {o.kind}: {when}. {GAME}"
         alt = "Curves of the losses, the value function and the critic's answers over the training steps."
         keys = ("value", "d_real", "d_fake", "model_loss")
         pictures = [figures.curves(history, keys=keys, unit="", marks={"value": (-math.log(4), "−log 4")})]
         return Section("Training", text, [svg(picture, alt) for picture in pictures])
-    weighted = f"distortion + {o.beta:g} × rate" if o.beta != 1 else "distortion + rate"
+    weighted = f"distortion + {run.config.beta:g} × rate" if run.config.beta != 1 else "distortion + rate"
     loss = f"{weighted}: what is lost between an image and its reconstruction, plus what its code costs"
-    if not o.is_weighted_elbo:
-        loss = f"that of objective {o.kind}: {OBJECTIVES[o.kind]}"
+    if not run.config.is_weighted_elbo:
+        loss = f"that of objective {o.kind}: {when}"
     text = f"{why} The loss is {loss}."
     alt = "Curves of loss, distortion and rate over the training steps, for training and validation rows."
-    keys = ("loss", "distortion", "rate", *WATCHED.get(o.kind, ()))
+    keys = ("loss", "distortion", "rate", *run.config.part("objective").facts.get("watch", ()))
     return Section("Training", text, [svg(figures.curves(history, keys=keys), alt)])
 
 
@@ -110,7 +101,7 @@ def samples(run: Run) -> Section | None:
         caption = f"{what}, z drawn from the ex-post prior: {run.ex_post_prior('mixture').describe()}."
         pictures.append(svg(figures.grid(run.displayable(other.mean)), alt, caption))
     if run.folder.record["data_kind"] in ("grey", "static", "dynamic"):
-        law = LIKELIHOODS[run.likelihood]
+        law = SORTS["likelihood"].get(run.likelihood).title or run.likelihood
         bits = ": every pixel black or white" if run.likelihood == "bernoulli" else ""
         caption = f"{law} draws from p(x|z) at the same codes."
         drawn_at = run.displayable(new.draw)

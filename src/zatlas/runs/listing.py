@@ -200,7 +200,7 @@ def _of_config(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "model": str(model["kind"]),
         "objective": str(config["objective"]["kind"]),
-        "network": str(model["network"]),
+        "network": str((config.get("network") or {"kind": model.get("network", "none")})["kind"]),
         "latent_dim": int(model["latent_dim"]),
     }
 

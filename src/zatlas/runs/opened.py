@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 
 from zatlas import recipes
-from zatlas.config.kinds import MODELS, Kind
 from zatlas.data import Batches, Rows, Source, Splits
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.evaluation import Elbo, Figure, Reconstruction, estimate_elbo, estimate_reconstruction, quoted, term_figures
@@ -28,6 +27,7 @@ from zatlas.latent import (
     encode,
     fit_ex_post,
 )
+from zatlas.parts import SORTS, Part
 from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, label_cycle, reopen
 from zatlas.runs.folder import RunFolder
 from zatlas.training import Precision, choose_device, load_module
@@ -82,10 +82,11 @@ class Run:
 
     def __repr__(self) -> str:
         """One line: where it is, what it is, how far it was trained and how good it is."""
-        m, record = self.config.model, self.folder.record
+        record = self.folder.record
         result = record.get("result", {}) if self.kind.infers else {}
         loss = f", {result['split']} loss {result['loss']:.2f} nats" if "loss" in result else ""
-        about = f"{m.kind} of {record['data']['name']}, z = {self.latent_dim}, {m.network}, step {self.step:,}{loss}"
+        what = f"{self.config.model.kind} of {record['data']['name']}, z = {self.latent_dim}"
+        about = f"{what}, {self.config.network_kind}, step {self.step:,}{loss}"
         return f"<run {self.folder.path}: {about}>"
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:  # what a notebook shows: samples, in two rows
@@ -110,9 +111,21 @@ class Run:
         return "bf16" if self.folder.record.get("precision") == "bf16" else "fp32"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Part:
         """What is true of models of this kind."""
-        return MODELS[self.config.model.kind]
+        return self.config.kind
+
+    @property
+    def has_diagonal_posterior(self) -> bool:
+        """Whether q(z|x) of its one layer is a diagonal Gaussian."""
+        return self.config.posterior is not None and self.config.part("posterior").has("gaussian", "by_unit")
+
+    @property
+    def has_standard_prior(self) -> bool:
+        """Whether p(z) of its one layer is N(0, I)."""
+        if self.config.prior is None:
+            return self.kind.has("linear") or self.kind.has("game")
+        return self.config.part("prior").has("standard")
 
     @property
     def likelihood(self) -> str:
@@ -244,7 +257,7 @@ class Run:
         """
         if not self.kind.conditional:
             if label is not None:
-                other = f"c{self.config.model.kind}" if f"c{self.config.model.kind}" in MODELS else "cvae"
+                other = f"c{self.config.model.kind}" if SORTS["model"].find(f"c{self.config.model.kind}") else "cvae"
                 raise UsageError(f"{self.folder.path} is not conditional, so it takes no label: train --model {other}.")
             return None
         if label is None:

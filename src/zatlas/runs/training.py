@@ -15,7 +15,6 @@ from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config, make_config
-from zatlas.config.kinds import MODELS
 from zatlas.data import Source, Splits, located, remarks
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
@@ -53,11 +52,11 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     t = config.training
     device = choose_device(t.device)
     torch.manual_seed(t.seed)
-    units = config.model.latent_dim if config.model.network == "table" else 0
+    units = recipes.linear_units(config)
     stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config), units=units)
     game = recipes.build_game(config, source.spec, len(splits.train), stats).to(device)
     fitted_seconds = 0.0
-    if MODELS[config.model.kind].closed:
+    if config.kind.closed:
         start = time.perf_counter()
         every = [batch.x.cpu().numpy() for batch in batches(config, source, splits.train, device).epoch(0)]
         game.model.fit(np.concatenate(every))
@@ -77,7 +76,7 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     resolved = recipes.resolve(config, source.spec, training.steps_per_epoch)
     resolved.training.precision, resolved.training.threads = arithmetic.precision, arithmetic.threads
 
-    kind, images = MODELS[config.model.kind], None
+    kind, images = config.kind, None
     if held_out is not None and kind.infers and not recipes.lacks_grey_levels(config, source.spec):
         spread = np.linspace(0, len(splits.validation) - 1, min(VALIDATION_IMAGES, len(splits.validation)))
         images = batches(config, source, splits.validation[spread.astype(np.int64)], device)
@@ -106,7 +105,7 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
         validations=t.validations,
         target_loss=t.target_loss,
         patience=t.patience,
-        validate_start=config.model.network == "table",
+        validate_start=units > 0,
         watchers=watchers,
     )
     trainer.state.seconds = fitted_seconds
@@ -129,10 +128,10 @@ def data_record(source: Source, splits: Splits) -> dict[str, Any]:
 def _sampler(setup: Setup) -> Callable[[Game], npt.NDArray[Any]] | None:
     """Samples from the same draws of z (and the same labels, class by class) whenever it is called."""
     spec, config = setup.source.spec, setup.config
-    if MODELS[config.model.kind].point:
+    if config.kind.point:
         return None
     y = None
-    if MODELS[config.model.kind].conditional:
+    if config.kind.conditional:
         y = label_cycle(spec, SNAPSHOT_SAMPLES, setup.device)
 
     def sample(game: Game) -> npt.NDArray[Any]:
@@ -292,14 +291,14 @@ def _opening(dest: RunFolder, setup: Setup) -> list[str]:
     parts = ", ".join(f"{len(rows):,} {name}" for name, rows in setup.splits._asdict().items() if len(rows))
     shape = "x".join(map(str, spec.shape))
     labels = f", {len(spec.labels)} classes" if spec.label_kind == "class" else ""
-    sizes = f" {c.model.size}" if c.model.network in ("mlp", "conv", "resnet") else ""
+    sizes = f" {getattr(c.network, 'size', '')}".rstrip()
     count = sum(p.numel() for p in setup.trainer.game.parameters())
     threads = f", {c.training.threads} threads" if setup.device.type == "cpu" and (c.training.threads or 1) > 1 else ""
     busy = crowded() if setup.device.type == "cpu" else None
     return [
         f"Data   {setup.source.name}: {shape}{labels}; {parts}",
         *(f"       {remark}" for remark in remarks(setup.source)),
-        f"Model  {c.model.kind}, z = {setup.latent_dim}, {c.model.network}{sizes}, {count:,} parameters",
+        f"Model  {c.model.kind}, z = {setup.latent_dim}, {c.network_kind}{sizes}, {count:,} parameters",
         f"Where  {setup.device}, {c.training.precision}{threads}; run {dest.path}",
         *([f"Busy   {busy}"] if busy else []),
     ]

@@ -114,7 +114,7 @@ def scatter(
 def _standard(run: Run) -> bool:
     """Whether each unit's prior is N(0, 1)."""
     one_level = len(run.model.latent_dims) == 1
-    return one_level and run.kind.axes and not run.kind.point and run.config.model.prior == "normal"
+    return one_level and run.kind.axes and not run.kind.point and run.has_standard_prior
 
 
 def _flattened(run: Run, codes: Codes, projection: Projection, units: tuple[int, int] | None, seed: int) -> _Flat:

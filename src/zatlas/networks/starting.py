@@ -1,0 +1,15 @@
+"""Where an untrained posterior starts."""
+
+from __future__ import annotations
+
+from zatlas.parts import Context
+
+START_LOG_VARIANCE = -4.0  # see WARMUP_STEPS in objectives/variational.py
+
+
+def start_log_variance(context: Context) -> float:
+    """The start asked for; else narrow, but for the course's networks, which start as the course has them."""
+    asked = context.config.posterior.start_log_variance
+    if asked is not None:
+        return float(asked)
+    return 0.0 if context.network.facts.get("as_published") else START_LOG_VARIANCE

@@ -1,0 +1,518 @@
+"""Parts: what the family is made of, each declared once, beside the class or function that makes it.
+
+A part (a model, objective, network, prior, posterior, likelihood, metric, walk, importer or data format) has a name,
+the sentence that says when to use it, its own settings, and what it needs of others. The configuration, the command
+line, the estimators, ``zatlas models`` and all error messages read that declaration; no other list of names exists.
+
+Parts of zatlas are found in their room, parts of installed packages by their entry points (``zatlas.objectives``, ...),
+and any other by its place, ``package.module:Class``, which is imported only where a person asks for it
+(:func:`trusting`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from zatlas.errors import UsageError, nearest
+
+Defaults = Mapping[str, Mapping[str, Any]]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+class Section(BaseModel):
+    """A validated record of the configuration: an unknown key, NaN and infinity are refused."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+class Settings(Section):
+    """The settings of a part. ``kind`` is the part's name; each part adds its own keys."""
+
+    kind: str = ""
+
+
+class ModelSettings(Settings):
+    """The settings of a model."""
+
+    latent_dim: int = Field(2, ge=1, le=10**6, description="number of latent units")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A declaration.
+
+    Attributes:
+        sort: ``"objective"``, ``"network"``, ...
+        name: how it is called, within its sort (and its role).
+        when: when to use it, one clause.
+        make: gives the part, called with its settings first; see the sort's own documentation.
+        settings: the record of its own settings.
+        source: paper and equation.
+        title: its full name.
+        order: where it stands in lists.
+        traits: what it is, in words that other parts may need.
+        needs: traits that the model must have.
+        role: of a network, which kind of model it is built for.
+        defaults: values of other sections that it wants where a person says nothing.
+        facts: what else the parts around it ask of it.
+        target: the class or function that was declared.
+    """
+
+    sort: str
+    name: str
+    when: str
+    make: Callable[..., Any]
+    settings: type[Settings]
+    target: Any
+    source: str = ""
+    title: str = ""
+    order: int = 100
+    traits: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    role: str = ""
+    defaults: Defaults = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def has(self, *traits: str) -> bool:
+        """Whether it has all of these traits."""
+        return self.traits.issuperset(traits)
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of its settings."""
+        return [key for key in self.settings.model_fields if key != "kind"]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is made by code that does not come with zatlas."""
+        return str(self.target.__module__).split(".")[0] != "zatlas"
+
+    def check(self, config: Any) -> None:
+        """Asks the part, by its class's ``check(config)``, whether it goes with the rest of the configuration.
+
+        Raises:
+            ValueError: it does not; the sentence says what does.
+        """
+        if asked := getattr(self.target, "check", None) or self.facts.get("check"):
+            asked(config)
+
+    # what is asked of models alone --------------------------------------------------------------------------------
+
+    @property
+    def infers(self) -> bool:
+        """Whether it says which z made an x, so that it encodes, reconstructs and has a likelihood or its bound."""
+        return "infers" in self.traits
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is fitted in closed form or by EM, before the first step, of which there is none."""
+        return "closed" in self.traits
+
+    @property
+    def axes(self) -> bool:
+        """Whether the units of a code are axes that can be walked along, with a rate each."""
+        return "codebook" not in self.traits
+
+    @property
+    def point(self) -> bool:
+        """Whether a code has no distribution, so that there is no rate and no prior to sample from."""
+        return "point" in self.traits
+
+    @property
+    def conditional(self) -> bool:
+        """Whether y is part of it."""
+        return "conditional" in self.traits
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives that go with this model, its default first."""
+        found = [part.name for part in SORTS["objective"].parts() if part.needs <= self.traits]
+        return tuple(sorted(found, key=lambda name: name != self.facts["objective"]))
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks that this model can be built of."""
+        return tuple(part.name for part in SORTS["network"].parts(self.facts["network"]))
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Which sections of the configuration it has beside model, network and objective."""
+        return tuple(self.facts.get("sections", ()))
+
+
+class Sort:
+    """All parts of one sort; as a decorator it declares one.
+
+    Args:
+        name: of the sort.
+        room: the package of zatlas whose modules hold them.
+        base: of the settings.
+        needs: what a part needs of the model where it does not say.
+    """
+
+    def __init__(self, name: str, room: str, base: type[Settings] = Settings, needs: str = "") -> None:
+        self.name, self.room, self.base, self.needs = name, room, base, needs
+        self._known: dict[tuple[str, str], Part] = {}
+        self._loaded = False
+
+    def __call__(
+        self,
+        name: str,
+        *,
+        when: str,
+        source: str = "",
+        title: str = "",
+        order: int = 100,
+        traits: str = "",
+        needs: str = "",
+        role: str = "",
+        settings: type[Settings] | None = None,
+        defaults: Defaults = NOTHING,
+        **facts: Any,
+    ) -> Callable[[Any], Any]:
+        """Declares the class or function below under a name; see :class:`Part`. Traits are words with spaces between.
+
+        A class is made by its ``of(settings, context)``, or called with its settings as keywords; its settings are its
+        class ``Settings``, or are read from its constructor. A function is called as it is, settings first.
+        """
+
+        def declare(target: Any) -> Any:
+            words = {"source": source, "title": title, "order": order, "role": role, "defaults": defaults}
+            part = self._made(name, when, target, settings, traits, needs, facts, words)
+            self._known[role, name] = part
+            return target
+
+        return declare
+
+    def _made(
+        self,
+        name: str,
+        when: str,
+        target: Any,
+        settings: type[Settings] | None,
+        traits: str,
+        needs: str,
+        facts: Mapping[str, Any],
+        words: Mapping[str, Any],
+    ) -> Part:
+        own = settings or getattr(target, "Settings", None) or _read_settings(target, self.base)
+        asked = needs or getattr(target, "needs", "") or self.needs
+        has, wants = frozenset(traits.split()), frozenset(asked.split())
+        return Part(
+            self.name, name, when, _maker(target), own, target, facts=dict(facts), traits=has, needs=wants, **words
+        )
+
+    def parts(self, role: str | None = None) -> list[Part]:
+        """Those that zatlas and the installed packages declare, in their order; of one role, or of each name one."""
+        self._load()
+        found = [part for (of, _), part in self._known.items() if role is None or of == role]
+        once = {
+            part.name: part for part in sorted(found, key=lambda part: (part.order, part.name)) if ":" not in part.name
+        }
+        return list(once.values())
+
+    def all(self) -> list[Part]:
+        """Every declaration, of every role."""
+        self._load()
+        return list(self._known.values())
+
+    def find(self, name: Any, role: str = "") -> Part | None:
+        """The part of that name among those that are declared."""
+        self._load()
+        return self._known.get((role, name)) if isinstance(name, str) else None
+
+    def names(self, role: str | None = None) -> list[str]:
+        """Their names."""
+        return [part.name for part in self.parts(role)]
+
+    def get(self, name: str, role: str = "") -> Part:
+        """The part of that name, or at that place ``package.module:Class``.
+
+        Raises:
+            UsageError: there is none; it cannot be imported; or it would have to be imported, and nobody trusts it.
+        """
+        self._load()
+        if found := self._known.get((role, name)):
+            return found
+        if not PLACE.fullmatch(name):
+            known = self.names(role) or self.names()
+            raise UsageError(f"{self.name}.kind cannot be {name!r}; {nearest(name, known)}")
+        return self._at(name, role)
+
+    def adopt(self, target: Any, role: str = "") -> Part:
+        """The part of a class or function that a person hands over, under its place."""
+        place = place_of(target)
+        for (of, _), part in self._known.items():
+            if part.target is target and of == role:
+                return part
+        when = (inspect.getdoc(target) or "").split("\n")[0].rstrip(".")
+        part = self._made(place, when, target, None, "", "", {}, {"role": role})
+        self._known[role, place] = part
+        return part
+
+    def holding(self, key: str, role: str | None = None) -> list[str]:
+        """The names of the parts that have a setting of that name."""
+        found = [part for part in self.all() if (role is None or part.role == role) and key in part.keys]
+        return list(dict.fromkeys(part.name for part in sorted(found, key=lambda part: (part.order, part.name))))
+
+    def _at(self, place: str, role: str) -> Part:
+        target = imported(place, f"{self.name}.kind = {place!r}")
+        for (of, _), part in list(self._known.items()):  # importing it may have declared it
+            if part.target is target and of in (role, ""):
+                self._known[role, place] = part
+                return part
+        if not callable(target):
+            raise UsageError(f"{self.name}.kind = {place!r} is a {type(target).__name__}: name a class or a function.")
+        part = self._made(place, "", target, None, "", "", {}, {"role": role})
+        self._known[role, place] = part
+        return part
+
+    def _load(self) -> None:
+        """Imports the modules of the room, and the entry points of installed packages."""
+        if self._loaded:
+            return
+        self._loaded = True
+        room = import_module(self.room)
+        for module in pkgutil.iter_modules(room.__path__):
+            import_module(f"{self.room}.{module.name}")
+        for point in entry_points(group=self.group):
+            self._enter(point)
+
+    @property
+    def group(self) -> str:
+        """The name of its entry points."""
+        return f"zatlas.{self.name}s" if not self.name.endswith("y") else f"zatlas.{self.name[:-1]}ies"
+
+    def _enter(self, point: EntryPoint) -> None:
+        try:
+            target = point.load()
+        except Exception as error:  # another package's fault must not keep zatlas from its work
+            BROKEN[f"{self.group}: {point.name} = {point.value}"] = f"{type(error).__name__}: {error}"
+            return
+        declared = [key for key, part in self._known.items() if part.target is target]
+        if not declared:
+            when = (inspect.getdoc(target) or "").split("\n")[0].rstrip(".")
+            role = self.facts_role(target)
+            self._known[role, point.name] = self._made(point.name, when, target, None, "", "", {}, {"role": role})
+
+    def facts_role(self, target: Any) -> str:
+        """The role of a part that does not say it: a network is built for models with an encoder."""
+        return str(getattr(target, "role", "autoencoder" if self.name == "network" else ""))
+
+
+def _maker(target: Any) -> Callable[..., Any]:
+    if not isinstance(target, type):
+        return target
+    if made := getattr(target, "of", None):
+        return made
+    knows = "context" in inspect.signature(target).parameters
+
+    def make(settings: Settings, context: Context | None = None, *more: Any) -> Any:
+        own = {key: getattr(settings, key) for key in type(settings).model_fields if key != "kind"}
+        return target(*more, **own, **({"context": context} if knows else {}))
+
+    return make
+
+
+def _read_settings(target: Any, base: type[Settings]) -> type[Settings]:
+    """Settings from the keywords of a constructor, or of a function after those that it is called with."""
+    try:
+        named = list(inspect.signature(target).parameters.values())
+        hints = inspect.get_annotations(vars(target).get("__init__", target), eval_str=True)
+    except (TypeError, ValueError, NameError):
+        return base
+    keyword = isinstance(target, type) and not hasattr(target, "of")
+    named = [one for one in named if one.name not in ("self", "context", "settings")]
+    fields: dict[str, Any] = {}
+    for one in named:
+        if one.kind is one.KEYWORD_ONLY or (keyword and one.kind is one.POSITIONAL_OR_KEYWORD):
+            hint = hints.get(one.name, Any)
+            if one.default is one.empty and not keyword:
+                continue
+            fields[one.name] = (hint, ... if one.default is one.empty else one.default)
+    try:
+        return create_model("Settings", __base__=base, **fields)
+    except Exception:  # an annotation that is no type of plain data
+        return base
+
+
+SORTS: dict[str, Sort] = {
+    sort.name: sort
+    for sort in (
+        Sort("model", "zatlas.models", ModelSettings),
+        Sort("objective", "zatlas.objectives", needs="infers continuous"),
+        Sort("network", "zatlas.networks"),
+        Sort("prior", "zatlas.networks"),
+        Sort("posterior", "zatlas.networks"),
+        Sort("likelihood", "zatlas.networks"),
+        Sort("metric", "zatlas.measure"),
+        Sort("walk", "zatlas.walks"),
+        Sort("importer", "zatlas.importers"),
+        Sort("format", "zatlas.data"),
+    )
+}
+BROKEN: dict[str, str] = {}  # entry points that could not be loaded, and why
+model, objective, network = SORTS["model"], SORTS["objective"], SORTS["network"]
+prior, posterior, likelihood = SORTS["prior"], SORTS["posterior"], SORTS["likelihood"]
+metric, walk, importer, data_format = SORTS["metric"], SORTS["walk"], SORTS["importer"], SORTS["format"]
+
+_trust: ContextVar[bool] = ContextVar("trust", default=False)
+
+
+@contextmanager
+def trusting(trust: bool = True) -> Iterator[None]:
+    """Within it, the code that a configuration names by its place is imported, which runs it."""
+    token = _trust.set(trust or _trust.get())
+    try:
+        yield
+    finally:
+        _trust.reset(token)
+
+
+def imported(place: str, what: str) -> Any:
+    """The object at ``package.module:name``. A module that this process has imported already is looked up in any case;
+    another one is imported, which runs its code, only within :func:`trusting`.
+
+    Args:
+        place: where it is.
+        what: what names it, for messages.
+
+    Raises:
+        UsageError: it is not to be trusted, is not installed, or fails.
+    """
+    name, _, path = place.partition(":")
+    if name not in sys.modules and not _trust.get():
+        raise UsageError(
+            f"{what} would run code of {name!r} on this machine: if you trust it, say so with --trust on the command "
+            "line or trust=True in Python, or import the module first."
+        )
+    here = os.getcwd()
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        sys.path.append(here)  # last, so that it hides nothing that is installed
+    try:
+        found: Any = sys.modules.get(name) or import_module(name)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        where = (
+            "is not installed and is not in this folder"
+            if missing.split(".")[0] == name.split(".")[0]
+            else "is missing"
+        )
+        raise UsageError(f"{what}: the module {missing} {where}: install its package, or go to its folder.") from None
+    except AttributeError:
+        raise UsageError(f"{what}: the module {name} has no {path}; {nearest(path, dir(sys.modules[name]))}") from None
+    except Exception as error:
+        raise UsageError(f"{what}: importing {name} failed with {type(error).__name__}: {error}.") from error
+    finally:
+        if added:
+            sys.path.remove(here)
+    return found
+
+
+def place_of(target: Any) -> str:
+    """``package.module:Class`` of a class or function."""
+    return f"{target.__module__}:{target.__qualname__}"
+
+
+def origin(part: Part) -> dict[str, Any]:
+    """What a run keeps of a foreign part: its module, the version of its package, and a hash of its source."""
+    name = str(part.target.__module__)
+    package = name.split(".", maxsplit=1)[0]
+    distributions = packages_distributions().get(package, [])
+    path = source_path(name)
+    return {
+        "sort": part.sort,
+        "kind": part.name,
+        "place": place_of(part.target),
+        "package": distributions[0] if distributions else None,
+        "version": version(distributions[0]) if distributions else None,
+        "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path else None,
+    }
+
+
+def source_path(module: str) -> Path | None:
+    """The file that a module was made from; None for one without, such as a notebook's."""
+    try:
+        spec = sys.modules[module].__spec__ if module in sys.modules else find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    path = Path(spec.origin) if spec is not None and spec.origin else None
+    return path if path is not None and path.is_file() else None
+
+
+def changed(kept: Mapping[str, Any]) -> str | None:
+    """A sentence where the code of a foreign part is not what :func:`origin` kept of it."""
+    name = str(kept.get("place", "")).partition(":")[0]
+    path = source_path(name)
+    if path is None or not kept.get("source_sha256"):
+        return None
+    if hashlib.sha256(path.read_bytes()).hexdigest() == kept["source_sha256"]:
+        return None
+    of = f" (it was made with {kept['package']} {kept['version']})" if kept.get("package") else ""
+    return f"The source of {kept['place']} has changed since this run was made{of}: what it gives may differ."
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a part may know of the data and of the parts beside it when it is made.
+
+    Attributes:
+        config: the configuration, its sections by name.
+        spec: shape, values and labels of the data (:class:`zatlas.types.DataSpec`).
+        stats: of the training data (:class:`zatlas.types.Statistics`).
+        dataset_size: N, the number of training examples.
+        label_dim: Y, 0 for a model without condition.
+        given: objects that a person handed over, by section.
+        encoder: the model's, for a prior that is made of it.
+    """
+
+    config: Any
+    spec: Any
+    stats: Any
+    dataset_size: int = 0
+    label_dim: int = 0
+    given: Mapping[str, Any] = field(default_factory=dict)
+    encoder: Any = None
+
+    @property
+    def latent_dim(self) -> int:
+        """D, as the model's settings have it."""
+        return int(self.config.model.latent_dim)
+
+    @cached_property
+    def model(self) -> Part:
+        """The declaration of the model."""
+        return SORTS["model"].get(self.config.model.kind)
+
+    @cached_property
+    def network(self) -> Part:
+        """The declaration of the network."""
+        return SORTS["network"].get(self.config.network.kind, self.model.facts["network"])
+
+    def make(self, section: str, *arguments: Any, **named: Any) -> Any:
+        """The part of a section, made with its settings, this context and what else its sort is made with."""
+        settings = getattr(self.config, section)
+        role = self.model.facts["network"] if section == "network" else ""
+        return SORTS[section].get(settings.kind, role).make(settings, self, *arguments, **named)

@@ -1,0 +1,125 @@
+"""The game that a configuration names, and how it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from zatlas.config import Config, TrainingConfig
+from zatlas.errors import UsageError
+from zatlas.networks.starting import start_log_variance
+from zatlas.objectives import Objective
+from zatlas.objectives.adversarial import PenaltySettings, penalty_every
+from zatlas.objectives.variational import ElboSettings, warmup_steps
+from zatlas.parts import Context
+from zatlas.recipes.deciding import decided
+from zatlas.training import Budget, Game, Optimisation, Schedule
+from zatlas.types import DataSpec, Statistics
+
+DEFAULT_STEPS, DEFAULT_EPOCHS = 1500, 10
+Given = Mapping[str, Any]
+NOTHING: Given = {}
+
+
+def build_game(
+    config: Config, spec: DataSpec, dataset_size: int, stats: Statistics | None = None, given: Given = NOTHING
+) -> Game:
+    """Model and objective, with weights drawn from torch's global random state.
+
+    Args:
+        config: the configuration.
+        spec: shape, values and labels of the data.
+        dataset_size: N, the number of training examples.
+        stats: where decoder offset and standardisation start; None when weights are loaded afterwards.
+        given: objects that stand for what the configuration names, by section.
+
+    Raises:
+        UsageError: a combination that cannot be.
+    """
+    context = context_of(config, spec, dataset_size, stats, given)
+    return Game(build_model(context), build_objective(context))
+
+
+def context_of(
+    config: Config, spec: DataSpec, dataset_size: int, stats: Statistics | None = None, given: Given = NOTHING
+) -> Context:
+    """What the parts of a configuration are told of the data and of one another.
+
+    Raises:
+        UsageError: the data have no labels to condition on, or no likelihood holds them.
+    """
+    config = decided(config, spec)
+    stats = stats or Statistics.unknown(spec, examples=wanted_examples(config))
+    return Context(config, spec, stats, dataset_size, condition_dim(config, spec), given)
+
+
+def build_model(context: Context) -> nn.Module:
+    """The model."""
+    made: nn.Module = context.make("model")
+    return made
+
+
+def build_objective(context: Context) -> Objective:
+    """The objective."""
+    made: Objective = context.make("objective")
+    return made
+
+
+def condition_dim(config: Config, spec: DataSpec) -> int:
+    """Y, the number of label columns that the model is given; 0 for one without condition.
+
+    Raises:
+        UsageError: the data have no labels to condition on.
+    """
+    if not config.kind.conditional:
+        return 0
+    if not spec.label_dim or (spec.label_kind == "class" and spec.label_dim < 2):
+        found = f"only one class ({spec.labels[0]})" if spec.label_dim else "no labels"
+        raise UsageError(
+            f"a conditional model wants labels of at least two classes, and these data have {found}: "
+            f"choose {config.model.kind.removeprefix('c')}."
+        )
+    return spec.label_dim
+
+
+def wanted_examples(config: Config) -> int:
+    """How many training examples the model starts from: the pseudo-inputs of a VampPrior."""
+    if config.prior is None:
+        return 0
+    count = config.part("prior").facts.get("examples")
+    return int(count(config.prior)) if count else 0
+
+
+def resolve(config: Config, spec: DataSpec, steps_per_epoch: int) -> Config:
+    """The configuration with every automatic value written out: it repeats the run even where defaults change."""
+    resolved = decided(config, spec)
+    context = Context(resolved, spec, None)
+    if resolved.posterior is not None and hasattr(resolved.posterior, "start_log_variance"):
+        resolved.posterior.start_log_variance = start_log_variance(context)
+    if isinstance(resolved.objective, ElboSettings) and resolved.objective.is_weighted_elbo and not config.kind.point:
+        resolved.objective.beta_warmup_steps = warmup_steps(resolved.objective, context)
+    if isinstance(resolved.objective, PenaltySettings):
+        resolved.objective.penalty_every = penalty_every(resolved.objective, context)
+    resolved.training.steps = budget(config, steps_per_epoch).steps or None
+    return resolved
+
+
+def budget(config: Config, steps_per_epoch: int) -> Budget:
+    """The limits asked for; without any, ten epochs or 1500 steps, whichever is more; none in closed form."""
+    training = config.training
+    if config.kind.closed:
+        return Budget(steps=0)
+    if training.epochs is None and training.steps is None and training.seconds is None:
+        return Budget(steps=max(DEFAULT_STEPS, DEFAULT_EPOCHS * steps_per_epoch))
+    return Budget(steps=training.steps, epochs=training.epochs, seconds=training.seconds)
+
+
+def schedule(training: TrainingConfig) -> Schedule:
+    return Schedule(training.schedule, training.warmup)
+
+
+def optimisation(training: TrainingConfig) -> Optimisation:
+    betas = (training.beta1, training.beta2)
+    return Optimisation(training.optimizer, training.learning_rate, betas, training.weight_decay)
