@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
 from importlib.util import find_spec
@@ -151,7 +151,7 @@ class Part:
     @property
     def networks(self) -> tuple[str, ...]:
         """The networks that this model can be built of."""
-        return tuple(part.name for part in SORTS["network"].parts(self.facts["network"]))
+        return tuple(name for name in SORTS["network"].names(self.facts["network"]) if name != "auto")
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -388,6 +388,11 @@ def trusting(trust: bool = True) -> Iterator[None]:
         _trust.reset(token)
 
 
+def trust() -> None:
+    """From here on, as within :func:`trusting`: for a process that a person started with --trust."""
+    _trust.set(True)
+
+
 def imported(place: str, what: str) -> Any:
     """The object at ``package.module:name``. A module that this process has imported already is looked up in any case;
     another one is imported, which runs its code, only within :func:`trusting`.
@@ -422,6 +427,11 @@ def imported(place: str, what: str) -> Any:
         )
         raise UsageError(f"{what}: the module {missing} {where}: install its package, or go to its folder.") from None
     except AttributeError:
+        if name == "__main__":
+            raise UsageError(
+                f"{what} was defined in a script or notebook, where it cannot be found again: define it in a module, "
+                "or in this script under the same name."
+            ) from None
         raise UsageError(f"{what}: the module {name} has no {path}; {nearest(path, dir(sys.modules[name]))}") from None
     except Exception as error:
         raise UsageError(f"{what}: importing {name} failed with {type(error).__name__}: {error}.") from error
@@ -438,14 +448,17 @@ def place_of(target: Any) -> str:
 
 def origin(part: Part) -> dict[str, Any]:
     """What a run keeps of a foreign part: its module, the version of its package, and a hash of its source."""
-    name = str(part.target.__module__)
-    package = name.split(".", maxsplit=1)[0]
-    distributions = packages_distributions().get(package, [])
+    return {"kind": part.name, **origin_of(part.sort, part.target)}
+
+
+def origin_of(sort: str, target: Any) -> dict[str, Any]:
+    """The same of a class or function."""
+    name = str(target.__module__)
+    distributions = packages_distributions().get(name.split(".", maxsplit=1)[0], [])
     path = source_path(name)
     return {
-        "sort": part.sort,
-        "kind": part.name,
-        "place": place_of(part.target),
+        "sort": sort,
+        "place": place_of(target),
         "package": distributions[0] if distributions else None,
         "version": version(distributions[0]) if distributions else None,
         "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path else None,
@@ -472,6 +485,29 @@ def changed(kept: Mapping[str, Any]) -> str | None:
         return None
     of = f" (it was made with {kept['package']} {kept['version']})" if kept.get("package") else ""
     return f"The source of {kept['place']} has changed since this run was made{of}: what it gives may differ."
+
+
+class Remembers:
+    """A base class that keeps the arguments its objects are made with, in ``made_with``, so that a run can make them
+    again."""
+
+    made_with: Mapping[str, Any] = NOTHING
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        made = vars(cls).get("__init__")
+        if made is None:
+            return
+
+        @wraps(made)
+        def __init__(self: Any, *given: Any, **words: Any) -> None:
+            if "made_with" not in vars(self):
+                bound = inspect.signature(made).bind(self, *given, **words)
+                bound.apply_defaults()
+                object.__setattr__(self, "made_with", {k: v for k, v in bound.arguments.items() if k != "self"})
+            made(self, *given, **words)
+
+        cls.__init__ = __init__  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
@@ -514,5 +550,7 @@ class Context:
     def make(self, section: str, *arguments: Any, **named: Any) -> Any:
         """The part of a section, made with its settings, this context and what else its sort is made with."""
         settings = getattr(self.config, section)
+        if section in self.given and section != "network":
+            return self.given[section]
         role = self.model.facts["network"] if section == "network" else ""
         return SORTS[section].get(settings.kind, role).make(settings, self, *arguments, **named)

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from zatlas.cli.bring import import_
+from zatlas.cli.import_weights import import_
 from zatlas.errors import UsageError
 
 

@@ -85,7 +85,7 @@ def test_the_modules_are_left_as_they_were(pair):
     encoder, decoder = pair
     encoder.train()
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    from zatlas.importers.tracing import trace
+    from zatlas.networks.tracing import trace
 
     trace(decoder, (D,), "decoder")
     assert encoder.training

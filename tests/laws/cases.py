@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from tests import family
 from zatlas import recipes
 from zatlas.config import make_config
 from zatlas.data import ArraySource, Batches
@@ -44,7 +45,7 @@ SMALL_BOOK = {"codebook_size": 6, "code_dim": 2, "latent_dim": 3}
 
 def case(data, kind, objective=None, **model):
     """The data's name and the configuration's values; ``objective`` is that section."""
-    values = {"model": {"kind": kind, "size": "xs", **model}}
+    values = {"model": {"kind": kind, **family.size(kind, model.get("network", "mlp")), **model}}
     return data, values | ({"objective": objective} if objective else {})
 
 

@@ -5,20 +5,35 @@ import math
 import pytest
 import torch
 
+from tests import family
 from zatlas import recipes
-from zatlas.config import kinds, make_config
-from zatlas.config.rules import CLOSED
+from zatlas.config import make_config
 from zatlas.distributions import Codeword, DiagonalGaussian, Flat, Flow, FullGaussian, GaussianMixture, Point, closed_kl
 from zatlas.objectives import distortion, importance_bound, log_weights, negative_elbo, rate
 from zatlas.objectives.bounds import level_rate
+from zatlas.objectives.needs import closed_rate
 from zatlas.training import checkpoint, load_module
 from zatlas.types import DataSpec, Inference, Level
 
-from .cases import FLAT, LADDERS, LINEAR, MODELS, QUANTISED, SMALL, batch, built, labels, state, stirred, trained
+from .cases import (
+    FLAT,
+    LADDERS,
+    LINEAR,
+    MODELS,
+    QUANTISED,
+    SMALL,
+    batch,
+    built,
+    config,
+    labels,
+    state,
+    stirred,
+    trained,
+)
 
 BITS = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4)
 FAR = 4.0  # standard errors
-INFERRING = [name for name, (_, values) in MODELS.items() if kinds.MODELS[values["model"]["kind"]].infers]
+INFERRING = [name for name, (_, values) in MODELS.items() if family.MODELS[values["model"]["kind"]].infers]
 
 
 def over(cases):
@@ -30,13 +45,13 @@ def named(names):
 
 
 def test_every_kind_has_a_line():
-    used = [values["model"] for _, values in MODELS.values()]
-    words = lambda key: {model.get(key) for model in used} - {None}
-    assert words("kind") == set(kinds.MODELS)
-    assert words("network") == set(kinds.NETWORKS)
-    assert words("prior") == set(kinds.PRIORS)
-    assert words("posterior") == set(kinds.POSTERIORS)
-    assert words("likelihood") == set(kinds.LIKELIHOODS)
+    used = [config(made) for made in MODELS.values()]
+    words = lambda section: {part.kind for one in used if (part := getattr(one, section))} - {"auto"}
+    assert words("model") == set(family.MODELS)
+    assert words("network") == set(family.NETWORKS)
+    assert words("prior") == set(family.PRIORS)
+    assert words("posterior") == set(family.POSTERIORS)
+    assert words("likelihood") == set(family.LIKELIHOODS)
 
 
 def plane(q, points=160, widths=9.0):
@@ -70,7 +85,7 @@ def test_probabilities_of_bits_sum_to_one(made):
     torch.testing.assert_close(total, torch.ones(1, 3).double(), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("likelihood", kinds.LIKELIHOODS)
+@pytest.mark.parametrize("likelihood", family.LIKELIHOODS)
 def test_likelihoods_have_mass_one(likelihood):
     """Of one value: over 2 or 256 of them, over the unit interval, or over the line."""
     values = "real" if likelihood.startswith("gaussian") else "uint8"
@@ -200,8 +215,7 @@ def test_a_closed_rate_is_the_mean_of_its_draws(made):
         for q, p, _ in game.model.infer(x, y).levels:
             closed = closed_kl(q, p)
             if made in FLAT.values():
-                words = made[1]["model"]
-                assert (closed is not None) == ((words["prior"], words["posterior"]) in CLOSED)
+                assert (closed is not None) == closed_rate(config(made))
             z = q.rsample((10_000,))
             mean, error = mean_and_error(q.log_prob(z) - p.log_prob(z))
             found = level_rate(Level(q, p, z)) if closed is None else closed

@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from zatlas.config import kinds
+from tests import family
 from zatlas.training import Schedule, checkpoint
 from zatlas.training.ensemble import Ensemble
 
@@ -32,14 +32,14 @@ PLAYED = KINDS | GAMES
 MULTIPLAYER = {
     name: made
     for name, made in GAMES.items()
-    if made[1]["objective"]["kind"] in ("factor", "constrained", "vq", *kinds.ADVERSARIAL)
+    if made[1]["objective"]["kind"] in ("factor", "constrained", "vq", *family.ADVERSARIAL)
 }
 
 
 def test_every_objective_has_a_line():
-    assert {config(made).objective.kind for made in PLAYED.values()} == set(kinds.OBJECTIVES)
+    assert {config(made).objective.kind for made in PLAYED.values()} == set(family.OBJECTIVES)
     pairs = {(config(made).model.kind, config(made).objective.kind) for made in PLAYED.values()}
-    assert {(kind, about.objectives[0]) for kind, about in kinds.MODELS.items()} <= pairs
+    assert {(kind, about.objectives[0]) for kind, about in family.MODELS.items()} <= pairs
     assert {name for name, made in GAMES.items() if len(built(made).players) > 1} == set(MULTIPLAYER)
 
 

@@ -91,8 +91,8 @@ def test_a_critic_that_knows_is_worth_nothing_and_sees_standardised_x_and_draws(
 def given(x, draws, objective, player):
     """The objective's loss where the draws are known."""
     if player == "critic":
-        return objective.judge(x, draws, None)
-    return objective.persuade(frozen(objective.critic), x, draws, None)
+        return objective.critic_loss(x, draws, None)
+    return objective.generator_loss(frozen(objective.critic), x, draws, None)
 
 
 A = [1.0, -2.0, 0.5]
@@ -122,7 +122,7 @@ def test_relativistic_losses_compare_pairs_and_charge_slopes():
 @pytest.mark.parametrize("kind", [int, torch.tensor])
 def test_gamma_falls_by_one_factor_at_every_step_and_then_stays(step, gamma, kind):
     objective = Relativistic(Line(A), 0.4, final=0.1, steps=10)
-    terms = objective.judge(X, DRAWS, None, kind(step))
+    terms = objective.critic_loss(X, DRAWS, None, kind(step))
     torch.testing.assert_close(terms.parts["penalty"], torch.full((5,), gamma * SQUARED))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import io
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -114,14 +117,43 @@ COMMANDS: dict[str, dict[str, Any]] = {
     },
 }
 
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run code that a run names by its place, module:Class, if you trust who made it."),
+]
+
+
+def _with_trust(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command on runs, which may name foreign code, with the option ``--trust``."""
+    signature = inspect.signature(command)
+    if not any(
+        "RunPath" in str(one.annotation) or one.name in ("resume", "runs") for one in signature.parameters.values()
+    ):
+        return command
+
+    @functools.wraps(command)
+    def trusting(*given: Any, trust: bool = False, **named: Any) -> Any:
+        if trust:
+            from zatlas import parts
+
+            parts.trust()
+        return command(*given, **named)
+
+    asked = inspect.Parameter("trust", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Trust)
+    trusting.__signature__ = signature.replace(parameters=[*signature.parameters.values(), asked])  # type: ignore[attr-defined]
+    trusting.__annotations__ = {**command.__annotations__, "trust": Trust}
+    return trusting
+
+
 for panel, commands in COMMANDS.items():
     for name, command in commands.items():
         if isinstance(command, typer.Typer):
             for inner in command.registered_commands:
                 inner.cls = _Command
+                inner.callback = inner.callback and _with_trust(inner.callback)
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
-            app.command(name, cls=_Command, rich_help_panel=panel)(command)
+            app.command(name, cls=_Command, rich_help_panel=panel)(_with_trust(command))
 
 
 def main() -> None:

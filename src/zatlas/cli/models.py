@@ -54,7 +54,7 @@ def models(
         kinds = sorts["model"]
         goes_with = {
             "objectives_of_model": {kind.name: list(kind.objectives) for kind in kinds},
-            "networks_of_model": {kind.name: [n for n in kind.networks if n != "auto"] for kind in kinds},
+            "networks_of_model": {kind.name: list(kind.networks) for kind in kinds},
             "settings": {sort: {part.name: _settings(part) for part in parts} for sort, parts in sorts.items()},
         }
         print_json({sort: {part.name: part.when for part in parts} for sort, parts in sorts.items()} | goes_with)
@@ -78,7 +78,7 @@ def models(
 def _goes_with(kind: Part) -> str:
     """Objectives, and networks where not all go."""
     few = kind.facts["network"] not in ("autoencoder", "linear")
-    networks = f"; network {', '.join(name for name in kind.networks if name != 'auto')}" if few else ""
+    networks = f"; network {', '.join(kind.networks)}" if few else ""
     return ", ".join(kind.objectives) + networks
 
 

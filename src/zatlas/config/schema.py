@@ -18,9 +18,9 @@ import tomli_w
 from pydantic import Field, SerializeAsAny, ValidationError
 
 from zatlas.config.former import FLOW, SCHEMA, as_written, modern
-from zatlas.config.rules import check
+from zatlas.config.rules import check, lacks
 from zatlas.config.sections import DataConfig, TrainingConfig
-from zatlas.errors import UsageError, nearest, shown
+from zatlas.errors import UsageError, listed, nearest, shown
 from zatlas.parts import SORTS, ModelSettings, Part, Section, Settings, trusting
 
 PARTS = ("model", "network", "likelihood", "prior", "posterior", "objective")  # in the order of a file
@@ -120,7 +120,7 @@ def _build(values: Mapping[str, Any]) -> Config:
     wanted: dict[str, Any] = {}
     for layer in (model.defaults, objective.defaults, values):
         _merge(wanted, layer)
-    later: list[str] = []
+    later = [sentence] if (sentence := lacks(model, objective)) else []
     if flow := wanted.pop(FLOW, {}):
         _lay_flow(flow, wanted, later)
     made: dict[str, Any] = dict.fromkeys(Config.model_fields)
@@ -199,11 +199,18 @@ def _own(part: Part, section: str, held: Mapping[str, Any], later: list[str]) ->
             continue
         owners = SORTS[section].holding(key)
         if not owners:
-            known = [f"{section}.{name}" for name in part.keys] or [f"{section}.kind"]
-            raise _Refused(f"there is no {section}.{key}; {nearest(f'{section}.{key}', known)}")
+            raise _Refused(f"there is no {section}.{key}; {_nearest(section, key, part.keys or ['kind'])}")
         goes = " or ".join(map(repr, owners))
         later.append(f"{section}.{key} belongs to {section}.kind = {goes}, not to {part.name!r}")
     return own
+
+
+def _nearest(section: str, key: str, known: list[str]) -> str:
+    """The clause that names the closest keys of a section, by the keys alone."""
+    close = nearest(key, known)
+    if close.startswith("did you mean "):
+        return f"did you mean {section}.{close.removeprefix('did you mean ')}"
+    return f"known are {listed(f'{section}.{name}' for name in known)}."
 
 
 def _say(error: ValidationError, section: str, record: type[Section], later: list[str]) -> None:
@@ -218,7 +225,7 @@ def _say(error: ValidationError, section: str, record: type[Section], later: lis
         return
     key = f"{section}.{str(first['loc'][0])[:80]}"
     if first["type"] == "extra_forbidden":
-        raise _Refused(f"there is no {key}; {nearest(key, [f'{section}.{name}' for name in record.model_fields])}")
+        raise _Refused(f"there is no {key}; {_nearest(section, str(first['loc'][0]), list(record.model_fields))}")
     if first["type"] == "literal_error" and isinstance(first["input"], str):
         known = [word.strip("' ") for word in first["ctx"]["expected"].replace(" or ", ", ").split(",")]
         raise _Refused(f"{key} cannot be {shown(first['input'])}; {nearest(first['input'], known)}")

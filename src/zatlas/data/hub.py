@@ -40,10 +40,13 @@ def open_hub(text: str, *, labels: str | None = None, geometry: Geometry) -> Hub
     folder = typed_path(where)
     with reading(text, "write hf:OWNER/NAME as on the hub, or hf:FOLDER as save_to_disk writes it"):
         found = datasets.load_from_disk(str(folder)) if look(folder) == "folder" else datasets.load_dataset(where)
-        return _opened(datasets, found, text, labels, geometry)
+        return opened(found, text, labels, geometry)
 
 
-def _opened(datasets: Any, found: Any, text: str, labels: str | None, geometry: Geometry) -> HubSource:
+def opened(found: Any, text: str, labels: str | None, geometry: Geometry) -> HubSource:
+    """Its column of images, of a ``datasets.Dataset`` or of the parts of one."""
+    import datasets
+
     if not isinstance(found, dict):
         parts = [found]
     elif not found:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from zatlas.errors import UsageError, nearest
 from zatlas.importers.foreign import Foreign, data_shape, deinterleaved
-from zatlas.importers.tracing import trace
 from zatlas.importers.writing import write_run
+from zatlas.networks.tracing import trace
 from zatlas.runs.opened import Run
 from zatlas.types import DataSpec
 
@@ -72,7 +72,7 @@ def from_modules(
 ) -> Run:
     """A run made of an encoder x -> q(z|x) and a decoder z -> p(x|z), as trained by any program.
 
-    Both are traced (:mod:`zatlas.importers.tracing`), as they evaluate and for any number of examples; what is kept is
+    Both are traced (:mod:`zatlas.networks.tracing`), as they evaluate and for any number of examples; what is kept is
     a graph of core operators and its tensors, so that the run is opened without their code. What comes before or after
     a module, such as scaling x to [-1, 1], belongs into it: wrap it in a module that does that first.
 

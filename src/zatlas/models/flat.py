@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from zatlas.models.drawing import given_or_drawn
 from zatlas.networks.conditional import Decoder, FlatPrior, PointEncoder, Standardise
+from zatlas.networks.starting import as_published
 from zatlas.parts import SORTS, Context, ModelSettings, model
 from zatlas.types import DataSpec, Generation, Inference, Level, Statistics
 
@@ -123,7 +124,7 @@ def _flat(context: Context, latent_dim: int) -> LatentVariableModel:
     posterior = None if context.model.point else SORTS["posterior"].get(config.posterior.kind)
     outputs = latent_dim if posterior is None else posterior.facts["outputs"](context)
     encoder_net, decoder_net = context.make("network", outputs=outputs, out_shape=out_shape)
-    published = context.network.facts.get("as_published")  # which takes x as it is and learns the mean image itself
+    published = as_published(context)
     first = None if published else standardise(spec, stats)
     if posterior is None:
         encoder: nn.Module = PointEncoder(encoder_net, first)

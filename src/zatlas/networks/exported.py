@@ -165,6 +165,7 @@ class Graphs(Settings):
 
     encoder_graph: tuple[str, ...] | None = Field(None, description="its operations, one a line")
     decoder_graph: tuple[str, ...] | None = Field(None, description="its operations, one a line")
+    neutral: bool = Field(False, description="x is shown to it as it is, and nothing is added to what it says")
 
 
 def check_exported(config: Any) -> None:

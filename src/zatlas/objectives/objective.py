@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from zatlas.parts import Remembers
 from zatlas.types import Batch, Terms
 
 
-class Objective(nn.Module, ABC):
+class Objective(Remembers, nn.Module, ABC):
     """A loss in nats per example for every player, as a function of (model, batch, step) alone.
 
     Weights such as beta are buffers, so that objectives of different weights can be stacked and trained at once.

@@ -1,11 +1,11 @@
 """From a configuration and data to a game, ready to be trained: what was left open is decided, and parts are put
 together."""
 
+from zatlas.recipes.adopting import NOTHING, Given, adopt_modules, adopted, changes, foreign_record, given_again
 from zatlas.recipes.assembling import (
     budget,
     build_game,
     build_model,
-    build_objective,
     context_of,
     optimisation,
     resolve,
@@ -27,16 +27,22 @@ from zatlas.recipes.statistics import statistics
 from zatlas.types import Statistics
 
 __all__ = [
+    "NOTHING",
+    "Given",
     "Quantity",
     "Statistics",
+    "adopt_modules",
+    "adopted",
     "bits_over",
     "budget",
     "build_game",
     "build_model",
-    "build_objective",
+    "changes",
     "context_of",
     "data_kind",
     "decided",
+    "foreign_record",
+    "given_again",
     "lacks_grey_levels",
     "likelihood_name",
     "linear_units",

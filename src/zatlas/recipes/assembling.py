@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
-
-from torch import nn
 
 from zatlas.config import Config, TrainingConfig
 from zatlas.errors import UsageError
 from zatlas.networks.starting import start_log_variance
-from zatlas.objectives import Objective
 from zatlas.objectives.adversarial import PenaltySettings, penalty_every
 from zatlas.objectives.variational import ElboSettings, warmup_steps
 from zatlas.parts import Context
+from zatlas.recipes.adopting import NOTHING, Given
 from zatlas.recipes.deciding import decided
 from zatlas.training import Budget, Game, Optimisation, Schedule
 from zatlas.types import DataSpec, Statistics
 
 DEFAULT_STEPS, DEFAULT_EPOCHS = 1500, 10
-Given = Mapping[str, Any]
-NOTHING: Given = {}
 
 
 def build_game(
@@ -33,13 +28,16 @@ def build_game(
         spec: shape, values and labels of the data.
         dataset_size: N, the number of training examples.
         stats: where decoder offset and standardisation start; None when weights are loaded afterwards.
-        given: objects that stand for what the configuration names, by section.
+        given: objects that stand for what the configuration names, and weights to start from.
 
     Raises:
         UsageError: a combination that cannot be.
     """
     context = context_of(config, spec, dataset_size, stats, given)
-    return Game(build_model(context), build_objective(context))
+    model = context.make("model")
+    if given.weights:
+        model.load_state_dict(given.weights, strict=False)
+    return Game(model, context.make("objective"))
 
 
 def context_of(
@@ -52,19 +50,12 @@ def context_of(
     """
     config = decided(config, spec)
     stats = stats or Statistics.unknown(spec, examples=wanted_examples(config))
-    return Context(config, spec, stats, dataset_size, condition_dim(config, spec), given)
+    return Context(config, spec, stats, dataset_size, condition_dim(config, spec), given.parts)
 
 
-def build_model(context: Context) -> nn.Module:
-    """The model."""
-    made: nn.Module = context.make("model")
-    return made
-
-
-def build_objective(context: Context) -> Objective:
-    """The objective."""
-    made: Objective = context.make("objective")
-    return made
+def build_model(config: Config, spec: DataSpec, stats: Statistics | None = None) -> Any:
+    """The model alone; arguments as for :func:`build_game`."""
+    return context_of(config, spec, 0, stats).make("model")
 
 
 def condition_dim(config: Config, spec: DataSpec) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from zatlas.config import Config
 from zatlas.data import Batches, Rows, Source, Splits, open_source, split
+from zatlas.data.own import own_source
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.runs.folder import RunFolder
 from zatlas.types import DataSpec
@@ -15,14 +18,14 @@ from zatlas.types import DataSpec
 EVALUATION_BATCH = 1000
 
 
-def open_data(config: Config) -> tuple[Source, Splits]:
-    """The source that a configuration names, and its fixed splits.
+def open_data(config: Config, own: Source | None = None) -> tuple[Source, Splits]:
+    """The source that a configuration names, or one of a person's own, and its fixed splits.
 
     Raises:
         UsageError, ZatlasError: data that are not there, damaged, or too few.
     """
     d = config.data
-    source = open_source(
+    source = own or open_source(
         d.source,
         labels=d.labels,
         resize=d.resize,
@@ -67,10 +70,13 @@ def batches(config: Config, source: Source, rows: Rows, device: torch.device, *,
     )
 
 
-def reopen(run: RunFolder, config: Config, data: str | None, mend: str) -> tuple[Source, Splits]:
-    """The data of a run, or others in their place; where they are gone the mend is named."""
+def reopen(run: RunFolder, config: Config, data: Any, mend: str) -> tuple[Source, Splits]:
+    """The data of a run, or others in their place, by name or path or as an object of Python; where they are gone the
+    mend is named."""
+    if not isinstance(data, str | Path | None):
+        return open_data(config, own_source(data, labels=config.data.labels))
     config = config.model_copy(deep=True)
-    config.data.source = data or config.data.source
+    config.data.source = str(data or config.data.source)
     if not config.data.source:
         if "imported" in run.record:
             raise UsageError(f"{run.path} was imported without data: import it again with --data, or {mend}.")

@@ -27,7 +27,7 @@ from zatlas.latent import (
     encode,
     fit_ex_post,
 )
-from zatlas.parts import SORTS, Part
+from zatlas.parts import SORTS, Part, trusting
 from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, label_cycle, reopen
 from zatlas.runs.folder import RunFolder
 from zatlas.training import Precision, choose_device, load_module
@@ -46,8 +46,14 @@ class Run:
         folder: the run's folder.
         device: where the model goes; ``"auto"`` chooses.
         checkpoint: ``"last"``, ``"best"`` or a name; None: the best where early stopping was on, else the last.
-        data: other data than the run's own, by name or path.
+        data: other data than the run's own, by name or path, or an array, a Dataset, ....
         say: is given sentences for people, such as a damaged checkpoint passed over.
+        trust: whether code that the run names by its place, ``package.module:Class``, may be imported, which runs it.
+        own: objects in the place of parts that the run does not hold: ``encoder`` and ``decoder``, ``objective``,
+            ``likelihood``, ``prior``.
+
+    Raises:
+        UsageError, ZatlasError: there is no run; it is damaged; or it names code that is not there or not trusted.
     """
 
     def __init__(
@@ -56,13 +62,20 @@ class Run:
         *,
         device: torch.device | str = "auto",
         checkpoint: str | None = None,
-        data: str | None = None,
+        data: Any = None,
         source: Source | None = None,
         splits: Splits | None = None,
         say: Callable[[str], None] = lambda sentence: None,
+        trust: bool = False,
+        given: recipes.Given | None = None,
+        **own: Any,
     ) -> None:
         self.folder = folder if isinstance(folder, RunFolder) else RunFolder(folder)
-        self.config = self.folder.config()
+        with trusting(trust):
+            self.config = self.folder.config()
+            for sentence in recipes.changes(self.folder.record):
+                say(sentence)
+            given = given or recipes.given_again(own)
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self.data = data
         self.say = say
@@ -74,7 +87,8 @@ class Run:
         for sentence in passed:
             say(f"{sentence} Step {record['trainer']['step']} is used.")
         self.step: int = record["trainer"]["step"]
-        self.game = recipes.build_game(self.config, self.spec, self.folder.training_rows)
+        with trusting(trust):
+            self.game = recipes.build_game(self.config, self.spec, self.folder.training_rows, given=given)
         prefix = "average." if any(name.startswith("average.") for name in tensors) else "game."
         load_module(self.game, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
         self.game.to(self.device).eval()

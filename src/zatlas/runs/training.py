@@ -18,6 +18,7 @@ from zatlas.config import Config, make_config
 from zatlas.data import Source, Splits, located, remarks
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
+from zatlas.parts import trusting
 from zatlas.runs.data import batches, check_same_data, label_cycle, open_data, reopen
 from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folder, now, provenance
 from zatlas.runs.opened import Run
@@ -43,7 +44,14 @@ class Setup:
     arithmetic: Arithmetic
 
 
-def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence[Watcher] = ()) -> Setup:
+def set_up(
+    config: Config,
+    source: Source,
+    splits: Splits,
+    *,
+    watchers: Sequence[Watcher] = (),
+    given: recipes.Given = recipes.NOTHING,
+) -> Setup:
     """Builds the game and its trainer; the configuration that comes back has every automatic value written out.
 
     Raises:
@@ -54,7 +62,7 @@ def set_up(config: Config, source: Source, splits: Splits, *, watchers: Sequence
     torch.manual_seed(t.seed)
     units = recipes.linear_units(config)
     stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config), units=units)
-    game = recipes.build_game(config, source.spec, len(splits.train), stats).to(device)
+    game = recipes.build_game(config, source.spec, len(splits.train), stats, given).to(device)
     fitted_seconds = 0.0
     if config.kind.closed:
         start = time.perf_counter()
@@ -157,6 +165,8 @@ def train(
     watchers: Sequence[Watcher] = (),
     log: Sequence[str] = (),
     say: Callable[[str], None] = lambda sentence: None,
+    source: Source | None = None,
+    given: recipes.Given = recipes.NOTHING,
 ) -> Run:
     """Trains what a configuration says into a new run folder.
 
@@ -166,18 +176,23 @@ def train(
         watchers: are told how it goes, beside the recorder.
         log: trackers that get its figures, as :func:`zatlas.runs.trackers.tracker` knows them.
         say: is given sentences for people.
+        source: the data, where they have no name or path.
+        given: objects that stand for parts which the configuration names.
 
     Raises:
         UsageError, ZatlasError: bad words, bad data, a folder in use, a disk that refuses, a loss that diverges.
     """
     trackers = [tracker(name) for name in log]
     config = config.model_copy(deep=True)
-    config.data.source, labels = located(config.data.source), config.data.labels
-    config.data.labels = labels and located(labels)
-    source, splits = open_data(config)
-    setup = set_up(config, source, splits)
+    if source is None:
+        config.data.source, labels = located(config.data.source), config.data.labels
+        config.data.labels = labels and located(labels)
+    source, splits = open_data(config, source)
+    setup = set_up(config, source, splits, given=given)
+    for remark in given.remarks:
+        say(remark)
     if out is None:
-        short = Path(config.data.source).stem.replace(":", "-")[:60] or "data"
+        short = Path(config.data.source or source.name).stem.replace(":", "-")[:60] or "data"
         out = new_folder(Path("runs"), f"{short}-{config.model.kind}-z{setup.latent_dim}")
     elif not (out / ".lock").exists():  # before a lock is put into somebody else's folder
         check_free(out, setup.config.to_toml().encode())
@@ -193,19 +208,22 @@ def train(
             "data_kind": recipes.data_kind(config, source.spec),
             "parameters": sum(p.numel() for p in setup.trainer.game.parameters()),
             "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
+            **recipes.foreign_record(setup.config, given),
         }
         dest = RunFolder.create(out, setup.config, record)
-        return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=False)
+        return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=False, given=given)
 
 
 def resume(
     folder: Path,
     *,
     changes: dict[str, Any] | None = None,
-    data: str | None = None,
+    data: Any = None,
     watchers: Sequence[Watcher] = (),
     log: Sequence[str] = (),
     say: Callable[[str], None] = lambda sentence: None,
+    given: recipes.Given = recipes.NOTHING,
+    trust: bool = False,
 ) -> Run:
     """Goes on with a run from its newest sound checkpoint.
 
@@ -215,15 +233,17 @@ def resume(
         folder: the run.
         changes: other limits (epochs, steps, seconds, target_loss, patience), kept for the next time as well;
             None: those it had.
-        data: where the same data lie now, by name or path; None: where they lay.
+        data: where the same data lie now, by name or path, or the data themselves; None: where they lay.
         watchers, log: as in :func:`train`.
         say: as in :func:`train`.
+        given: objects that stand for parts which the run does not hold.
+        trust: whether code that the run names by its place may be imported.
 
     Raises:
         UsageError, ZatlasError: no run, a damaged one, changed data, or one being trained right now.
     """
     trackers = [tracker(name) for name in log]
-    with RunFolder(folder).locked():
+    with RunFolder(folder).locked(), trusting(trust):
         dest = RunFolder(folder)  # read anew: another training may have ended between the first look and the lock
         limits = {**dest.record.get("limits", {}), **(changes or {})}
         config = make_config(
@@ -232,14 +252,20 @@ def resume(
         )
         source, splits = reopen(dest, config, data, f"`zatlas train DATA --resume {folder}` says where they are now")
         check_same_data(dest, source)
-        setup = set_up(config, source, splits)
+        setup = set_up(config, source, splits, given=given)
         if limits:
             dest.update(limits=limits)
-        return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=True)
+        return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=True, given=given)
 
 
 def _train(
-    dest: RunFolder, setup: Setup, watchers: Sequence[Watcher], say: Callable[[str], None], *, resume: bool
+    dest: RunFolder,
+    setup: Setup,
+    watchers: Sequence[Watcher],
+    say: Callable[[str], None],
+    *,
+    resume: bool,
+    given: recipes.Given,
 ) -> Run:
     t = setup.config.training
     trainer = setup.trainer
@@ -258,7 +284,7 @@ def _train(
     trainer.watchers = [recorder, *watchers]
     try:
         trainer.fit()
-        run = Run(dest, device=setup.device, source=setup.source, splits=setup.splits)
+        run = Run(dest, device=setup.device, source=setup.source, splits=setup.splits, given=given)
         if trainer.state.stopped != "interrupted":
             run.test()
     except RunGone as error:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.importers.reading import Tensors
 from zatlas.networks.exported import ARITHMETIC, ExportedNetwork, operation
 
 # Of the forms that tensors have, only type and place matter to what a network says.
+Tensors = dict[str, Tensor]
 LEFT_OUT = ("memory_format", "layout", "pin_memory", "non_blocking")
 
 
