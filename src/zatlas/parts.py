@@ -27,7 +27,7 @@ from importlib.metadata import EntryPoint, entry_points, packages_distributions,
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -35,6 +35,7 @@ from zatlas.errors import UsageError, nearest
 
 Defaults = Mapping[str, Mapping[str, Any]]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+Declared = TypeVar("Declared")
 PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -188,14 +189,14 @@ class Sort:
         settings: type[Settings] | None = None,
         defaults: Defaults = NOTHING,
         **facts: Any,
-    ) -> Callable[[Any], Any]:
+    ) -> Callable[[Declared], Declared]:
         """Declares the class or function below under a name; see :class:`Part`. Traits are words with spaces between.
 
         A class is made by its ``of(settings, context)``, or called with its settings as keywords; its settings are its
         class ``Settings``, or are read from its constructor. A function is called as it is, settings first.
         """
 
-        def declare(target: Any) -> Any:
+        def declare(target: Declared) -> Declared:
             words = {"source": source, "title": title, "order": order, "role": role, "defaults": defaults}
             part = self._made(name, when, target, settings, traits, needs, facts, words)
             self._known[role, name] = part

@@ -40,9 +40,11 @@ def evaluate(
     from zatlas.latent import unit_names
     from zatlas.measure import METRICS, Options, chosen, evaluate_run
     from zatlas.measure.words import GREY_EVIDENCE, about, lines, notes
+    from zatlas.parts import trusting
     from zatlas.runs.opened import Run
 
-    chosen(metric)
+    with trusting():  # a metric that is named by its place is asked for
+        chosen(metric)
     run = Run(folder, device=device or "auto", checkpoint=checkpoint, data=data, say=say)
     if list_:
         for name, entry in METRICS.items():
@@ -60,7 +62,7 @@ def evaluate(
         _raise_if_not_kept(record)
         return
     title = f"{folder}  ·  step {record['step']:,}  ·  {record['split']} rows"
-    shown = list(lines(record, list(METRICS)))
+    shown = list(lines(record, list(dict.fromkeys([*METRICS, *(metric or ())]))))
     console.print(figures_table(title, shown))
     say_cautions(shown)
     for sentence in (f"{about(record)}.", *notes(record), *dict.fromkeys(record.get("warnings", ()))):

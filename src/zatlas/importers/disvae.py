@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from zatlas.importers.foreign import Foreign, deinterleaved, layers, renamed, size_along
 from zatlas.importers.reading import Tensors
+from zatlas.parts import importer
 from zatlas.types import DataSpec
 
 HEAD = "encoder.net.out"
 
 
+@importer("disvae", when="weights of disentangling-vae")
 def read(tensors: Tensors) -> Foreign:
     """The model in a state_dict of disentangling-vae.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from zatlas.importers.foreign import Foreign, layers, renamed, size_along
 from zatlas.importers.reading import Tensors
+from zatlas.parts import importer
 from zatlas.types import DataSpec
 
 
+@importer("beta-vae-1konny", when="weights of 1Konny/Beta-VAE, both networks")
 def read(tensors: Tensors) -> Foreign:
     """The model in the state_dict of 1Konny/Beta-VAE, which its checkpoints keep as ``model_states.net``.
 

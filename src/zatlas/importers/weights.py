@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.files import sha256
-from zatlas.importers import declared, disvae, konny
+from zatlas.importers import declared
 from zatlas.importers.foreign import Foreign
 from zatlas.importers.reading import Tensors, read_tensors
 from zatlas.importers.writing import write_run
+from zatlas.parts import SORTS
 from zatlas.runs.opened import Run
 
-LAYOUTS: dict[str, Callable[[Tensors], Foreign]] = {"disvae": disvae.read, "beta-vae-1konny": konny.read}
-FORMATS = (*LAYOUTS, "torch")
+
+def formats() -> list[str]:
+    """The names of the formats: layouts that are known, and any state_dict with a mapping."""
+    return [*SORTS["importer"].names(), "torch"]
 
 
 def import_weights(
@@ -44,8 +46,8 @@ def import_weights(
         ZatlasError: a file that is damaged or wants to run code; weights that do not fit, with the tensor's name.
     """
     file = Path(file)
-    if format not in FORMATS:
-        raise UsageError(f"there is no format {format!r} to import; {nearest(format, FORMATS)}")
+    if ":" not in format and format not in formats():
+        raise UsageError(f"there is no format {format!r} to import; {nearest(format, formats())}")
     if (mapping is None) == (format == "torch"):
         raise UsageError(
             "a mapping says which tensor is which, and torch alone wants one: "
@@ -60,11 +62,16 @@ def import_weights(
     return write_run(found, origin=origin, name=file.stem, out=Path(out) if out else None, data=data)
 
 
+def _layout(format: str, tensors: Tensors) -> Foreign:
+    found: Foreign = SORTS["importer"].get(format).target(tensors)
+    return found
+
+
 def _read(format: str, tensors: Tensors) -> Foreign:
     try:
-        return LAYOUTS[format](tensors)
+        return _layout(format, tensors)
     except ZatlasError:
-        for other in LAYOUTS:
+        for other in SORTS["importer"].names():
             if _fits(other, tensors):
                 raise UsageError(f"these are weights of {other} and not of {format}: give --from {other}.") from None
         raise
@@ -72,7 +79,7 @@ def _read(format: str, tensors: Tensors) -> Foreign:
 
 def _fits(format: str, tensors: Tensors) -> bool:
     try:
-        LAYOUTS[format](tensors)
+        _layout(format, tensors)
     except ZatlasError:
         return False
     return True

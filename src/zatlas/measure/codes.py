@@ -13,6 +13,7 @@ from zatlas.evaluation.codes import baselines, bayes_rule, probe_table
 from zatlas.measure.likelihood import lacks_inference
 from zatlas.measure.metric import Found, Options, Progress
 from zatlas.objectives import importance_bound
+from zatlas.parts import metric
 from zatlas.runs.opened import Run
 
 Array = npt.NDArray[Any]
@@ -36,6 +37,13 @@ def lacks_classes(run: Run) -> str | None:
     return lacks_inference(run)
 
 
+@metric(
+    "probes",
+    when="what the codes say of the labels, beside PCA, PPCA, factor analysis and raw values",
+    order=13,
+    lacks=lacks_labels,
+    rows=2000,
+)
 def probes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """Labels told from the codes, from linear codes of the same size, and from raw values."""
     learning = run.spread("train", LEARNING_ROWS)
@@ -57,6 +65,13 @@ def probes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
 
 
 @torch.no_grad()
+@metric(
+    "bayes",
+    when="classification by Bayes' rule with a conditional model, and its calibration",
+    order=14,
+    lacks=lacks_classes,
+    rows=1000,
+)
 def bayes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """p(y|x) from a bound on log p(x|y) for every class, all classes being equally frequent, against the true class."""
     classes = run.spec.label_dim

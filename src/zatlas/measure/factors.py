@@ -11,6 +11,7 @@ from zatlas.data import Rows
 from zatlas.evaluation.disentanglement import score_all
 from zatlas.measure.likelihood import lacks_inference
 from zatlas.measure.metric import Found, Options, Progress
+from zatlas.parts import metric
 from zatlas.runs.opened import Run
 
 BINS = 10  # that a real label or factor is cut into, of as many examples each
@@ -47,6 +48,13 @@ def binned(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return np.searchsorted(edges, column, side="right").astype(np.int64)
 
 
+@metric(
+    "disentanglement",
+    when="MIG, SAP, DCI, FactorVAE and the other scores of codes against known factors",
+    order=11,
+    lacks=lacks_factors,
+    rows=15_000,
+)
 def disentanglement(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """Every score of codes against factors: two thirds of the rows to fit, one third to test."""
     order = np.random.default_rng(options.seed).permutation(rows)

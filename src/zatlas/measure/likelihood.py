@@ -22,6 +22,7 @@ from zatlas.evaluation.likelihood import (
 )
 from zatlas.evaluation.likelihood.rate import FEWEST as FEWEST_EXAMPLES
 from zatlas.measure.metric import Found, Options, Progress
+from zatlas.parts import metric
 from zatlas.runs.opened import Run
 
 QUADRATURE_UNITS = 2
@@ -64,10 +65,21 @@ def lacks_diagonal(run: Run) -> str | None:
     return reason
 
 
+def has_encoder(run: Run) -> str | None:
+    return "it has a bound" if run.kind.infers else None
+
+
 def lacks_exact(run: Run) -> str | None:
     return None if run.kind.closed else "only ppca and fa know log p(x) exactly"
 
 
+@metric(
+    "bound",
+    when="ELBO, distortion, rate, active units, rate of each unit",
+    order=1,
+    lacks=lacks_inference,
+    usual=True,
+)
 def bound(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """ELBO, distortion, rate, active units, and the rate of each unit."""
     elbo = run.elbo(rows, progress, seed=options.seed)
@@ -81,6 +93,13 @@ def bound(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     return Found(figures, {"unit_rates": [round(float(value), 6) for value in elbo.unit_rates]})
 
 
+@metric(
+    "game",
+    when="a GAN's value function and what its critic answers",
+    order=3,
+    lacks=has_encoder,
+    usual=True,
+)
 def game(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """The players' own terms."""
     figures = run.terms(rows, seed=options.seed)
@@ -89,6 +108,13 @@ def game(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
 
 
 @torch.no_grad()
+@metric(
+    "exact",
+    when="log p(x) of a linear model",
+    order=4,
+    lacks=lacks_exact,
+    usual=True,
+)
 def exact(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     values = []
     for batch in run.batches(rows).epoch(0):
@@ -137,35 +163,85 @@ def _of_codewords(found: Found) -> Found:
     return Found(figures)
 
 
+@metric(
+    "importance",
+    when="log p(x) from below, by weighted draws of the posterior; the curve over their number",
+    order=6,
+    lacks=lacks_density,
+)
 def importance(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     words = {"samples": options.samples or 1000, "precision": run.fast_precision}
     found = _evidence(importance_weighted, run, rows, options, progress, **words)
     return found if run.kind.axes else _of_codewords(found)
 
 
+@metric(
+    "defensive",
+    when="log p(x) from below, by weighted draws of posterior and prior together: finds what the encoder missed",
+    order=7,
+    lacks=lacks_one_layer,
+    rows=1000,
+)
 def defended(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     words = {"samples": options.samples or 5000, "precision": run.fast_precision, "prior_share": PRIOR_SHARE}
     return _evidence(importance_weighted, run, rows, options, progress, **words)
 
 
+@metric(
+    "prior",
+    when="log p(x) by draws of the prior, and the curve that shows why it fails",
+    order=10,
+    lacks=lacks_density,
+    rows=1000,
+)
 def prior(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     words = {"samples": options.samples or 10_000, "conditional": run.kind.conditional}
     found = _evidence(prior_sampled, run, rows, options, progress, **words)
     return found if run.kind.axes else _of_codewords(found)
 
 
+@metric(
+    "quadrature",
+    when="log p(x) of up to two units, by a grid",
+    order=5,
+    lacks=lacks_few_units,
+    rows=100,
+    usual=True,
+)
 def quadrature(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     return _evidence(integrated, run, rows, options, progress, conditional=run.kind.conditional)
 
 
+@metric(
+    "annealed",
+    when="log p(x) from below, by annealed importance sampling with HMC",
+    order=8,
+    lacks=lacks_one_layer,
+    rows=50,
+)
 def annealed(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     return _evidence(annealed_importance, run, rows, options, progress, temperatures=options.samples or 500)
 
 
+@metric(
+    "gap",
+    when="what the encoder loses against a posterior optimised for each example",
+    order=12,
+    lacks=lacks_diagonal,
+    rows=100,
+)
 def gap(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     return _found(amortisation_gap, run, rows, options, progress, steps=options.samples or 300)
 
 
+@metric(
+    "rate",
+    when="the rate as mutual information, total correlation and dimension-wise KL",
+    order=11,
+    lacks=lacks_diagonal,
+    rows=10_000,
+    usual=True,
+)
 def decomposed(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     if len(rows) < FEWEST_EXAMPLES:  # the other usual metrics can do with one
         return Found({}, {"warnings": [f"The parts of the rate want at least {FEWEST_EXAMPLES} examples."]})
@@ -174,6 +250,13 @@ def decomposed(run: Run, rows: Rows, options: Options, progress: Progress) -> Fo
     return Found(figures)
 
 
+@metric(
+    "bidirectional",
+    when="log p(x) from both sides, on draws of the model itself",
+    order=9,
+    lacks=lacks_one_layer,
+    rows=20,
+)
 def simulated(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """Bidirectional Monte Carlo on draws of the model: its labels, where it wants some, are those of the rows."""
     y = None

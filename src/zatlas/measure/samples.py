@@ -11,6 +11,7 @@ from zatlas.evaluation import Figure
 from zatlas.evaluation.quality import quality, raw_values
 from zatlas.measure.feature_classifier import examples, judge, judged
 from zatlas.measure.metric import Found, Options, Progress, Refused
+from zatlas.parts import metric
 from zatlas.runs.opened import Run
 
 Array = npt.NDArray[np.float32]
@@ -27,6 +28,13 @@ def lacks_images(run: Run) -> str | None:
     return None
 
 
+@metric(
+    "samples",
+    when="how samples differ from data: Fréchet and kernel distance, precision, recall, density, coverage, copies",
+    order=12,
+    lacks=lacks_images,
+    rows=10_000,
+)
 def samples(run: Run, rows: npt.NDArray[np.int64], options: Options, progress: Progress) -> Found:
     """Fréchet and kernel distance, precision, recall, density, coverage, modes and copies, beside their floors."""
     source, binarise = run.source, run.config.data.binarise

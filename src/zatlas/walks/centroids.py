@@ -12,6 +12,7 @@ from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.figures.directions import archetype, archetypes
 from zatlas.latent import Codes
+from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.attributes import Group, columns, group, members
 from zatlas.walks.images import alike, seen
@@ -39,6 +40,7 @@ SPREADS = {
 }
 
 
+@walk("centroid", when="the mean code of a class, decoded, with its spread")
 def centroid(
     run: Run,
     label: str | None = None,

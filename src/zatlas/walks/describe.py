@@ -16,6 +16,7 @@ from zatlas.figures.units import units as draw_units
 from zatlas.latent import draw_codes, unit_names
 from zatlas.latent.effects import LEAST_BASES, Effects, unit_effects
 from zatlas.latent.properties import PROPERTIES, Property, ground_of, properties
+from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.shared import check_units, need_axes
 from zatlas.walks.unit_facts import Facts, Told, is_dead, learned_variables, of_effect, of_links
@@ -39,6 +40,7 @@ class Start(NamedTuple):
     labels: Array | None = None
 
 
+@walk("describe", when="what each unit does to an image, in words with errors")
 def describe(
     run: Run,
     *,

@@ -17,6 +17,7 @@ from zatlas.figures import View, arrays, tile
 from zatlas.figures.directions import moved
 from zatlas.latent.directions import Direction, check_name, with_error
 from zatlas.latent.separating import fit_direction
+from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.training.checkpoint import name_of as checkpoint_name
 from zatlas.walks.attributes import Attribute
@@ -33,6 +34,7 @@ FRAMES = 25
 _SIGNS = {">=": "-ge-", "<=": "-le-", "!=": "-ne-", ">": "-gt-", "<": "-lt-", "=": "-", ",": "+"}
 
 
+@walk("attribute", when="the direction from one group of examples to another")
 def attribute(
     run: Run,
     with_: str,
@@ -113,6 +115,7 @@ def attribute(
     return replace(view, sentences=(direction.describe(), *told), facts={**view.facts, **facts})
 
 
+@walk("apply", when="a saved direction applied to images")
 def apply(
     run: Run,
     name: str,

@@ -12,6 +12,7 @@ from zatlas import figures
 from zatlas.errors import UsageError, nearest
 from zatlas.figures import View, arrays
 from zatlas.latent import paths
+from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.shared import Array, codes_of, displayed, means, need_axes, training_codes
 
@@ -37,6 +38,7 @@ class _Density(NamedTuple):
         return self.of(torch.from_numpy(z)).numpy()
 
 
+@walk("interpolate", when="the way between two codes, straight, on the sphere or through the data's density")
 def interpolate(
     run: Run,
     *,

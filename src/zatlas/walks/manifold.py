@@ -11,6 +11,7 @@ from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.latent import Plane, planes, ticks, unit_names
 from zatlas.latent import manifold as decode_plane
+from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.shared import busiest, check_units, displayed, means, need_axes, rates, training_codes
 
@@ -26,6 +27,7 @@ class _Spanned(NamedTuple):
     words: str
 
 
+@walk("manifold", when="images at a grid of codes over two units")
 def manifold(
     run: Run,
     *,

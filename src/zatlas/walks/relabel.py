@@ -14,6 +14,7 @@ from zatlas.figures import View, arrays, tile
 from zatlas.figures.editing import relabelled, transfers
 from zatlas.figures.latents import number
 from zatlas.latent import Codes
+from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.attributes import column
 from zatlas.walks.centroids import need_codes
@@ -31,6 +32,7 @@ ARITHMETIC = (
 CONDITIONAL = "Each code was made with the image's own label and decoded with another: z, the style, is kept."
 
 
+@walk("relabel", when="the same style in other classes")
 def relabel(
     run: Run,
     *,
@@ -90,6 +92,7 @@ def relabel(
     )
 
 
+@walk("transfer", when="the style of some examples, the class of others")
 def transfer(
     run: Run,
     *,

@@ -11,6 +11,7 @@ from zatlas.errors import UsageError, nearest
 from zatlas.figures import View, arrays
 from zatlas.latent import Codes, planes, unit_names
 from zatlas.latent.projections import umap
+from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.shared import Array, check_units, need_axes
 
@@ -36,6 +37,7 @@ class _Colours(NamedTuple):
     what: str | None
 
 
+@walk("scatter", when="codes of data in a plane, by class or factor")
 def scatter(
     run: Run,
     *,

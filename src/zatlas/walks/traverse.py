@@ -6,12 +6,14 @@ from zatlas import figures
 from zatlas.figures import View, arrays
 from zatlas.latent import traverse as walk_units
 from zatlas.latent import unit_names
+from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.shared import busiest, check_units, codes_of, displayed, means, need_axes, rates
 
 MOST_UNITS = 10
 
 
+@walk("traverse", when="one unit after another moved, the others held")
 def traverse(
     run: Run,
     *,
