@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zatlas import walks
+    from zatlas import export, walks
     from zatlas.errors import UsageError, ZatlasError
     from zatlas.estimators import (
         GAN,
@@ -46,6 +46,7 @@ __all__ = [
     "ProbabilisticPCA",
     "UsageError",
     "ZatlasError",
+    "export",
     "load",
     "open",
     "train",
@@ -63,8 +64,8 @@ _ELSEWHERE = {
 
 def __getattr__(name: str) -> Any:
     # looked up when first used, so that `import zatlas` and `zatlas --help` do not wait for torch
-    if name == "walks":
-        return import_module("zatlas.walks")
+    if name in ("export", "walks"):
+        return import_module(f"zatlas.{name}")
     if name in __all__:
         module, _, other = _ELSEWHERE.get(name, "zatlas.estimators").partition(":")
         return getattr(import_module(module), other or name)

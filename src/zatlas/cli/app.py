@@ -15,7 +15,20 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import data, describe, edit, explain, import_weights, measure, models, picture, runs, train, walk
+from zatlas.cli import (
+    data,
+    describe,
+    edit,
+    explain,
+    export,
+    import_weights,
+    measure,
+    models,
+    picture,
+    runs,
+    train,
+    walk,
+)
 from zatlas.errors import UsageError, ZatlasError, one_line
 from zatlas.files import LARGEST
 
@@ -109,6 +122,9 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "direction": edit.app,
         "relabel": edit.relabel,
         "transfer": edit.transfer,
+    },
+    "Take it anywhere": {
+        "export": export.export,
     },
     "Data, machine, lessons": {
         "data": data.app,

@@ -11,8 +11,8 @@ from zatlas.cli.train import Json
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="Weights: .pt, .pth or .safetensors.", metavar="FILE")],
-    format: Annotated[str, typer.Option("--from", help="disvae, beta-vae-1konny or torch.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Weights: .pt, .pth or .safetensors; or a hub folder.", metavar="FILE")],
+    format: Annotated[str, typer.Option("--from", help="disvae, beta-vae-1konny, torch or hub.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder. (default: a new one under runs/)")
     ] = None,
@@ -27,6 +27,7 @@ def import_(
     """Make a run of weights that another program trained; then sample it, walk it, measure it.
 
     zatlas import betaH_celeba.pt --from disvae  ·  zatlas import checkpoint/last --from beta-vae-1konny
+    ·  zatlas import vae-of-digits/ --from hub, a folder that zatlas export --hub wrote
 
     Only tensors are ever loaded: a file that wants to run code is refused. --from torch takes any state_dict whose
     layers are those of a network of zatlas, with a mapping such as

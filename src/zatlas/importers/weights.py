@@ -8,6 +8,7 @@ from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.files import sha256
 from zatlas.importers import declared
 from zatlas.importers.foreign import Foreign
+from zatlas.importers.hub import from_hub, need_folder
 from zatlas.importers.reading import Tensors, read_tensors
 from zatlas.importers.writing import write_run
 from zatlas.parts import SORTS
@@ -15,8 +16,8 @@ from zatlas.runs.opened import Run
 
 
 def formats() -> list[str]:
-    """The names of the formats: layouts that are known, and any state_dict with a mapping."""
-    return [*SORTS["importer"].names(), "torch"]
+    """The names of the formats: layouts that are known, any state_dict with a mapping, and folders for the hub."""
+    return [*SORTS["importer"].names(), "torch", "hub"]
 
 
 def import_weights(
@@ -33,9 +34,9 @@ def import_weights(
     those of the original program to rounding. No optimiser, no objective and no data come along.
 
     Args:
-        file: of ``torch.save`` or safetensors; only tensors are loaded from it.
+        file: of ``torch.save`` or safetensors, or a hub folder; only tensors are loaded from it.
         format: ``"disvae"`` (disentangling-vae), ``"beta-vae-1konny"`` (1Konny/Beta-VAE, both networks), or
-            ``"torch"`` (any state_dict, with a mapping).
+            ``"torch"`` (any state_dict, with a mapping) or ``"hub"`` (a folder of `zatlas export --hub`).
         out: the run folder; None: a free name under ``runs/``.
         data: the user's own data, by name or path, resized to what the model takes; None: what wants data says so,
             and the rest (samples, traversals, decoding) works.
@@ -53,6 +54,8 @@ def import_weights(
             "a mapping says which tensor is which, and torch alone wants one: "
             f"{'give --map MAPPING.toml' if mapping is None else f'leave --map out for {format}'}."
         )
+    if format == "hub":
+        return from_hub(need_folder(file), out=Path(out) if out else None, data=data)
     if mapping is None:
         found = _read(format, read_tensors(file))
     else:

@@ -21,6 +21,7 @@ from zatlas.runs.opened import Run
 from zatlas.runs.training import data_record
 from zatlas.training import State, checkpoint
 from zatlas.training.checkpoint import rng_state
+from zatlas.types import DataSpec
 
 CPU = torch.device("cpu")
 
@@ -63,7 +64,10 @@ def write_run(found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path
     }
     if data:
         source, splits = open_data(config)
-        known, steps_per_epoch = _checked(source, splits, found), -(-len(splits.train) // config.training.batch_size)
+        known, steps_per_epoch = (
+            checked(source, splits, found.spec),
+            -(-len(splits.train) // config.training.batch_size),
+        )
     if out is None:
         out = new_folder(Path("runs"), name)
     else:
@@ -90,10 +94,15 @@ def write_run(found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path
     return Run(folder, device=CPU)
 
 
-def _checked(source: Source, splits: Splits, found: Foreign) -> dict[str, Any]:
-    if source.spec.shape != found.spec.shape:
-        held, wanted = ("x".join(map(str, spec.shape)) for spec in (source.spec, found.spec))
+def checked(source: Source, splits: Splits, wanted_spec: DataSpec) -> dict[str, Any]:
+    """What run.json says of a user's own data, which must be of the kind that the model takes.
+
+    Raises:
+        UsageError: examples of another shape, or values that the model was not made for.
+    """
+    if source.spec.shape != wanted_spec.shape:
+        held, wanted = ("x".join(map(str, spec.shape)) for spec in (source.spec, wanted_spec))
         raise UsageError(f"{source.name} holds {held} and the model wants {wanted}: give data of that size.")
-    if source.spec.values == "real" and found.spec.values != "real":
+    if source.spec.values == "real" and wanted_spec.values != "real":
         raise UsageError(f"{source.name} holds values outside [0, 1], which the model was not made for: scale them.")
     return data_record(source, splits)

@@ -64,7 +64,7 @@ class CausalTransformer(nn.Module):
 
     def forward(self, indices: Tensor) -> Tensor:
         """Logits ``[B, P, M]`` of every position given those before it in ``[B, P]``."""
-        start = self.start.expand(len(indices), 1, -1)
+        start = self.start.expand(indices.shape[0], 1, -1)
         h = torch.cat([start, self.tokens(indices[:, :-1])], 1) + self.places
         for block in self.blocks:
             h, _ = block(h)

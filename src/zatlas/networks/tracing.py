@@ -39,7 +39,7 @@ def trace(module: nn.Module, shape: Sequence[int], what: str) -> tuple[list[str]
     module = copy.deepcopy(module).cpu().float().eval()
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0))
     batch = torch.export.Dim("batch", min=1, max=2**20)
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet():
         try:
             expected = module(x)
         except Exception as error:
@@ -63,7 +63,7 @@ def trace(module: nn.Module, shape: Sequence[int], what: str) -> tuple[list[str]
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the warnings and the log of the tracer, which are about its own inside."""
     log = logging.getLogger("torch")
     before = log.level

@@ -102,6 +102,22 @@ def check_free(folder: Path, config: bytes) -> None:
         raise UsageError(f"{folder} is not empty (it holds {others[0]}): give another --out.")
 
 
+def check_record(record: dict[str, Any], path: Path) -> None:
+    """Refuses a run's record that lacks what every run has.
+
+    Raises:
+        ZatlasError: it is damaged; ``path`` is named.
+    """
+    try:
+        spec = DataSpec.from_json(record["data"]["spec"])
+        fits = all(isinstance(record[key], kind) for key, kind in _FORM.items())
+        fits &= all(type(size) is int and 0 < size < 2**31 for size in spec.shape)
+    except (KeyError, TypeError):
+        fits = False
+    if not fits or not isinstance(record.get("checkpoints", {}), dict):
+        raise ZatlasError(f"the run's record {path} is damaged: entries are missing or of another kind.")
+
+
 def _check_step(record: dict[str, Any], path: Path) -> None:
     trainer = record.get("trainer")
     if not isinstance(trainer, dict) or type(trainer.get("step")) is not int or trainer["step"] < 0:
@@ -138,14 +154,7 @@ class RunFolder:
                 f"the run {self.path} has schema {shown(self.record.get('schema'))} and this zatlas reads {SCHEMA}: "
                 "use the zatlas version that its run.json names."
             )
-        try:
-            spec = DataSpec.from_json(self.record["data"]["spec"])
-            fits = all(isinstance(self.record[key], kind) for key, kind in _FORM.items())
-            fits &= all(type(size) is int and 0 < size < 2**31 for size in spec.shape)
-        except (KeyError, TypeError):
-            fits = False
-        if not fits or not isinstance(self.record.get("checkpoints", {}), dict):
-            raise ZatlasError(f"the run's record {path} is damaged: entries are missing or of another kind.")
+        check_record(self.record, path)
 
     @classmethod
     def create(cls, folder: Path, config: Config, record: dict[str, Any]) -> RunFolder:

@@ -30,6 +30,7 @@ from zatlas.latent import (
 from zatlas.parts import SORTS, Part, trusting
 from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, label_cycle, reopen
 from zatlas.runs.folder import RunFolder
+from zatlas.runs.hub import open_folder
 from zatlas.training import Precision, choose_device, load_module
 from zatlas.training.checkpoint import name_of as checkpoint_name
 from zatlas.types import Batch, DataSpec
@@ -43,7 +44,7 @@ class Run:
     """A run on disk with its model, and its data where they are still there.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder, or a hub folder (:mod:`zatlas.runs.hub`), which is read as one.
         device: where the model goes; ``"auto"`` chooses.
         checkpoint: ``"last"``, ``"best"`` or a name; None: the best where early stopping was on, else the last.
         data: other data than the run's own, by name or path, or an array, a Dataset, ....
@@ -70,7 +71,7 @@ class Run:
         given: recipes.Given | None = None,
         **own: Any,
     ) -> None:
-        self.folder = folder if isinstance(folder, RunFolder) else RunFolder(folder)
+        self.folder = folder if isinstance(folder, RunFolder) else open_folder(folder)
         with trusting(trust):
             self.config = self.folder.config()
             for sentence in recipes.changes(self.folder.record):
