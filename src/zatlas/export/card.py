@@ -64,7 +64,7 @@ def text(value: Any) -> str:
     """
     line = printable(str(value)).replace("\n", " ").replace("\t", " ").replace("&", "&amp;")
     line = line.replace("<", "&lt;").replace(">", "&gt;").replace("|", "&#124;").replace("://", ":&#8203;//")
-    return re.sub(r"([\\`*_\[\]{}#!~])", r"\\\1", line)
+    return re.sub(r"([\\`*_\[\]{}!~])", r"\\\1", line)
 
 
 def card(run: Run, facts: dict[str, Any], evaluation: dict[str, Any], shown: Sequence[Shown]) -> str:
@@ -81,7 +81,7 @@ def card(run: Run, facts: dict[str, Any], evaluation: dict[str, Any], shown: Seq
         "\n".join([*head, "---"]),
         f"# {text(model['title'])} of {text(data['name'])}",
         f"{text(model['title'])} with {units}, {model['parameters']:,} parameters ({text(model['network'])} network), "
-        f"of examples of shape {shape} ({VALUES[data['values']]}), trained with zatlas {facts['versions']['zatlas']}.",
+        f"of examples of shape {shape} ({VALUES[data['values']]}), trained with zatlas {text(run.folder.record.get('zatlas', facts['versions']['zatlas']))}.",
         *(f"![{picture.caption}]({picture.name})\n\n*{picture.caption}*" for picture in shown),
         _use(run),
         _measured(evaluation, run),
@@ -126,7 +126,7 @@ def _measured(evaluation: dict[str, Any], run: Run) -> str:
         metric = "" if line.metric in ("bound", "game") else f"{line.metric}: "
         rows.append(f"| {text(metric + line.words)} | {text(line.shown())} | {line.n} | {text(line.estimator)} |")
     cautions = dict.fromkeys(line.caution.rstrip(".") for line in found if line.caution)
-    split, of = text(evaluation.get("split", "")), text(evaluation.get("data", run.folder.record["data"]["name"]))
+    split, of = text(evaluation.get("split", "")), text(evaluation.get("data", ""))
     said = f"Of the {split} rows of {of}. {text(about(evaluation))}."
     return "\n".join(
         [

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 from typing import Any
 
 from zatlas.export.parts import Parts
 from zatlas.runs.opened import Run
+
+
+def public_name(name: str) -> str:
+    """The name of data without the place where they lie.
+
+    >>> public_name("mnist"), public_name("hf:owner/name"), public_name("/home/a/photos.npz")
+    ('mnist', 'hf:owner/name', 'photos.npz')
+    """
+    return name if name.startswith("hf:") else re.split(r"[/\\]", name.rstrip("/\\"))[-1] or "data"
 
 
 def facts_of(run: Run, parts: Parts) -> dict[str, Any]:
@@ -24,7 +34,7 @@ def facts_of(run: Run, parts: Parts) -> dict[str, Any]:
             "parameters": sum(p.numel() for p in run.model.parameters()),
             "step": run.step,
         },
-        "data": {"name": record["data"]["name"], **spec.to_json()},
+        "data": {"name": public_name(record["data"]["name"]), **spec.to_json()},
         "latent": {"dim": run.latent_dim, "levels": list(run.model.latent_dims), "axes": run.kind.axes},
         "posterior": parts.posterior or None,
         "prior": parts.prior,

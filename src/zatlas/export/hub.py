@@ -16,6 +16,7 @@ from safetensors.torch import save as serialise
 
 from zatlas.errors import UsageError
 from zatlas.export.card import card, pictures
+from zatlas.export.facts import public_name
 from zatlas.figures import save
 from zatlas.files import read_json, replacing, write_bytes, write_json, writing
 from zatlas.runs.hub import CARD, CARRIED, CONFIG, EVALUATION, FORMAT, SCHEMA, WEIGHTS
@@ -26,7 +27,7 @@ from zatlas.training.checkpoint import name_of
 KEPT = (
     *("schema", "created", "finished", "status", "stopped", "config_sha256", "data_kind", "steps_per_epoch", "steps"),
     *("train_seconds", "examples", "parameters", "precision", "device", "seed", "threads", "limits", "result"),
-    *("unit_rates", "estimator"),
+    *("unit_rates", "estimator", "zatlas", "torch"),
 )
 OF_DATA = ("name", "sha256", "count", "splits", "spec", "factors")
 
@@ -57,6 +58,7 @@ def to_hub(run: Run, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     record = {name: run.folder.record[name] for name in KEPT if name in run.folder.record}
     data = run.folder.record["data"]
     record["data"] = {name: data[name] for name in OF_DATA if name in data}
+    record["data"]["name"] = public_name(data["name"])
     if record["status"] == "imported":
         record["status"] = "finished"
     about = {
@@ -101,7 +103,7 @@ def _evaluation(run: Run) -> dict[str, Any]:
     record = read_json(path, "the run's figures")
     if record.get("step") != run.step or not isinstance(record.get("figures"), dict):
         return {}
-    return {**record, "run": run.folder.name}
+    return {**record, "run": run.folder.name, "data": public_name(str(record.get("data", "")))}
 
 
 def _carry(source: Path, folder: Path) -> list[str]:

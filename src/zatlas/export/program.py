@@ -40,7 +40,8 @@ def traced(part: Part) -> torch.export.ExportedProgram:
                 f"the {part.name} cannot be written as a graph of operations ({lines[0].rstrip('.')[:200]}): "
                 "export with --hub, which zatlas reads back whole."
             ) from error
-    for node in program.graph.nodes:
+    graphs = [inner.graph for inner in program.graph_module.modules() if isinstance(inner, torch.fx.GraphModule)]
+    for node in (node for graph in graphs for node in graph.nodes):
         for note in ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn"):
             node.meta.pop(note, None)
     return program
