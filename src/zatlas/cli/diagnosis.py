@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 PACKAGES = ("zatlas", "torch", "numpy", "scikit-learn", "matplotlib", "pydantic", "safetensors")
-EXTRAS = {"hub": "datasets"}
+EXTRAS = {"export": "onnxruntime", "hub": "datasets"}
 
 
 def matmul_gflops(device: torch.device, dtype: torch.dtype, size: int = 1024, repeats: int = 5) -> float | None:

@@ -75,13 +75,13 @@ def card(run: Run, facts: dict[str, Any], evaluation: dict[str, Any], shown: Seq
     head = ["---", "library_name: zatlas", "tags:", *(f"- {tag}" for tag in tags)]
     if run.spec.is_image:
         head.append("pipeline_tag: unconditional-image-generation")
-    levels = facts["latent"]["levels"]
+    levels, made_by = facts["latent"]["levels"], run.folder.record.get("zatlas", facts["versions"]["zatlas"])
     units = f"{facts['latent']['dim']} latent units" + (f" in {len(levels)} levels" if len(levels) > 1 else "")
     blocks = [
         "\n".join([*head, "---"]),
         f"# {text(model['title'])} of {text(data['name'])}",
         f"{text(model['title'])} with {units}, {model['parameters']:,} parameters ({text(model['network'])} network), "
-        f"of examples of shape {shape} ({VALUES[data['values']]}), trained with zatlas {text(run.folder.record.get('zatlas', facts['versions']['zatlas']))}.",
+        f"of examples of shape {shape} ({VALUES[data['values']]}), trained with zatlas {text(made_by)}.",
         *(f"![{picture.caption}]({picture.name})\n\n*{picture.caption}*" for picture in shown),
         _use(run),
         _measured(evaluation, run),
