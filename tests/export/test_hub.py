@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import zatlas as toolkit
-from zatlas.config.kinds import MODELS
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.export import export
 from zatlas.export.card import text
 from zatlas.importers import import_weights
 from zatlas.measure import evaluate_run
+from zatlas.parts import SORTS
 from zatlas.runs.opened import Run
 
 ROWS = np.arange(0, 40)
@@ -44,7 +44,7 @@ def plain(monkeypatch):
     monkeypatch.setattr("zatlas.export.hub.pictures", lambda run: [])
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", SORTS["model"].names())
 def test_a_hub_folder_is_read_back(kind, run, tmp_path, plain):
     trained = run(kind)
     export(trained, hub=tmp_path / "hub")

@@ -27,7 +27,7 @@ def facts_of(run: Run, parts: Parts) -> dict[str, Any]:
         "model": {
             "kind": run.config.model.kind,
             "title": run.kind.title,
-            "network": str(run.config.model.network),
+            "network": run.config.network_kind,
             "likelihood": run.likelihood if run.kind.infers else "none",
             "data_kind": record["data_kind"],
             "conditional": run.kind.conditional,

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def to_hub(run: Run, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
         "schema": SCHEMA,
         "library_name": "zatlas",
         "model_type": facts["model"]["kind"],
-        "config": config.model_dump(mode="json", exclude_none=True),
+        "config": tomllib.loads(config.to_toml()),
         "run": record,
         "trainer": loaded["trainer"],
         "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
