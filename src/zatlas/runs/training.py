@@ -247,7 +247,7 @@ def resume(
         dest = RunFolder(folder)  # read anew: another training may have ended between the first look and the lock
         limits = {**dest.record.get("limits", {}), **(changes or {})}
         config = make_config(
-            (str(dest.path / "config.toml"), dest.config().model_dump()),
+            (str(dest.path / "config.toml"), dest.config().model_dump(exclude_none=True)),
             ("the options", {"training": limits}),
         )
         source, splits = reopen(dest, config, data, f"`zatlas train DATA --resume {folder}` says where they are now")
