@@ -141,13 +141,13 @@ class Affine(nn.Module):
 
     def __init__(self, before: Tensor, matrix: Tensor, after: Tensor, shape: Sequence[int], beside: Tensor) -> None:
         super().__init__()
-        self.shape = tuple(shape)
+        self.shape, self.constant = tuple(shape), bool(beside.numel())
         for name, value in (("before", before), ("matrix", matrix), ("after", after), ("beside", beside)):
             self.register_buffer(name, value.float().contiguous())
 
     def forward(self, a: Tensor, y: Tensor | None = None) -> Tensor | Tensors:
         out = ((a.flatten(1) - self.before) @ self.matrix + self.after).unflatten(-1, self.shape)
-        return (out, self.beside.expand_as(out)) if self.beside.numel() else out
+        return (out, self.beside.expand_as(out)) if self.constant else out
 
 
 class FromNoise(nn.Module):

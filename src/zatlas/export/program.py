@@ -51,8 +51,15 @@ def slim(part: Part, program: torch.export.ExportedProgram) -> Part:
     """The part without tensors that its program does not read: the decoder's in the encoder, and so on."""
     signature = program.graph_signature
     named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    unread = [named[node.name] for node in program.graph.nodes if node.name in named and not node.users]
     module = copy.deepcopy(part.module)
+    tensors = {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
+    nodes = [node for node in program.graph.nodes if node.name in named]
+    # one tensor may have several names, of which the program reads it by one
+    read = {id(tensors[named[node.name]]) for node in nodes if node.users}
+    unread = [named[node.name] for node in nodes if id(tensors[named[node.name]]) not in read]
     for name in unread:
         owner, _, leaf = name.rpartition(".")
         room = module.get_submodule(owner)
