@@ -19,7 +19,7 @@ from zatlas.export.parity import HALF_TOLERANCE, TOLERANCE, Function, check, dif
 from zatlas.export.parts import Part, Parts
 from zatlas.export.program import describe, traced
 from zatlas.files import read_json, write_bytes, write_json, writing
-from zatlas.importers.tracing import quiet
+from zatlas.networks.tracing import quiet
 
 OPSET = 18
 FORMAT = "zatlas onnx"

@@ -15,7 +15,7 @@ from zatlas.errors import UsageError, ZatlasError
 from zatlas.export.parity import TOLERANCE, check, difference, torch_function
 from zatlas.export.parts import Part, Parts
 from zatlas.files import write_bytes
-from zatlas.importers.tracing import quiet
+from zatlas.networks.tracing import quiet
 
 MOST = 2**20  # examples in a batch; torch.export wants some bound
 
