@@ -141,7 +141,7 @@ Trust = Annotated[
 
 def _with_trust(command: Callable[..., Any]) -> Callable[..., Any]:
     """A command on runs, which may name foreign code, with the option ``--trust``."""
-    signature = inspect.signature(command)
+    signature = inspect.signature(command, eval_str=True)
     if not any(
         "RunPath" in str(one.annotation) or one.name in ("resume", "runs") for one in signature.parameters.values()
     ):
@@ -157,7 +157,7 @@ def _with_trust(command: Callable[..., Any]) -> Callable[..., Any]:
 
     asked = inspect.Parameter("trust", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Trust)
     trusting.__signature__ = signature.replace(parameters=[*signature.parameters.values(), asked])  # type: ignore[attr-defined]
-    trusting.__annotations__ = {**command.__annotations__, "trust": Trust}
+    trusting.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()} | {"trust": Trust}
     return trusting
 
 

@@ -19,6 +19,7 @@ from zatlas.data.source import Source
 from zatlas.data.sprites import open_sprites
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.files import look, typed_path
+from zatlas.parts import PLACE, SORTS
 
 Size = int | tuple[int, int]
 
@@ -77,17 +78,36 @@ def _found(text: str, labels: str | None, images: _Images) -> Source:
         return open_hub(text, labels=labels, geometry=images.geometry)
     if not text:
         raise UsageError(f"no data was named; {nearest(text, names())}")
+    if PLACE.fullmatch(text):
+        return _foreign(text, text, labels, images.geometry)
     path, explicit = typed_path(text), _is_explicit(text)
     if explicit and look(path):
         return _open_path(path, text, labels, images)
     source = _open_name(text, labels, images)
     if source is not None:
         return source
+    if not explicit and text.partition(":")[0] in SORTS["format"].names():
+        return _foreign(text.partition(":")[0], text, labels, images.geometry)
     if look(path):
         return _open_path(path, text, labels, images)
     if explicit and ":" not in text:
         raise UsageError(f"there is no file or folder {text}.")
     raise UsageError(f"there is no data called {text!r}; {nearest(text.partition(':')[0], names())}")
+
+
+def _foreign(kind: str, text: str, labels: str | None, geometry: Geometry) -> Source:
+    """Data that a declared class or function makes: of another package, or at a place ``package.module:Class``; a count
+    after its name, as in ``spirals:500``, is its argument.
+
+    Raises:
+        UsageError: there is no such code, or it makes no source.
+    """
+    target = SORTS["format"].get(kind).target
+    count = text.partition(":")[2] if kind != text else ""
+    made = target(int(count)) if count.isdecimal() else target()
+    if not all(hasattr(made, word) for word in ("name", "spec", "read", "fingerprint")):
+        raise UsageError(f"{text} makes a {type(made).__name__} and no source of data: see docs/extending.md.")
+    return _shaped(made, labels, geometry)
 
 
 def located(text: str) -> str:
@@ -96,6 +116,8 @@ def located(text: str) -> str:
     Raises:
         UsageError, ZatlasError: a path that cannot be recorded or read.
     """
+    if PLACE.fullmatch(text):
+        return text
     path = typed_path(text)
     if not (_is_explicit(text) or text not in names()) or not look(path):
         return text

@@ -16,7 +16,7 @@ from zatlas.training.game import Game
 from zatlas.types import Batch, Terms
 
 Randomness = Literal["same", "different"]
-INTERNAL = frozenset(vars(nn.Module()))  # what torch itself keeps in every module
+INTERNAL = frozenset(vars(nn.Module())) | {"made_with"}  # what torch itself keeps in every module, and the arguments
 
 
 class Ensemble(nn.Module):
