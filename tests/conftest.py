@@ -12,6 +12,12 @@ torch.set_num_threads(1)  # the cores of a shared machine are never all free, an
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A folder for decoded images of this session, so that no test sees or fills the user's own."""
+    os.environ["ZATLAS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 SHARED = Path(os.environ.get("ZATLAS_SHARED", Path(__file__).parents[2] / "shared"))
 
 

@@ -154,6 +154,38 @@ def test_a_configuration_that_0_1_saved_keeps_its_labels(tmp_path):
     assert make_config(("a person", read_toml(tmp_path / "config.toml"))).data.label_level == 1
 
 
+def test_a_run_from_before_split_folders_keeps_its_labels_and_splits(tmp_path):
+    """train/ and test/ were classes then, or folders above them; the run says so by not having the key."""
+    import hashlib
+
+    from PIL import Image
+
+    from zatlas.files import write_json
+    from zatlas.runs.opened import Run
+    from zatlas.runs.training import train
+
+    for i in range(24):
+        path = tmp_path / f"photos/{'test' if i % 3 == 0 else 'train'}/{'cat' if i % 2 else 'dog'}/{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), 10 * i).save(path)
+    values = {
+        "data": {"source": str(tmp_path / "photos"), "split_folders": False},
+        "model": {"size": "xs"},
+        "training": {"steps": 1, "precision": "fp32", "threads": 1},
+    }
+    run = train(make_config(("test", values)), out=tmp_path / "run").run
+    splits = Run(tmp_path / "run").splits
+    text = (tmp_path / "run/config.toml").read_text()
+    old = text.replace("split_folders = false\n", "")
+    assert old != text
+    (tmp_path / "run/config.toml").write_text(old)
+    write_json(tmp_path / "run/run.json", run.record | {"config_sha256": hashlib.sha256(old.encode()).hexdigest()})
+    again = Run(tmp_path / "run")
+    assert again.source.spec.labels == ("test", "train")
+    assert all((one == other).all() for one, other in zip(splits, again.splits, strict=True))
+    assert make_config(("a person", {"data": {"source": "photos/"}})).data.split_folders
+
+
 def test_a_run_of_0_1_on_nested_folders_opens_with_its_labels(tmp_path):
     import hashlib
 

@@ -7,10 +7,11 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from zatlas.errors import UsageError, ZatlasError
 
@@ -43,6 +44,21 @@ def typed_path(text: str) -> Path:
         raise UsageError(
             f"the home folder in {text} cannot be found: write the path in full, or ./{text} for a file of that name."
         ) from None
+
+
+def user_cache() -> Path:
+    """``zatlas`` in this user's cache folder.
+
+    Raises:
+        UsageError: there is no home folder.
+    """
+    if sys.platform == "win32":
+        cache = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        cache = "~/Library/Caches"
+    else:
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return typed_path(cache) / "zatlas"
 
 
 def look(path: Path) -> Literal["file", "folder"] | None:
@@ -102,6 +118,30 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         mend = MENDS.get(error.errno or 0, error.strerror or str(error))
         raise ZatlasError(f"{path} could not be written: {mend}; what was written before is intact.") from error
+
+
+def fill(file: IO[bytes], view: memoryview, step: int = 1 << 20) -> int:
+    """Reads a file into memory until either ends; the number of bytes read."""
+    filled = 0
+    while filled < len(view):
+        part = file.read(min(step, len(view) - filled))
+        if not part:
+            break
+        view[filled : filled + len(part)] = part
+        filled += len(part)
+    return filled
+
+
+def in_bytes(n: int) -> str:
+    """A number of bytes for people.
+
+    >>> in_bytes(64_000_000_000_000)
+    '64.0 TB'
+    """
+    for power, unit in ((24, "YB"), (18, "EB"), (15, "PB"), (12, "TB"), (9, "GB"), (6, "MB")):
+        if n >= 10**power:
+            return f"{n / 10**power:.1f} {unit}" if n < 10**30 else "more than 1,000,000 YB"
+    return f"{n:,} bytes"
 
 
 def sync_folder(folder: Path) -> None:

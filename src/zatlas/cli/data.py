@@ -1,4 +1,4 @@
-"""zatlas data list | info | fetch."""
+"""zatlas data list | info | fetch | cache."""
 
 from __future__ import annotations
 
@@ -101,3 +101,46 @@ def fetch(
         print_json({"name": name, "folder": str(folder)})
     else:
         say(f"{name} is in {folder}")
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all of it.")] = False, json: Json = False
+) -> None:
+    """Decoded images that are kept so that they are decoded once: whose, how large, when last used.
+
+    They lie in $ZATLAS_CACHE (default: the user's cache folder) and take at most $ZATLAS_CACHE_GB gigabytes (default:
+    34); the least recently used go first. Removing them costs nothing but decoding them again.
+    """
+    from datetime import datetime
+
+    from rich.table import Table
+
+    from zatlas.cli.console import print_json
+    from zatlas.console import console, say
+    from zatlas.decoding.kept import Kept
+    from zatlas.files import in_bytes
+
+    kept = Kept()
+    freed = kept.clear() if clear else None
+    entries = kept.entries()
+    folder = "" if kept.folder is None else str(kept.folder)
+    if json:
+        shown = [{**entry._asdict(), "shape": list(entry.shape)} for entry in entries]
+        facts = {"folder": folder, "limit_bytes": kept.limit, "bytes": kept.nbytes(), "entries": shown}
+        print_json({**facts, **({} if freed is None else {"freed_bytes": freed})})
+        return
+    if freed is not None:
+        say(f"{in_bytes(freed)} of decoded images were removed from {folder}.")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column, justify in (("images", "right"), ("shape", "left"), ("size", "right"), ("last used", "left")):
+        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("of", overflow="fold")
+    for entry in entries:
+        used = datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
+        pixels = " × ".join(map(str, entry.shape[1:]))
+        table.add_row(f"{entry.shape[0]:,}", pixels, in_bytes(entry.nbytes), used, entry.root)
+    if entries:
+        console.print(table)
+    say(f"{in_bytes(kept.nbytes())} of at most {in_bytes(kept.limit)}, in {folder or 'no folder: there is no home'}.")

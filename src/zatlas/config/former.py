@@ -69,15 +69,22 @@ SECTIONS = ("network", "likelihood", "prior", "posterior")  # which a model may 
 _SAVED_BY_0_1 = {"source", "binarise", "validation", "test", "split_seed"}  # a run writes down every key with a value
 
 
+def _with_its_labels(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with what a folder of images was to a run of their time: at first the whole path of an image was its
+    label, and for longer folders called train and test were labels like any other."""
+    data = values.get("data")
+    if not isinstance(data, dict) or not data.keys() >= _SAVED_BY_0_1:
+        return values
+    return {**values, "data": {"label_level": "path", "split_folders": False, **data}}
+
+
 def _of_its_age(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a config.toml in today's words, so that a run of any version is read as what it was.
 
-    At first the whole path of a folder was the label of its images, a GAN's penalty was charged at every step, and its
-    residual network was called conv. A file that zatlas wrote names every key of its time, which tells its age.
+    At first a GAN's penalty was charged at every step, and its residual network was called conv. A file that zatlas
+    wrote names every key of its time, which tells its age.
     """
-    data, model, objective = (values.get(section) for section in ("data", "model", "objective"))
-    if isinstance(data, dict) and data.keys() >= _SAVED_BY_0_1 and "label_level" not in data:
-        values = {**values, "data": {**data, "label_level": "path"}}
+    model, objective = values.get("model"), values.get("objective")
     if not isinstance(model, dict) or not isinstance(objective, dict):
         return values  # which is refused by name, or names too little to be a run's
     if "spectral_norm" not in objective or "penalty_every" in objective or model.get("kind") not in ("gan", "cgan"):
@@ -112,6 +119,7 @@ def modern(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_written(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a config.toml in today's words, so that a run of any version is read as what it was."""
+    values = _with_its_labels(values)
     if "schema" in values:
         return {section: held for section, held in values.items() if section != "schema"}
     found = modern(_of_its_age(values))

@@ -29,6 +29,9 @@ class DataConfig(Section):
     label_level: Annotated[int, Field(ge=1, le=STEPS)] | Literal["path"] = Field(
         1, description="of images in folders: which folder is the label, 1 the top one; path: all of them"
     )
+    split_folders: bool = Field(
+        True, description="top folders called train, test and validation (or val) are splits, and no labels"
+    )
     skip_damaged: bool = Field(False, description="leave out images that cannot be read")
     resize: Pixels | tuple[Pixels, Pixels] | None = Field(
         None, description="height and width in pixels; one number: the shorter side, without a crop"

@@ -59,7 +59,7 @@ class ArraySource:
         self.name = name
         self.spec = DataSpec(shape, values, self._labels.kind, self._labels.names)
         self.factors, self.factor_names = make_factors(factors, len(x), name, factor_names)
-        self.test_rows = test_rows
+        self.test_rows, self.validation_rows, self.names = test_rows, None, None
         self.about = dict(about or {})
         if self._factor == 255:
             self.about["values"] = "0 and 1, shown as 0 and 255"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zatlas.errors import UsageError
-from zatlas.files import typed_path
+from zatlas.files import typed_path, user_cache
 
 FILES = (
     "train-images-idx3-ubyte.gz",
@@ -92,14 +91,8 @@ def data_folder() -> Path:
     """Where named data lies: ``$ZATLAS_DATA``, else ``zatlas`` in the user's cache folder."""
     if chosen := os.environ.get("ZATLAS_DATA"):
         return typed_path(chosen)
-    if sys.platform == "win32":
-        cache = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        cache = "~/Library/Caches"
-    else:
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     try:
-        return typed_path(cache) / "zatlas"
+        return user_cache()
     except UsageError:
         raise UsageError("this user has no home folder to keep data in: set ZATLAS_DATA to a folder.") from None
 

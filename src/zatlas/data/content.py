@@ -7,7 +7,7 @@ import json
 import mmap
 from collections.abc import Iterator
 from math import prod
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import torch
 from zatlas.data.prefetch import free_bytes
 from zatlas.data.source import Rows, Source
 from zatlas.errors import ZatlasError
+from zatlas.files import in_bytes
 
 PIECE_BYTES = 4 << 20
 
@@ -33,18 +34,6 @@ def take(x: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
     return x[rows]
 
 
-def in_bytes(n: int) -> str:
-    """A number of bytes for people.
-
-    >>> in_bytes(64_000_000_000_000)
-    '64.0 TB'
-    """
-    for power, unit in ((24, "YB"), (18, "EB"), (15, "PB"), (12, "TB"), (9, "GB"), (6, "MB")):
-        if n >= 10**power:
-            return f"{n / 10**power:.1f} {unit}" if n < 10**30 else "more than 1,000,000 YB"
-    return f"{n:,} bytes"
-
-
 def check_room(nbytes: int, what: str, mend: str) -> None:
     """Refuses to take more memory than is free.
 
@@ -54,18 +43,6 @@ def check_room(nbytes: int, what: str, mend: str) -> None:
     free = free_bytes(torch.device("cpu"))
     if nbytes > free:
         raise ZatlasError(f"{what} takes {in_bytes(nbytes)} of memory, and {in_bytes(free)} are free: {mend}.")
-
-
-def fill(file: IO[bytes], view: memoryview, step: int = 1 << 20) -> int:
-    """Reads a file into memory until either ends; the number of bytes read."""
-    filled = 0
-    while filled < len(view):
-        part = file.read(min(step, len(view) - filled))
-        if not part:
-            break
-        view[filled : filled + len(part)] = part
-        filled += len(part)
-    return filled
 
 
 def release(x: npt.NDArray[Any]) -> None:

@@ -31,6 +31,7 @@ def describe(source: Source) -> dict[str, Any]:
         "shape": list(source.spec.shape),
         "values": source.spec.values,
         "test_rows": None if source.test_rows is None else len(source.test_rows),
+        "validation_rows": None if source.validation_rows is None else len(source.validation_rows),
         "label_kind": source.spec.label_kind,
         "labels": list(source.spec.labels),
     }
@@ -53,7 +54,9 @@ def describe(source: Source) -> dict[str, Any]:
 
 def remarks(source: Source) -> list[str]:
     """What was decided about the data, in sentences that a person should read before a long wait."""
-    said = [f"{key}: {source.about[key]}" for key in ("shapes", "resize", "crop", "labels") if key in source.about]
+    said = [
+        f"{key}: {source.about[key]}" for key in ("shapes", "resize", "crop", "splits", "labels") if key in source.about
+    ]
     if left_out := source.about.get("left_out"):
         path, reason = next(iter(left_out.items()))
         said.append(f"left out: {len(left_out):,} of {len(left_out) + len(source):,} images, as {path}: {reason}")

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas.data.content import fingerprint
-from zatlas.data.images import Geometry, plain
 from zatlas.data.labels import Labels, make_labels
 from zatlas.data.source import Rows
+from zatlas.decoding.geometry import Geometry, plain
 from zatlas.errors import UsageError, ZatlasError, listed, nearest, reading
 from zatlas.files import look, typed_path
 from zatlas.types import DataSpec
@@ -79,7 +79,7 @@ class HubSource:
     ) -> None:
         if len(rows) == 0:
             raise ZatlasError(f"{name} holds no rows.")
-        self.name, self.test_rows = name, test_rows
+        self.name, self.test_rows, self.validation_rows, self.names = name, test_rows, None, None
         self._rows, self._column, self._labels, self._geometry = rows, column, labels, geometry
         first = rows[0][column]
         if first is None:

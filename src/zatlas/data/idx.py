@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas.data.array import ArraySource, check_layout
-from zatlas.data.content import check_room, fill, in_bytes
+from zatlas.data.content import check_room
 from zatlas.data.labels import read_label_file
 from zatlas.errors import ZatlasError, reading
-from zatlas.files import regular
+from zatlas.files import fill, in_bytes, regular
 
 # The third byte of the magic number names the type, the fourth the number of dimensions; all is big-endian.
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -16,9 +16,9 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from zatlas.data.content import check_room, fill, in_bytes
+from zatlas.data.content import check_room
 from zatlas.errors import ZatlasError, reading
-from zatlas.files import regular
+from zatlas.files import fill, in_bytes, regular
 
 _MOST_HEADER_BYTES = 10_000  # numpy's own limit; the header of an array of numbers takes 118
 _DAMAGED = "it is damaged or of another kind, so save it again with numpy"

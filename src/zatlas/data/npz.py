@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from zatlas.data.array import ArraySource, check_layout
 from zatlas.data.labels import read_label_file
-from zatlas.data.members import step_bytes
 from zatlas.data.npy import map_npy, read_header, read_values
+from zatlas.decoding.members import step_bytes
 from zatlas.errors import UsageError, ZatlasError, listed, nearest, reading
 from zatlas.files import look, typed_path
 

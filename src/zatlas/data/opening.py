@@ -12,11 +12,12 @@ from zatlas.data.fetch import fetch
 from zatlas.data.folder import ImageFiles, LabelLevel, open_images
 from zatlas.data.hub import open_hub
 from zatlas.data.idx import is_idx_folder, is_whole, open_idx
-from zatlas.data.images import Geometry, Reshaped
-from zatlas.data.members import kind_of
+from zatlas.data.images import Reshaped
 from zatlas.data.npz import open_npy, open_npz
 from zatlas.data.source import Source
 from zatlas.data.sprites import open_sprites
+from zatlas.decoding.geometry import Geometry
+from zatlas.decoding.members import SUFFIXES, kind_of
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.files import look, typed_path
 from zatlas.parts import PLACE, SORTS
@@ -33,26 +34,28 @@ def open_source(
     channels: int | None = None,
     label_level: LabelLevel = 1,
     skip_damaged: bool = False,
+    split_folders: bool = True,
 ) -> Source:
     """The data that a name or a path stands for.
 
     Args:
         text: a name (``digits``, ``sprites``, ``sprites:N``, ``mnist``, ..., or what lies under that name in
             ``$ZATLAS_DATA``), ``hf:OWNER/NAME`` or ``hf:FOLDER`` of Hugging Face ``datasets``, or the path of a folder
-            of images, a .zip of images, a folder of IDX files, an IDX file, an .npz or an .npy. A path that exists
-            and has a separator or a suffix wins over a name.
+            of images, a .zip of images, an image file, a folder of IDX files, an IDX file, an .npz or an .npy. A path
+            that exists and has a separator or a suffix wins over a name.
         labels: key of the labels in an .npz, column of a hub data set, or a label file.
         resize: height and width in pixels, or the shorter side alone.
         crop: height and width in pixels, or both, cut from the centre after resizing.
         channels: 1 grey, 3 RGB; None: what the images are.
         label_level: of images in folders: which folder is the label, 1 the top one; "path" all of them.
+        split_folders: of images in folders: top folders train, test and validation (or val) are splits, no labels.
         skip_damaged: leave out images that cannot be read; ``about["left_out"]`` lists them.
 
     Raises:
         UsageError: there is no such name or path.
         ZatlasError: the data is damaged or cannot be used.
     """
-    images = _Images(Geometry.of(resize, crop, channels), label_level, skip_damaged)
+    images = _Images(Geometry.of(resize, crop, channels), label_level, skip_damaged, split_folders)
     try:
         source = _found(text, labels, images)
     except OSError as error:  # what no format foresaw: permission is missing, the disk fails
@@ -71,6 +74,7 @@ class _Images(NamedTuple):
     geometry: Geometry
     label_level: LabelLevel
     skip_damaged: bool
+    split_folders: bool
 
 
 def _found(text: str, labels: str | None, images: _Images) -> Source:
@@ -151,7 +155,7 @@ def _open_path(path: Path, name: str, labels: str | None, images: _Images) -> So
     if kind := kind_of(path.stat().st_mode):
         raise UsageError(f"{path} is {kind}, and data are read from files and folders: copy what it gives into one.")
     suffix = path.suffix.lower()
-    if suffix == ".zip" or (path.is_dir() and not is_idx_folder(path)):
+    if suffix in (".zip", *SUFFIXES) or (path.is_dir() and not is_idx_folder(path)):
         return open_images(path, name=name, labels=labels, **images._asdict())
     if suffix == ".npz":
         return _shaped(open_npz(path, name=name, labels=labels), None, images.geometry)

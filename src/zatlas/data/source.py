@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -21,6 +22,8 @@ class Source(Protocol):
         factors: known generating factors ``[N, F]``, int64 or (where one is real) float64, or None.
         factor_names: names of the F factors.
         test_rows: rows that the data's authors set aside for testing, or None where nobody has.
+        validation_rows: rows that they set aside for validation, or None.
+        names: of the files that the examples came from, or None where they came from no files of their own.
         about: plain facts to show a person: source, licence, decisions taken (resize, crop, channels).
     """
 
@@ -30,6 +33,12 @@ class Source(Protocol):
     factor_names: tuple[str, ...]
     test_rows: Rows | None
     about: dict[str, Any]
+
+    @property
+    def validation_rows(self) -> Rows | None: ...
+
+    @property
+    def names(self) -> Sequence[str] | None: ...
 
     def __len__(self) -> int: ...
 

@@ -21,7 +21,8 @@ def split(source: Source, *, validation: float, test: float, seed: int) -> Split
     """Train, validation and test rows: sorted, disjoint, the same for the same content and seed anywhere.
 
     Args:
-        source: the data. The test rows that its authors set aside are the test rows, whatever ``test`` says.
+        source: the data. Rows that its authors set aside for testing or validation are that, whatever ``test`` and
+            ``validation`` say.
         validation: below 1 a fraction of the rows that are not test rows, from 1 on a count; 0 leaves it empty.
         test: below 1 a fraction of all rows, from 1 on a count.
         seed: of the draw.
@@ -33,17 +34,22 @@ def split(source: Source, *, validation: float, test: float, seed: int) -> Split
     n = len(source)
     key = counter_rng.key(seed, int(source.fingerprint()[:16], 16))
     if source.test_rows is None:
-        order = counter_rng.permutation(key, n)
+        free = np.arange(n) if source.validation_rows is None else np.setdiff1d(np.arange(n), source.validation_rows)
+        order = free[counter_rng.permutation(key, len(free))]
         cut = _count(test, n, "test")
         testing, rest = order[:cut], order[cut:]
     else:
         testing = source.test_rows
         rest = np.setdiff1d(np.arange(n), testing)
         rest = rest[counter_rng.permutation(key, len(rest))]
-    cut = _count(validation, len(rest), "validation")
-    if cut >= len(rest):
+    if source.validation_rows is not None:
+        validating, rest = source.validation_rows, np.setdiff1d(rest, source.validation_rows)
+    else:
+        cut = _count(validation, len(rest), "validation")
+        validating, rest = rest[:cut], rest[cut:]
+    if not len(rest):
         raise ZatlasError(
-            f"{source.name}: of {n} rows {len(testing)} are for testing and {cut} for validation, which leaves none "
-            "to train on: ask for fewer."
+            f"{source.name}: of {n} rows {len(testing)} are for testing and {len(validating)} for validation, which "
+            "leaves none to train on: ask for fewer."
         )
-    return Splits(np.sort(rest[cut:]), np.sort(rest[:cut]), np.sort(testing))
+    return Splits(np.sort(rest), np.sort(validating), np.sort(testing))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from math import prod
 from typing import Any
@@ -84,6 +85,8 @@ class SpritesSource:
         self.factors: npt.NDArray[Any] | None = np.stack(np.unravel_index(grid_rows, GRID), axis=1).astype(np.int64)
         self.factor_names: tuple[str, ...] = FACTORS
         self.test_rows: Rows | None = None
+        self.validation_rows: Rows | None = None
+        self.names: Sequence[str] | None = None
         self.about: dict[str, Any] = {
             "origin": "drawn by zatlas on the factor grid of dSprites, anti-aliased",
             "rows": f"{len(grid_rows):,} of the {prod(GRID):,} on the grid",

@@ -23,6 +23,8 @@ class Examples:
     factors: npt.NDArray[Any] | None = None
     factor_names: tuple[str, ...] = ()
     test_rows: Rows | None = None
+    validation_rows: Rows | None = None
+    names: None = None
 
     def __init__(self, name: str, x: Array, spec: DataSpec, labels: Array | None = None) -> None:
         self.name, self.spec, self.about = name, spec, dict[str, Any]()

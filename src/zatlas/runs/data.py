@@ -33,6 +33,7 @@ def open_data(config: Config, own: Source | None = None) -> tuple[Source, Splits
         channels=d.channels,
         label_level=d.label_level,
         skip_damaged=d.skip_damaged,
+        split_folders=d.split_folders,
     )
     _check_memory(source, min(config.training.batch_size, len(source)))
     return source, split(source, validation=d.validation, test=d.test, seed=d.split_seed)
