@@ -129,7 +129,7 @@ def test_skip_damaged_goes_on_and_lists_what_it_left_out(folder, pixels):
     left_out = source.about["left_out"]
     assert list(left_out) == ["cat/1_half.png", "dog/9.jpg", "dog/large.png"]
     assert "300 of 600" in left_out["cat/1_half.png"]
-    assert remarks(source)[-1].startswith("left out: 3 of 7 images, as dog/9.jpg: is not an image")
+    assert remarks(source)[-1].startswith("left out: 3 of 7 images, as cat/1_half.png: is damaged")
     assert describe(source)["about"]["left_out"] == left_out
     np.testing.assert_array_equal(read(source), read(whole))
     assert source.fingerprint() == whole.fingerprint()  # of what is there, not of how it was found

@@ -26,7 +26,7 @@ from PIL import Image
 
 from zatlas.decoding.files import Unusable, look, pixels
 from zatlas.decoding.geometry import Geometry
-from zatlas.decoding.members import Archive, Folder, Members
+from zatlas.decoding.members import Archive, Folder, Members, Place
 
 MANY = 4000  # files, from which on processes are worth their beginning
 MOST_PROCESSES = 32
@@ -171,6 +171,9 @@ def _answers(members: Members, requests: list[Request], files: int) -> Generator
         worker = idle.get()
         try:
             if worker is not None:
+                if isinstance(members, Archive):
+                    known = {name: members.places[name] for name in request["names"] if name in members.places}
+                    request = {**request, "places": known}
                 given = worker.ask(request)
                 if given is not None:
                     return given
@@ -243,4 +246,7 @@ def serve() -> None:
     root = Path(opened["root"])
     members: Members = Archive(root) if opened["archive"] else Folder(root, listed=False)
     for line in sys.stdin:
-        print(json.dumps(_perform(members, json.loads(line))), flush=True)
+        request = json.loads(line)
+        if isinstance(members, Archive):
+            members.places = {name: Place(*place) for name, place in request["places"].items()}
+        print(json.dumps(_perform(members, request)), flush=True)
