@@ -1,6 +1,7 @@
 """Arrays in, a matplotlib Figure out, and never a model: every picture that zatlas draws."""
 
 from zatlas.figures.animation import moving, save_animation
+from zatlas.figures.captioned import captioned
 from zatlas.figures.convergence import Estimate, convergence
 from zatlas.figures.directions import archetype, archetypes, moved
 from zatlas.figures.editing import relabelled, transfers
@@ -25,6 +26,7 @@ __all__ = [
     "archetypes",
     "arrays",
     "beside",
+    "captioned",
     "convergence",
     "curves",
     "grid",

@@ -4,6 +4,7 @@ from zatlas.latent.aggregate import ExPostPrior, fit_flow, fit_mixture
 from zatlas.latent.codes import Codes, Pictures, decode, draw_codes, encode
 from zatlas.latent.directions import Direction
 from zatlas.latent.ex_post import EX_POST, fit_ex_post
+from zatlas.latent.neighbours import Neighbours
 from zatlas.latent.planes import Plane, Principal, plane_of_units, plane_through, principal
 from zatlas.latent.separating import fit_direction
 from zatlas.latent.units import unit_names
@@ -15,6 +16,7 @@ __all__ = [
     "Direction",
     "ExPostPrior",
     "Manifold",
+    "Neighbours",
     "Pictures",
     "Plane",
     "Principal",

@@ -58,10 +58,11 @@ class Neighbours:
             if len(nearest) > k:
                 nearest = np.partition(nearest, k - 1)[:k]
         limit = float(nearest.max())
-        # of a sum of D products in float32, and of the codes' own rounding to it, twice over
-        scale = float(centred @ centred) + limit + 2 * float(np.abs(centred).sum()) + float(self._squares.mean())
-        size = np.sqrt(max(limit + 2 * float(centred @ centred), 0.0)) + np.sqrt(float(centred @ centred))
-        error = 4 * (len(centred) + 4) * np.finfo(np.float32).eps * (size**2 + scale)
+        # a code that belongs to the k is no farther from the middle than the query and the k-th distance together, and
+        # D products of such numbers are summed in float32; eight times what that can be wrong by at first order
+        away = float(np.linalg.norm(centred))
+        reach = away + np.sqrt(max(limit + away**2, 0.0))
+        error = 8 * (len(centred) + 4) * float(np.finfo(np.float32).eps) * reach**2
         close = np.flatnonzero(ranks <= limit + error)
         gap = self._codes[close].astype(np.float64) - np.asarray(query, np.float64)
         distance = np.sqrt(np.einsum("nd,nd->n", gap, gap))
