@@ -21,6 +21,7 @@ from zatlas.cli import (
     edit,
     explain,
     export,
+    find,
     import_weights,
     measure,
     models,
@@ -110,6 +111,8 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "reconstruct": picture.reconstruct,
         "encode": picture.encode,
         "decode": picture.decode,
+        "similar": find.similar,
+        "outliers": find.outliers,
     },
     "Walk the latent space": {
         "manifold": walk.manifold,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zatlas.cli.showing import Label, Out, Seed, opened, read_codes, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 from zatlas.errors import ZatlasError
+
+if TYPE_CHECKING:
+    from zatlas.data import Rows
+    from zatlas.latent import Codes
+    from zatlas.runs.opened import Run
 
 
 def sample(
@@ -70,7 +75,7 @@ def reconstruct(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Examples beside what comes back from the mean of their code."""
+    """Examples beside what comes back from the mean of their code; DATA may be a single image file."""
     from zatlas.figures import View, arrays, pairs
 
     run = opened(folder, device, source)
@@ -90,21 +95,58 @@ def encode(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Codes of all examples as .npz: posterior mean and std [N, D], rows, y, known factors; for z = 2 a scatter too."""
+    """Codes of all examples as .npz: posterior mean and std [N, D], rows, y, names, factors; for z = 2 a scatter too.
+
+    --out codes.csv or codes.parquet: a table instead, a row an example, with its file, class, code, and the bound,
+    distortion and rate in nats.
+    """
+    from zatlas.cli.tables import SUFFIXES, check_table
     from zatlas.console import counting
     from zatlas.figures import View, arrays, scatter
 
+    as_table = out if out is not None and out.suffix.lower() in SUFFIXES else None
+    if as_table is not None:
+        check_table(as_table)
     run = opened(folder, device, source)
     rows = run.rows(split)
     with counting("encoding", len(rows)) as progress:
         codes = run.encode(rows, progress)
+    if as_table is not None:
+        _write_codes(run, rows, codes, as_table, json)
+        return
     figure = None
     if codes.mean.shape[1] == 2:
         figure = scatter(codes.mean, run.label_numbers(codes.y), run.spec.labels or None)
     factors = run.source.factors
     known = None if factors is None else factors[rows]
-    found = arrays(mean=codes.mean, std=codes.std, rows=rows, y=codes.y, factors=known)
+    names = None if run.source.names is None else [run.source.names[row] for row in rows]
+    found = arrays(mean=codes.mean, std=codes.std, rows=rows, y=codes.y, factors=known, names=names)
     show_run(run, out, "codes", json, View(found, figure))
+
+
+def _write_codes(run: Run, rows: Rows, codes: Codes, out: Path, json: bool) -> None:
+    """The table of codes: row, name, class, z1 .. zD, and what the model makes of each example in nats."""
+    from zatlas.cli.console import print_json
+    from zatlas.cli.tables import write_table
+    from zatlas.console import counting, say
+    from zatlas.walks.rows import classes_of, names_of
+
+    with counting("judging", len(rows)) as progress:
+        found = run.elbo(rows, progress)
+    distortion, rate = found.distortion.numpy(), found.rate.numpy()
+    columns: dict[str, Any] = {"row": rows, "name": names_of(run, rows), "class": classes_of(run, rows)}
+    if columns["class"] is None and codes.y is not None:
+        columns |= {name: codes.y[:, i] for i, name in enumerate(run.source.spec.labels)}
+    z = codes.mean.reshape(len(rows), -1)
+    columns |= {f"z{unit + 1}": z[:, unit] for unit in range(z.shape[1])}
+    if not run.kind.point:  # an autoencoder's rate is none, and so its distortion no bound
+        columns["bound"] = -(distortion + rate)
+    columns |= {"distortion": distortion} | ({} if run.kind.point else {"rate": rate})
+    write_table(out, {name: values for name, values in columns.items() if values is not None})
+    if json:
+        print_json({"run": str(run.folder.path), "rows": len(rows), "files": [str(out)]})
+    else:
+        say(str(out))
 
 
 def decode(

@@ -16,8 +16,8 @@ class Neighbours:
     """Codes among which the nearest are searched, by Euclidean distance.
 
     Distances are first taken in float32, |c|^2 - 2 c.q, by one matrix product a block, which reads the codes once: for
-    10^6 codes of 16 units 64 MB. Those that rounding might have put behind the k-th are then measured in float64, so the
-    answer is that of a search in float64. Trees were not taken: in 16 dimensions they visit most of the codes.
+    10^6 codes of 16 units 64 MB. Those that rounding might have put behind the k-th are then measured in float64, so
+    the answer is that of a search in float64. Trees were not taken: in 16 dimensions they visit most of the codes.
 
     Args:
         codes: ``[N, D]``, finite.

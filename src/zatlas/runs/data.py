@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from zatlas.config import Config
 from zatlas.data import Batches, Rows, Source, Splits, open_source, split
 from zatlas.data.own import own_source
+from zatlas.decoding.members import SUFFIXES
 from zatlas.errors import UsageError, ZatlasError
+from zatlas.files import typed_path
 from zatlas.runs.folder import RunFolder
 from zatlas.types import DataSpec
 
@@ -57,6 +60,11 @@ def _check_memory(source: Source, batch_size: int) -> None:
         )
 
 
+def is_image_file(data: str) -> bool:
+    """Whether what was named is a single image file."""
+    return data.lower().endswith(SUFFIXES) and typed_path(data).is_file()
+
+
 def batches(config: Config, source: Source, rows: Rows, device: torch.device, *, training: bool = False) -> Batches:
     """Batches of some rows: shuffled for training, in order otherwise."""
     return Batches(
@@ -78,6 +86,8 @@ def reopen(run: RunFolder, config: Config, data: Any, mend: str) -> tuple[Source
         return open_data(config, own_source(data, labels=config.data.labels))
     config = config.model_copy(deep=True)
     config.data.source = str(data or config.data.source)
+    if data and is_image_file(str(data)):
+        return few_images(config, str(data), DataSpec.from_json(run.record["data"]["spec"]))
     if not config.data.source:
         if "imported" in run.record:
             raise UsageError(f"{run.path} was imported without data: import it again with --data, or {mend}.")
@@ -88,6 +98,33 @@ def reopen(run: RunFolder, config: Config, data: Any, mend: str) -> tuple[Source
         if data:
             raise
         raise UsageError(f"{error} These are the data of {run.path}: {mend}.") from None
+
+
+def few_images(config: Config, data: str, spec: DataSpec) -> tuple[Source, Splits]:
+    """One image file, resized as the run's data were, as a source all of whose rows are test rows.
+
+    An image that ends with another size, as where the run's data were not resized at all, is scaled until it covers
+    the size that the model wants and cut at the centre; ``about["fitted"]`` says so.
+
+    Raises:
+        UsageError: the run's data are no images of bytes.
+        ZatlasError: no image, or a damaged one.
+    """
+    if not spec.is_image or spec.values == "real":
+        raise UsageError(f"{data} is an image, and this model was trained on columns or real values, not on images.")
+    d, channels, wanted = config.data, 1 if spec.shape[0] == 1 else 3, spec.shape[1:]
+    try:
+        source = open_source(data, resize=d.resize, crop=d.crop, channels=channels)
+    except UsageError:  # a crop that is larger than the image
+        source = open_source(data, channels=channels)
+    if source.spec.shape[1:] != wanted:
+        height, width = open_source(data, channels=channels).spec.shape[1:]
+        scale = max(wanted[0] / height, wanted[1] / width)
+        resize = max(wanted[0], round(height * scale)), max(wanted[1], round(width * scale))
+        source = open_source(data, resize=resize, crop=(wanted[0], wanted[1]), channels=channels)
+        source.about["fitted"] = f"scaled to cover {wanted[0]}x{wanted[1]} pixels and cut at the centre"
+    none = np.arange(0)
+    return source, Splits(none, none, np.arange(len(source)))
 
 
 def check_same_data(run: RunFolder, source: Source) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -179,7 +180,19 @@ class Run:
         elif source.spec.shape != self.spec.shape:
             found, wanted = ("x".join(map(str, spec.shape)) for spec in (source.spec, self.spec))
             raise UsageError(f"{source.name} holds {found} and the model wants {wanted}: give data of that size.")
+        elif self.kind.conditional and source.spec.label_dim != self.spec.label_dim:
+            raise UsageError(
+                f"{source.name} has labels of {source.spec.label_dim} columns, and {self.folder.path} is conditional "
+                f"on {self.spec.label_dim}: give data with the labels that it was trained with."
+            )
         return source, splits
+
+    def beside(self, data: str) -> Run:
+        """The same model with other data: a name, a path, or an image file."""
+        other = copy.copy(self)
+        other.__dict__.pop("_data", None)
+        other.data, other._given = data, None
+        return other
 
     @property
     def has_data(self) -> bool:

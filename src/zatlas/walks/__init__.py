@@ -5,8 +5,10 @@ from zatlas.walks.describe import describe
 from zatlas.walks.directions import apply, attribute
 from zatlas.walks.interpolate import interpolate
 from zatlas.walks.manifold import manifold
+from zatlas.walks.outliers import outliers
 from zatlas.walks.relabel import relabel, transfer
 from zatlas.walks.scatter import scatter
+from zatlas.walks.similar import similar
 from zatlas.walks.traverse import traverse
 
 __all__ = [
@@ -16,8 +18,10 @@ __all__ = [
     "describe",
     "interpolate",
     "manifold",
+    "outliers",
     "relabel",
     "scatter",
+    "similar",
     "transfer",
     "traverse",
 ]
