@@ -55,6 +55,8 @@ def look(members: Members, name: str, *, thorough: bool = False) -> Look:
             size = (image.height, image.width)
             if size[0] * size[1] > PIXEL_LIMIT:
                 raise _too_large()
+            if image.format == "TIFF":  # of which Pillow, from some version on, has swapped the sides itself
+                size = (int(image.tag_v2[257]), int(image.tag_v2[256]))  # type: ignore[attr-defined]
             # PIL decodes a whole PNG to look for EXIF not met yet, bombs too, so only what is in the header counts.
             has_exif = "exif" in image.info or image.format not in ("PNG", "JPEG") or "xmp" in image.info
             size = size[::-1] if has_exif and image.getexif().get(_ORIENTATION) in _TURNED else size

@@ -26,13 +26,13 @@ _MAD = 1.4826  # a normal's standard deviation over its median absolute deviatio
 
 
 class Explained(NamedTuple):
-    """What is known of N examples, in nats: distortion and rate ``[N]`` of a model, ``background`` ``[N]``, -log p of
-    each pixel by itself, and ``complexity`` ``[N]``, the length of the example compressed without loss."""
+    """What is known of N examples, in nats: distortion and rate ``[N]`` of a model, ``pixels`` ``[N]``, -log p of
+    each pixel by itself, and ``compressed`` ``[N]``, the length of the example compressed without loss."""
 
     distortion: Array
     rate: Array
-    background: Array
-    complexity: Array
+    pixels: Array
+    compressed: Array
 
 
 class Score(NamedTuple):
@@ -57,15 +57,15 @@ def _ranks(e: Explained) -> Array:
 
 
 def _background(e: Explained) -> Array:
-    return _bound(e) - e.background
+    return _bound(e) - e.pixels
 
 
 def _complexity(e: Explained) -> Array:
-    return _bound(e) - e.complexity
+    return _bound(e) - e.compressed
 
 
 def _states(e: Explained) -> Array:
-    return _mahalanobis(np.stack([e.distortion, e.rate, e.complexity], 1))
+    return _mahalanobis(np.stack([e.distortion, e.rate, e.compressed], 1))
 
 
 SCORES: dict[str, Score] = {

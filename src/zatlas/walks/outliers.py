@@ -37,7 +37,7 @@ def outliers(
         progress: is told how many examples were seen.
 
     Returns:
-        rows ``[N]`` of the split, a score ``[N]`` of each name, distortion, rate, background and complexity ``[N]`` in
+        rows ``[N]`` of the split, a score ``[N]`` of each name, distortion, rate, pixels and compressed ``[N]`` in
         nats, worst ``[n]`` row numbers.
 
     Raises:
