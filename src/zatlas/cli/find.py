@@ -69,19 +69,20 @@ def outliers(
     with counting("judging", len(run.rows(split))) as progress:
         view = walks.outliers(run, n=n, score=score or DEFAULT, split=split, seed=seed, progress=progress)
     if not json:
-        _print(view.facts["outliers"])
+        _print(view.facts["outliers"], without=("pixels", "compressed"))
     show_run(run, out, "outliers", json, view)
 
 
-def _print(records: list[dict[str, Any]]) -> None:
-    """Records as a table in the terminal."""
+def _print(records: list[dict[str, Any]], without: tuple[str, ...] = ()) -> None:
+    """Records as a table in the terminal, without some columns that --json and the .npz have."""
     from rich.table import Table
 
     from zatlas.console import console
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, value in records[0].items():
+    shown = [{name: value for name, value in record.items() if name not in without} for record in records]
+    for name, value in shown[0].items():
         table.add_column(name, justify="left" if isinstance(value, str) else "right", overflow="fold")
-    for record in records:
+    for record in shown:
         table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in record.values()))
     console.print(table)
