@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from zatlas.data.array import ArraySource
-from zatlas.data.images import Geometry
 from zatlas.data.source import Source
+from zatlas.decoding.geometry import Geometry
 from zatlas.errors import UsageError, ZatlasError
 
 Array = npt.NDArray[Any]
@@ -38,6 +38,9 @@ def own_source(data: Any, *, labels: str | None = None, name: str = "data") -> S
     if isinstance(data, DataLoader):
         data = data.dataset
     if all(hasattr(data, word) for word in ("read", "spec", "fingerprint")):
+        for word in ("validation_rows", "names"):  # of which a source written before them knows nothing
+            if not hasattr(data, word):
+                setattr(data, word, None)
         return data
     if hasattr(data, "features") and hasattr(data, "select_columns"):
         return _of_hub(data, labels, name)

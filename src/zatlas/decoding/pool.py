@@ -1,7 +1,7 @@
 """Looking at and decoding many files on all cores: processes for many files, threads for few.
 
 Pillow lets go of the interpreter's lock while it decodes, but of a small image most of the time is Python around it:
-50,000 JPEGs of 32x32 took 10.2 s on one thread, 8.7 s on two, and 5.6 s in two processes, which begin in 0.3 s.
+10,000 JPEGs of 32x32 took 2.4 s on one thread and still 2.1 s on two. Processes begin in 0.3 s: they import no torch.
 """
 
 from __future__ import annotations
