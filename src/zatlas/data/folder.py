@@ -20,6 +20,7 @@ from PIL import features
 
 from zatlas.console import counting
 from zatlas.data.content import release
+from zatlas.data.idx import is_idx_folder
 from zatlas.data.labels import Labels, make_labels, read_label_file
 from zatlas.data.source import Rows
 from zatlas.decoding.files import Look, Unusable, decode, pixels
@@ -28,6 +29,7 @@ from zatlas.decoding.kept import Damaged, Kept, Pixels, rows_a_piece
 from zatlas.decoding.members import SUFFIXES, Members, open_members
 from zatlas.decoding.pool import Spoilt, decode_into, look_at, quiet
 from zatlas.errors import UsageError, ZatlasError, printable
+from zatlas.parts import data_format
 from zatlas.types import DataSpec
 
 LabelLevel = int | Literal["path"]
@@ -366,6 +368,14 @@ def folder_labels(names: list[str], level: LabelLevel) -> tuple[npt.NDArray[Any]
     return (np.array(labels) if len(set(labels)) > 1 else None), said
 
 
+def is_images(path: Path) -> bool:
+    """Whether it is an image, a .zip or a folder, IDX files apart."""
+    if path.is_dir():
+        return not is_idx_folder(path)
+    return path.suffix.lower() in (".zip", *SUFFIXES)
+
+
+@data_format("images", when="a folder or a .zip of images, or one image", order=1, takes=is_images, of_images=True)
 def open_images(
     path: Path,
     *,

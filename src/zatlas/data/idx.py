@@ -17,6 +17,7 @@ from zatlas.data.content import check_room
 from zatlas.data.labels import read_label_file
 from zatlas.errors import ZatlasError, reading
 from zatlas.files import fill, in_bytes, regular
+from zatlas.parts import data_format
 
 # The third byte of the magic number names the type, the fourth the number of dimensions; all is big-endian.
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -114,6 +115,14 @@ def is_whole(folder: Path) -> bool:
     return all(_find(folder, part, what) for part in _PARTS for what in ("images", "labels"))
 
 
+def is_idx(path: Path) -> bool:
+    """Whether it is named as IDX files and their folders are."""
+    if path.is_dir():
+        return is_idx_folder(path)
+    return path.suffix.lower() in (".gz", ".idx") or "idx" in path.name or "ubyte" in path.name
+
+
+@data_format("idx", when="IDX files, as MNIST has them, or a folder of them", order=4, takes=is_idx)
 def open_idx(
     path: Path, *, name: str | None = None, labels: str | None = None, label_names: Sequence[str] | None = None
 ) -> ArraySource:

@@ -16,6 +16,7 @@ from zatlas.data.npy import map_npy, read_header, read_values
 from zatlas.decoding.members import step_bytes
 from zatlas.errors import UsageError, ZatlasError, listed, nearest, reading
 from zatlas.files import look, typed_path
+from zatlas.parts import data_format
 
 # Tried in this order; imgs and latents_classes are the names in dSprites.
 IMAGE_KEYS = ("images", "imgs", "x", "X", "data", "arr_0")
@@ -83,6 +84,7 @@ def _key(keys: list[str], wanted: tuple[str, ...]) -> str | None:
     return next((key for key in wanted if key in keys), None)
 
 
+@data_format("npz", when="arrays of a .npz", order=2, takes=lambda path: path.suffix.lower() == ".npz")
 def open_npz(path: Path, *, name: str | None = None, labels: str | None = None) -> ArraySource:
     """The images, labels and factors of an .npz.
 
@@ -116,6 +118,7 @@ def open_npz(path: Path, *, name: str | None = None, labels: str | None = None) 
     return ArraySource(name, x, y, factors=factors, factor_names=names, about=about)
 
 
+@data_format("npy", when="one array of a .npy", order=3, takes=lambda path: path.suffix.lower() == ".npy")
 def open_npy(path: Path, *, name: str | None = None, labels: str | None = None) -> ArraySource:
     """The images of an .npy, mapped rather than loaded; labels from ``labels`` or from ``NAME_labels.npy`` beside it.
 

@@ -9,15 +9,14 @@ from typing import NamedTuple
 from zatlas.data.catalog import PUBLISHED, local, names
 from zatlas.data.digits import open_digits
 from zatlas.data.fetch import fetch
-from zatlas.data.folder import ImageFiles, LabelLevel, open_images
+from zatlas.data.folder import ImageFiles, LabelLevel
 from zatlas.data.hub import open_hub
-from zatlas.data.idx import is_idx_folder, is_whole, open_idx
+from zatlas.data.idx import is_whole, open_idx
 from zatlas.data.images import Reshaped
-from zatlas.data.npz import open_npy, open_npz
 from zatlas.data.source import Source
 from zatlas.data.sprites import open_sprites
 from zatlas.decoding.geometry import Geometry
-from zatlas.decoding.members import SUFFIXES, kind_of
+from zatlas.decoding.members import kind_of
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.files import look, typed_path
 from zatlas.parts import PLACE, SORTS
@@ -82,15 +81,15 @@ def _found(text: str, labels: str | None, images: _Images) -> Source:
         return open_hub(text, labels=labels, geometry=images.geometry)
     if not text:
         raise UsageError(f"no data was named; {nearest(text, names())}")
-    if PLACE.fullmatch(text):
-        return _foreign(text, text, labels, images.geometry)
     path, explicit = typed_path(text), _is_explicit(text)
     if explicit and look(path):
         return _open_path(path, text, labels, images)
     source = _open_name(text, labels, images)
     if source is not None:
         return source
-    if not explicit and text.partition(":")[0] in SORTS["format"].names():
+    if PLACE.fullmatch(text):
+        return _foreign(text, text, labels, images.geometry)
+    if not explicit and text.partition(":")[0] in [p.name for p in SORTS["format"].parts() if "takes" not in p.facts]:
         return _foreign(text.partition(":")[0], text, labels, images.geometry)
     if look(path):
         return _open_path(path, text, labels, images)
@@ -154,16 +153,14 @@ def _open_path(path: Path, name: str, labels: str | None, images: _Images) -> So
     """The source in a file or folder, by what it is."""
     if kind := kind_of(path.stat().st_mode):
         raise UsageError(f"{path} is {kind}, and data are read from files and folders: copy what it gives into one.")
-    suffix = path.suffix.lower()
-    if suffix in (".zip", *SUFFIXES) or (path.is_dir() and not is_idx_folder(path)):
-        return open_images(path, name=name, labels=labels, **images._asdict())
-    if suffix == ".npz":
-        return _shaped(open_npz(path, name=name, labels=labels), None, images.geometry)
-    if suffix == ".npy":
-        return _shaped(open_npy(path, name=name, labels=labels), None, images.geometry)
-    if path.is_dir() or suffix in (".gz", ".idx") or "idx" in path.name or "ubyte" in path.name:
-        return _shaped(open_idx(path, name=name, labels=labels), None, images.geometry)
-    raise UsageError(f"{path} is of no known kind: give a folder or .zip of images, an .npz, an .npy or IDX files.")
+    for part in SORTS["format"].parts():
+        if part.facts.get("takes", lambda path: False)(path):
+            if part.facts.get("of_images"):
+                made: Source = part.target(path, name=name, labels=labels, **images._asdict())
+                return made
+            return _shaped(part.target(path, name=name, labels=labels), None, images.geometry)
+    kinds = "; ".join(part.when for part in SORTS["format"].parts() if "takes" in part.facts)
+    raise UsageError(f"{path} is of no known kind: give {kinds}.")
 
 
 def _shaped(source: Source, labels: str | None, geometry: Geometry) -> Source:
