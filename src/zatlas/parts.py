@@ -215,12 +215,20 @@ class Sort:
         facts: Mapping[str, Any],
         words: Mapping[str, Any],
     ) -> Part:
-        own = settings or getattr(target, "Settings", None) or _read_settings(target, self.base)
+        own = settings or getattr(target, "Settings", None) or self._inherited(target)
+        own = own or _read_settings(target, self.base)
         asked = needs or getattr(target, "needs", "") or self.needs
         has, wants = frozenset(traits.split()), frozenset(asked.split())
         return Part(
             self.name, name, when, _maker(target), own, target, facts=dict(facts), traits=has, needs=wants, **words
         )
+
+    def _inherited(self, target: Any) -> type[Settings] | None:
+        """The settings of the declared class that a class without a constructor of its own derives from."""
+        if not isinstance(target, type) or "__init__" in vars(target):
+            return None
+        of = {part.target: part.settings for part in self._known.values()}
+        return next((of[base] for base in target.__mro__[1:] if base in of), None)
 
     def parts(self, role: str | None = None) -> list[Part]:
         """Those that zatlas and the installed packages declare, in their order; of one role, or of each name one."""

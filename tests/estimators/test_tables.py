@@ -20,7 +20,7 @@ def test_the_default_is_no_worse_than_pca_out_of_sample(load):
     x = load().data
     train, test = next(iter(KFold(5, shuffle=True, random_state=0).split(x)))
     vae = VAE().fit(x[train])
-    assert vae.config_.model.network == "table"
+    assert vae.config_.network_kind == "table"
     assert vae.score(x[test]) > PCA(2).fit(x[train]).score(x[test])
 
 
@@ -86,20 +86,20 @@ def test_it_is_saved_and_labels_go_with_it(tmp_path):
 
     x, y = load_iris(return_X_y=True)
     cvae = ConditionalVAE(steps=20).fit(x, y)
-    assert cvae.config_.model.network == "table"
+    assert cvae.config_.network_kind == "table"
     again = zatlas.load(cvae.save(tmp_path / "run"))
     np.testing.assert_array_equal(again.transform(x, y), cvae.transform(x, y))
 
 
 def test_what_is_no_table():
     x = load_iris().data
-    assert VAE(steps=1, likelihood="gaussian").fit(x).config_.model.network == "mlp"
-    assert VAE(steps=1, network="mlp").fit(x).config_.model.network == "mlp"
-    assert AutoEncoder(steps=1).fit(x).config_.model.network == "mlp"
-    assert VAE(steps=1, size="xs").fit((x * 10).astype(np.uint8)).config_.model.network == "mlp"
+    assert VAE(steps=1, likelihood="gaussian").fit(x).config_.network_kind == "mlp"
+    assert VAE(steps=1, network="mlp").fit(x).config_.network_kind == "mlp"
+    assert AutoEncoder(steps=1).fit(x).config_.network_kind == "mlp"
+    assert VAE(steps=1, size="xs").fit((x * 10).astype(np.uint8)).config_.network_kind == "mlp"
     with pytest.raises(ValueError, match="table network wants"):
         VAE(steps=1, network="table").fit((x * 10).astype(np.uint8))
-    with pytest.raises(ValueError, match=r"model.network = 'table' goes with"):
+    with pytest.raises(ValueError, match=r"network.kind = 'table' goes with"):
         AutoEncoder(steps=1, network="table").fit(x)
 
 

@@ -92,7 +92,7 @@ def test_conv_network_on_colour_images():
     x = (RNG.random((40, 8, 12, 3)) * 255).astype(np.uint8)
     vae = VAE(**TINY, network="conv").fit(x)
     assert vae.reconstruct(x[:2]).shape == (2, 8, 12, 3)
-    assert vae.config_.model.network == "conv"
+    assert vae.config_.network_kind == "conv"
 
 
 def test_labels_of_every_kind(digits):

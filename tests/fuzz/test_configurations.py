@@ -3,7 +3,7 @@
 import tomli_w
 
 from zatlas import VAE
-from zatlas.config import Config, known_keys, make_config, parse_set, read_toml
+from zatlas.config import known_keys, make_config, parse_set, read_toml
 from zatlas.config.words import in_sections
 from zatlas.estimators.settings import configure
 from zatlas.importers.declared import read_mapping
@@ -30,7 +30,7 @@ def written(rng, values):
 
 def test_configurations(tmp_path):
     file, keys = tmp_path / "c.toml", known_keys()
-    plain = Config().model_dump(exclude_none=True)
+    plain = make_config().model_dump(exclude_none=True)
 
     def case(rng):
         way = rng.randrange(4)

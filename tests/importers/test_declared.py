@@ -114,7 +114,7 @@ def test_rows_are_put_in_order(tmp_path, course, key):
         ("shape = [1, 4, 4]", "shape = [16, 0]", r"data.shape wants \[C, H, W\] or \[features\], not \[16, 0\]"),
         ("shape = [1, 4, 4]", 'shape = [16]\nvalues = "unity"', "data.values cannot be 'unity'; did you mean unit"),
         ("shape = [1, 4, 4]", "shape = [16]\nsize = 3", "there is no data.size in a mapping"),
-        ('"course-mlp"', '"course-mpl"', "model.network cannot be 'course-mpl'; did you mean course-mlp"),
+        ('"course-mlp"', '"course-mpl"', "network.kind cannot be 'course-mpl'; did you mean course-mlp"),
         ('"fc1.*"', '"fcl.*"', r"wants fcl.(weight|bias) for encoder.net.layers.0.\1, .* did you mean fc1.\1"),
         ('"fc1.*"', "3", "encoder.net.layers.0.* wants the name of a tensor, or a list"),
         ('"fc1.*"', '"*.*"', r"has more than one \* on one side"),

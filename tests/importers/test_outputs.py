@@ -36,7 +36,7 @@ def test_published_weights_give_the_outputs_of_the_original_program(pretrained, 
     arrays = expected(pretrained, name)
     decoded = arrays["decoded"] if "decoded" in arrays else 1 / (1 + np.exp(-arrays["decoded_logits"]))
     same(gives(run, arrays["x"], arrays["z"]), (arrays["mean"], arrays["logvar"], decoded))
-    assert run.config.model.network == network
+    assert run.config.network_kind == network
     assert run.folder.record["status"] == "imported"
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests import family
 from zatlas.config import make_config
 from zatlas.errors import UsageError
 from zatlas.objectives import distortion, importance_bound, negative_elbo, rate
@@ -17,7 +18,7 @@ VECTOR = DataSpec((7,), "real", "class", ("a", "b"))
 
 
 def config(kind="vae", **values):
-    model = {"kind": kind, "size": "xs", **values}
+    model = {"kind": kind, **family.size(kind, values.get("network", "mlp")), **values}
     return make_config(("test", {"model": model}))
 
 
@@ -147,7 +148,7 @@ def test_real_data_keep_their_units():
 @pytest.mark.parametrize(
     ("spec", "values", "sentence"),
     [
-        (GREY, {"network": "course-conv", "size": "s"}, None),
+        (GREY, {"network": "course-conv"}, None),
         (ODD, {"network": "course-conv"}, "1x28x28"),
         (VECTOR, {"network": "conv"}, "choose mlp"),
         (VECTOR, {"likelihood": "bernoulli"}, "gaussian-learned"),

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.family import MODELS
 from zatlas import figures
-from zatlas.config.kinds import MODELS
 from zatlas.errors import UsageError
 from zatlas.figures import View
 from zatlas.latent import paths

@@ -95,7 +95,7 @@ def _kind_of(values: Mapping[str, Any], section: str, default: str) -> str:
     held = values.get(section, {})
     named = held.get("kind", default) if isinstance(held, Mapping) else default
     if not isinstance(named, str):
-        raise _Refused(f"{section}.kind cannot be {shown(named)}; {nearest(str(named)[:80], SORTS[section].names())}")
+        raise _Refused(f"{section}.kind cannot be {shown(named)}; {nearest(shown(named), SORTS[section].names())}")
     return named
 
 
@@ -306,13 +306,22 @@ def square(resize: int | tuple[int, int] | None, crop: int | tuple[int, int] | N
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The nested values of a TOML file, in today's words.
+    """The nested values of a configuration in a TOML file, in today's words.
+
+    Raises:
+        UsageError: the file cannot be read or is no TOML.
+    """
+    return as_written(load_toml(path))
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The nested values of any TOML file, as they are.
 
     Raises:
         UsageError: the file cannot be read or is no TOML.
     """
     try:
-        return as_written(tomllib.loads(path.read_text(encoding="utf-8")))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:

@@ -56,10 +56,10 @@ class VAE(_Variational):
 
     Args:
         latent_dim: D.
-        objective: ``"elbo"``, ``"iwae"``, ``"tcvae"``, ``"factor"``, ``"dip"``, ``"infovae"`` or ``"constrained"``; its
-            own numbers are ``settings``, ``{"objective.samples": 10}``.
+        objective: ``"elbo"``, ``"iwae"``, ...: ``zatlas models`` lists them; its own numbers are ``settings``,
+            ``{"objective.samples": 10}``.
         beta: weight of the rate.
-        prior: ``"normal"``, ``"mixture"``, ``"vamp"`` or ``"flow"``.
+        prior: ``"normal"``, ``"mixture"``, ``"flow"``, ...
         network: ``"auto"``: ``"table"`` for rows of real columns, ``"conv"`` for a GAN of images, else ``"mlp"``; or
             for images ``"conv"``, ``"resnet"`` or one of those with a name of their own.
         size: of the networks, ``"xs"``, ``"s"``, ``"m"`` or ``"l"``.

@@ -34,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zatlas.config import read_toml
+from zatlas.config.schema import load_toml
 from zatlas.errors import UsageError, ZatlasError, nearest, shown
 from zatlas.importers.foreign import Foreign, data_shape, deinterleaved, neutral_game
 from zatlas.importers.reading import Tensors
@@ -51,7 +51,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, or a word of it is wrong.
     """
-    mapping = read_toml(path)
+    mapping = load_toml(path)
     for key in mapping:
         if key not in KEYS:
             raise UsageError(f"{path}: there is no {key[:80]} in a mapping; {nearest(key, KEYS)}")
