@@ -14,14 +14,19 @@ from zatlas.figures.plane import Place, rate_distortion
 from zatlas.figures.plots import curves, rates
 from zatlas.figures.reliability import reliability
 from zatlas.figures.scatter import scatter
+from zatlas.figures.studies import Model, Panel, Spot, against, frontier, layout, undominated
 from zatlas.figures.tiles import png_uri, save_png, tile
 from zatlas.figures.view import View, arrays
 
 __all__ = [
     "DEAD_NATS",
     "Estimate",
+    "Model",
+    "Panel",
     "Place",
+    "Spot",
     "View",
+    "against",
     "archetype",
     "archetypes",
     "arrays",
@@ -29,8 +34,10 @@ __all__ = [
     "captioned",
     "convergence",
     "curves",
+    "frontier",
     "grid",
     "heat",
+    "layout",
     "manifold",
     "manifolds",
     "moved",
@@ -53,4 +60,5 @@ __all__ = [
     "tile",
     "transfers",
     "traversals",
+    "undominated",
 ]
