@@ -42,6 +42,7 @@ def training(run: Run) -> Section | None:
         "budget": "Training used its whole budget.",
         "target": "Training stopped at the validation loss it was asked for.",
         "patience": "Training stopped when the validation loss no longer improved; the best weights are used.",
+        "halted": "Training was stopped early by its study: others were better at the same point.",
         "interrupted": "Training was interrupted and can be resumed.",
     }.get(run.folder.record.get("stopped") or "", "Training has not ended.")
     o, when = run.config.objective, run.config.part("objective").when

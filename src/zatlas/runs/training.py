@@ -133,7 +133,25 @@ def data_record(source: Source, splits: Splits) -> dict[str, Any]:
     }
 
 
-def _sampler(setup: Setup) -> Callable[[Game], npt.NDArray[Any]] | None:
+def record_of(setup: Setup, given: recipes.Given = recipes.NOTHING) -> dict[str, Any]:
+    """What run.json says of a training that is ready to go."""
+    config = setup.config
+    return {
+        **provenance(),
+        "device": str(setup.device),
+        "precision": config.training.precision,
+        "threads": config.training.threads,
+        "arithmetic": setup.arithmetic.reason,
+        "seed": config.training.seed,
+        "data": data_record(setup.source, setup.splits),
+        "data_kind": recipes.data_kind(config, setup.source.spec),
+        "parameters": sum(p.numel() for p in setup.trainer.game.parameters()),
+        "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
+        **recipes.foreign_record(config, given),
+    }
+
+
+def sampler(setup: Setup) -> Callable[[Game], npt.NDArray[Any]] | None:
     """Samples from the same draws of z (and the same labels, class by class) whenever it is called."""
     spec, config = setup.source.spec, setup.config
     if config.kind.point:
@@ -167,6 +185,7 @@ def train(
     say: Callable[[str], None] = lambda sentence: None,
     source: Source | None = None,
     given: recipes.Given = recipes.NOTHING,
+    opened: tuple[Source, Splits] | None = None,
 ) -> Run:
     """Trains what a configuration says into a new run folder.
 
@@ -178,6 +197,7 @@ def train(
         say: is given sentences for people.
         source: the data, where they have no name or path.
         given: objects that stand for parts which the configuration names.
+        opened: the data of the configuration, where they are open already; None: they are opened.
 
     Raises:
         UsageError, ZatlasError: bad words, bad data, a folder in use, a disk that refuses, a loss that diverges.
@@ -187,7 +207,7 @@ def train(
     if source is None:
         config.data.source, labels = located(config.data.source), config.data.labels
         config.data.labels = labels and located(labels)
-    source, splits = open_data(config, source)
+    source, splits = opened or open_data(config, source)
     setup = set_up(config, source, splits, given=given)
     for remark in given.remarks:
         say(remark)
@@ -197,20 +217,7 @@ def train(
     elif not (out / ".lock").exists():  # before a lock is put into somebody else's folder
         check_free(out, setup.config.to_toml().encode())
     with locked(out):
-        record = {
-            **provenance(),
-            "device": str(setup.device),
-            "precision": setup.config.training.precision,
-            "threads": setup.config.training.threads,
-            "arithmetic": setup.arithmetic.reason,
-            "seed": config.training.seed,
-            "data": data_record(source, splits),
-            "data_kind": recipes.data_kind(config, source.spec),
-            "parameters": sum(p.numel() for p in setup.trainer.game.parameters()),
-            "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
-            **recipes.foreign_record(setup.config, given),
-        }
-        dest = RunFolder.create(out, setup.config, record)
+        dest = RunFolder.create(out, setup.config, record_of(setup, given))
         return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=False, given=given)
 
 
@@ -224,6 +231,7 @@ def resume(
     say: Callable[[str], None] = lambda sentence: None,
     given: recipes.Given = recipes.NOTHING,
     trust: bool = False,
+    opened: tuple[Source, Splits] | None = None,
 ) -> Run:
     """Goes on with a run from its newest sound checkpoint.
 
@@ -238,6 +246,7 @@ def resume(
         say: as in :func:`train`.
         given: objects that stand for parts which the run does not hold.
         trust: whether code that the run names by its place may be imported.
+        opened: as in :func:`train`.
 
     Raises:
         UsageError, ZatlasError: no run, a damaged one, changed data, or one being trained right now.
@@ -250,7 +259,8 @@ def resume(
             (str(dest.path / "config.toml"), dest.config().model_dump(exclude_none=True)),
             ("the options", {"training": limits}),
         )
-        source, splits = reopen(dest, config, data, f"`zatlas train DATA --resume {folder}` says where they are now")
+        mend = f"`zatlas train DATA --resume {folder}` says where they are now"
+        source, splits = opened or reopen(dest, config, data, mend)
         check_same_data(dest, source)
         setup = set_up(config, source, splits, given=given)
         if limits:
@@ -275,7 +285,7 @@ def _train(
         dest,
         every_seconds=t.checkpoint_every_seconds,
         every_steps=t.checkpoint_every_steps,
-        sample=_sampler(setup),
+        sample=sampler(setup),
     )
     if resume:
         recorder.resume(trainer)

@@ -203,12 +203,16 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = self.base_rate * factor
             optimizer.step()
-            self._add("loss" if player == self.game.players[0] else f"{player}_loss", terms.loss.mean())
+            self._add("loss" if player == self.game.players[0] else f"{player}_loss", self.mean(terms.loss))
             for name, part in terms.parts.items():
-                self._add(name, part.mean())
+                self._add(name, self.mean(part))
             self._last = (terms, batch)
         if self.average:
             self.average.update(self.state.step + 1)
+
+    def mean(self, term: Tensor) -> Tensor:
+        """What is recorded of a term of one step."""
+        return term.mean()
 
     def _add(self, name: str, value: Tensor) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + value.detach()
