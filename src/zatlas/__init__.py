@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from zatlas.runs.opened import Run as open
     from zatlas.runs.start import train
+    from zatlas.studies.start import study
 
 __version__ = version("zatlas")
 
@@ -49,6 +50,7 @@ __all__ = [
     "export",
     "load",
     "open",
+    "study",
     "train",
     "walks",
 ]
@@ -58,6 +60,7 @@ _ELSEWHERE = {
     "UsageError": "zatlas.errors",
     "ZatlasError": "zatlas.errors",
     "open": "zatlas.runs.opened:Run",
+    "study": "zatlas.studies.start",
     "train": "zatlas.runs.start",
 }
 

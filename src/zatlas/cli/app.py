@@ -27,6 +27,7 @@ from zatlas.cli import (
     models,
     picture,
     runs,
+    study,
     train,
     walk,
 )
@@ -93,6 +94,7 @@ def _options(
 COMMANDS: dict[str, dict[str, Any]] = {
     "Make": {
         "train": train.train,
+        "study": study.study,
         "models": models.models,
         "import": import_weights.import_,
         "prior": picture.prior,
