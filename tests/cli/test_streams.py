@@ -171,6 +171,7 @@ OPTIONS = [
 COMMANDS = {
     *[
         "train",
+        "study",
         "models",
         "evaluate",
         "compare",
