@@ -179,8 +179,9 @@ def _plain(value: Any) -> Any:
 def _check(plan: Plan) -> None:
     if not plan.source:
         raise UsageError("say what the study is of: zatlas study digits, or a folder of images, an .npz, ….")
-    for word in plan.words:
-        check_word(word, "the words of the study")
+    if not any(isinstance(value, str) and ":" in value for value in plan.words.values()):  # a part of somebody's own
+        for word in plan.words:
+            check_word(word, "the words of the study")
     for word in plan.grid:
         if word in plan.draws:
             raise UsageError(f"{word} has a grid and is drawn: choose one.")

@@ -19,6 +19,7 @@ from zatlas.evaluation.disentanglement import udr
 from zatlas.figures import Model, Panel, Spot
 from zatlas.files import write_bytes
 from zatlas.measure.words import of_figure, unit_of
+from zatlas.parts import trusting
 from zatlas.report import File, Headline, Picture, Report, Section, Table, render
 from zatlas.runs.folder import RunFolder
 from zatlas.runs.opened import Run
@@ -42,28 +43,29 @@ PROVENANCE = ("command", "zatlas", "torch", "python", "system", "cores", "create
 WATCHED = ("elbo", "loss", "distortion", "rate", "active_units", "reconstruction.psnr")
 
 
-def write_report(study: Study, say: Say = lambda sentence: None) -> Path:
+def write_report(study: Study, say: Say = lambda sentence: None, *, trust: bool = False) -> Path:
     """Writes the page of a study and returns its path.
 
     Args:
         study: with at least one member.
         say: is told what could not be shown.
+        trust: whether code that the runs name by its place may be imported.
 
     Raises:
         ZatlasError: the disk refuses, or a run is damaged.
     """
-    page = render(describe(study, say))
+    page = render(describe(study, say, trust=trust))
     write_bytes(study.report, page.encode(errors="backslashreplace"))
     return study.report
 
 
-def describe(study: Study, say: Say = lambda sentence: None) -> Report:
+def describe(study: Study, say: Say = lambda sentence: None, *, trust: bool = False) -> Report:
     """All that the page shows."""
     rows = study.table()
     goal = study.goal
     means = over_seeds(rows, study.members)
     best = ranked(means, goal)[0] if goal and means else None
-    look = _Look(study, rows, means, best, say)
+    look = _Look(study, rows, means, best, say, trust)
     sections = [
         _best(look, goal),
         *look.pictures(),
@@ -166,7 +168,10 @@ def _headlines(study: Study, rows: Sequence[Row], best: Row | None, goal: Goal |
 class _Look:
     """A study as its page looks at it: tables, and runs opened once with their data shared."""
 
-    def __init__(self, study: Study, rows: list[Row], means: list[Row], best: Row | None, say: Say) -> None:
+    def __init__(
+        self, study: Study, rows: list[Row], means: list[Row], best: Row | None, say: Say, trust: bool
+    ) -> None:
+        self.trust = trust
         self.study, self.rows, self.means, self.best, self.say = study, rows, means, best, say
         self.varied = [word for word in study.plan.varied if word != "seed"]
         self._runs: dict[str, Run | None] = {}
@@ -176,8 +181,9 @@ class _Look:
         if folder not in self._runs:
             try:
                 run = RunFolder(self.study.path / folder)
-                source, splits = opened_data(run.config())
-                self._runs[folder] = Run(run, source=source, splits=splits)
+                with trusting(self.trust):
+                    source, splits = opened_data(run.config())
+                self._runs[folder] = Run(run, source=source, splits=splits, trust=self.trust)
             except ZatlasError as error:
                 self.say(str(error))
                 self._runs[folder] = None

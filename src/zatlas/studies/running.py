@@ -91,7 +91,7 @@ def run_study(
             journal.close()
         study = Study(out)
         if report:
-            study.write_report(say=say)
+            study.write_report(say=say, trust=True)  # whoever gave the plan named the code
     return study
 
 

@@ -110,15 +110,19 @@ class Study:
         """The page; it need not be there."""
         return self.path / "report" / "index.html"
 
-    def write_report(self, say: Callable[[str], None] = lambda sentence: None) -> Path:
+    def write_report(self, say: Callable[[str], None] = lambda sentence: None, *, trust: bool = False) -> Path:
         """Makes the page anew.
+
+        Args:
+            say: is told what could not be shown.
+            trust: whether code that the runs name by its place, ``package.module:Class``, may be imported.
 
         Raises:
             ZatlasError: the disk refuses, or a run is damaged.
         """
         from zatlas.studies.report import write_report
 
-        return write_report(self, say=say)
+        return write_report(self, say=say, trust=trust)
 
 
 def read_json_list(path: Path) -> list[dict[str, Any]]:
