@@ -4,7 +4,7 @@ from zatlas.parts import SORTS
 
 
 def _named(sort):
-    return {part.name: part for part in SORTS[sort].parts() if part.name != "auto"}
+    return {part.name: part for part in SORTS[sort].parts() if part.name != "auto" and not part.is_foreign}
 
 
 MODELS, OBJECTIVES, NETWORKS = _named("model"), _named("objective"), _named("network")

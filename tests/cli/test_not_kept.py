@@ -42,13 +42,14 @@ def test_evaluate_shows_its_figures(zatlas, blocked):
 
 def test_a_metric_that_fails_takes_no_other_with_it(zatlas, plain_runs, tmp_path, monkeypatch):
     from zatlas.errors import ZatlasError
-    from zatlas.measure import METRICS
+    from zatlas.parts import SORTS
 
     def fail(*words):
         raise ZatlasError("no")
 
     run = shutil.copytree(plain_runs / "vae", tmp_path / "run")
-    monkeypatch.setitem(METRICS, "importance", replace(METRICS["importance"], measure=fail))
+    known = SORTS["metric"]._known
+    monkeypatch.setitem(known, ("", "importance"), replace(known["", "importance"], target=fail))
     assert zatlas("evaluate", run, "--metric", "bound", "--metric", "importance").status == 1
     assert "elbo" in json.loads((run / "evaluation.json").read_text())["figures"]
 

@@ -167,6 +167,7 @@ OPTIONS = [
     "--quiet",
     "-q",
     "--json",
+    "--trust",
 ]
 COMMANDS = {
     *[
@@ -197,7 +198,9 @@ COMMANDS = {
         "explain",
         "data",
         "doctor",
-        "runs",
+        "export",
+        "similar",
+        "outliers",
     ]
 }
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests import family
 from zatlas.config import make_config
 from zatlas.data import ArraySource
 from zatlas.errors import UsageError, ZatlasError
@@ -23,7 +24,8 @@ FEW = Options(rows=60, samples=20)
 
 def trained(folder, source="digits", **sections):
     values = {"data": {"source": source}, "training": {"steps": 40, "precision": "fp32", "validations": 2}}
-    model = {"size": "xs", **sections.pop("model", {})}
+    model = sections.pop("model", {})
+    model = {**family.size(model.get("kind", "vae")), **model}
     return train(make_config(("test", values), ("more", {"model": model, **sections})), out=folder)
 
 

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from tests import family
 from zatlas.config import make_config
 from zatlas.measure.words import about
 from zatlas.report import write_report
@@ -18,7 +19,7 @@ def run(tmp_path, source, **sections):
     values = {
         "data": {"source": str(source)},
         "training": {"steps": 12, "precision": "fp32", "validations": 3, "threads": 1},
-        "model": {"size": "xs"},
+        "model": family.size(sections.get("model", {}).get("kind", "vae")),
     }
     for section, entries in sections.items():
         values.setdefault(section, {}).update(entries)

@@ -64,7 +64,6 @@ def probes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     return Found(figures)
 
 
-@torch.no_grad()
 @metric(
     "bayes",
     when="classification by Bayes' rule with a conditional model, and its calibration",
@@ -72,6 +71,7 @@ def probes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     lacks=lacks_classes,
     rows=1000,
 )
+@torch.no_grad()
 def bayes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """p(y|x) from a bound on log p(x|y) for every class, all classes being equally frequent, against the true class."""
     classes = run.spec.label_dim

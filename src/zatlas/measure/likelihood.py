@@ -107,7 +107,6 @@ def game(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     return Found(figures)
 
 
-@torch.no_grad()
 @metric(
     "exact",
     when="log p(x) of a linear model",
@@ -115,6 +114,7 @@ def game(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     lacks=lacks_exact,
     usual=True,
 )
+@torch.no_grad()
 def exact(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     values = []
     for batch in run.batches(rows).epoch(0):
