@@ -201,6 +201,7 @@ COMMANDS = {
         "export",
         "similar",
         "outliers",
+        "walk",
     ]
 }
 
@@ -285,3 +286,13 @@ def test_encoding_brings_labels_and_known_factors_along(zatlas, tmp_path):
     assert codes["mean"].shape == (60, 2)
     assert codes["factors"].shape == (60, 5)
     assert (codes["y"].argmax(1) == codes["factors"][:, 0]).all()  # the label is the shape
+
+
+def test_every_command_on_a_run_can_be_given_trust():
+    import typer
+
+    group = typer.main.get_command(app.app)
+    trusting = {name for name, command in group.commands.items() for p in command.params if "--trust" in p.opts}
+    assert trusting >= {"train", "evaluate", "compare", "report", "sample", "manifold", "walk", "export", "describe"}
+    centroid = group.commands["direction"].commands["centroid"]
+    assert any("--trust" in option.opts for option in centroid.params)

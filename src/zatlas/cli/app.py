@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from zatlas import __version__
 from zatlas.cli import (
+    any_walk,
     data,
     describe,
     edit,
@@ -121,6 +122,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "traverse": walk.traverse,
         "interpolate": walk.interpolate,
         "scatter": walk.scatter,
+        "walk": any_walk.walk,
     },
     "Know and edit": {
         "describe": describe.describe,
@@ -146,11 +148,10 @@ Trust = Annotated[
 
 def _with_trust(command: Callable[..., Any]) -> Callable[..., Any]:
     """A command on runs, which may name foreign code, with the option ``--trust``."""
-    signature = inspect.signature(command, eval_str=True)
-    if not any(
-        "RunPath" in str(one.annotation) or one.name in ("resume", "runs") for one in signature.parameters.values()
-    ):
+    written = inspect.signature(command).parameters.values()  # annotations as they stand in the source
+    if not any("RunPath" in str(p.annotation) or p.name in ("resume", "runs") for p in written):
         return command
+    signature = inspect.signature(command, eval_str=True)
 
     @functools.wraps(command)
     def trusting(*given: Any, trust: bool = False, **named: Any) -> Any:
