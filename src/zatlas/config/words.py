@@ -77,7 +77,9 @@ def _own_keys(words: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """The keys of the parts that the words name."""
     found: dict[str, tuple[str, str]] = {}
     for section in PARTS:
-        if isinstance(named := words.get(section), str):
+        said = words.get(section)
+        named = said.get("kind") if isinstance(said, Mapping) else said
+        if isinstance(named, str):
             parts = [part for part in SORTS[section].all() if part.name == named]
             if not parts and ":" in named:
                 parts = [SORTS[section].get(named, "autoencoder" if section == "network" else "")]
