@@ -84,6 +84,29 @@ def decode(
 
 
 @torch.no_grad()
+def decoded_means(
+    model: Any,
+    z: Array,
+    y: Array | None = None,
+    *,
+    device: torch.device,
+    precision: Precision = "fp32",
+    batch_size: int = 500,
+) -> Array:
+    """The means of p(x|z) ``[N, *data]`` at codes z ``[N, D]``; nothing is drawn, so no random state is touched."""
+    model.eval()
+    means = []
+    for start in range(0, len(z), batch_size):
+        part = slice(start, start + batch_size)
+        code = torch.as_tensor(z[part], dtype=torch.float32, device=device)
+        label = None if y is None else torch.as_tensor(y[part], dtype=torch.float32, device=device)
+        with autocast(device, precision):
+            px = model.generate(y=label, z=code.split(model.latent_dims, -1)).px
+        means.append(px.mean[0].float().cpu())
+    return torch.cat(means).numpy()
+
+
+@torch.no_grad()
 def draw_codes(model: Any, n: int, y: Array | None = None, *, device: torch.device, seed: int = 0) -> Array:
     """n codes ``[n, D]`` from the prior, the levels of a hierarchy side by side.
 
