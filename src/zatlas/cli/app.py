@@ -21,6 +21,7 @@ from zatlas.cli import (
     describe,
     edit,
     explain,
+    explore,
     export,
     find,
     import_weights,
@@ -118,6 +119,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "outliers": find.outliers,
     },
     "Walk the latent space": {
+        "explore": explore.explore,
         "manifold": walk.manifold,
         "traverse": walk.traverse,
         "interpolate": walk.interpolate,
