@@ -31,10 +31,17 @@ def export(
     hub: Annotated[
         Path | None, _form("A folder as the Hugging Face hub wants it: weights, configuration, model card.", "--hub")
     ] = None,
+    html: Annotated[
+        Path | None, _form("One file with the explorer and the model in it, which any browser opens offline.", "--html")
+    ] = None,
+    images: Annotated[
+        int, typer.Option("--with-images", min=0, max=1000, help="Training images that --html holds.")
+    ] = 0,
     checkpoint: Annotated[str | None, typer.Option(help="last, best or step-00012345.")] = None,
     json: Json = False,
 ) -> None:
-    """Take a run elsewhere: as ONNX, as programs that PyTorch runs without zatlas, as a folder for the hub.
+    """Take a run elsewhere: as ONNX, as programs that PyTorch runs without zatlas, as a folder for the hub,
+    as one page that holds the explorer.
 
     zatlas export runs/mnist-vae-z2-001 --onnx onnx/ --torch vae.pt2 --hub vae-of-mnist/
 
@@ -47,11 +54,21 @@ def export(
     from zatlas.runs.opened import Run
 
     run = Run(folder, device="cpu", checkpoint=checkpoint, say=say)
-    done = write(run, onnx=onnx, torch=torch, hub=hub, half=half)
+    done = write(run, onnx=onnx, torch=torch, hub=hub, half=half) if onnx or torch or hub or not html else {}
+    page = None
+    if html:
+        from zatlas.explorer.single_file import write_html
+
+        page = write_html(run, html, images=images)
+        done["html"] = page.to_json()
     if json:
         print_json({"run": str(folder), **done})
         return
+    if page:
+        say(page.sentence())
     for form, facts in done.items():
+        if form == "html":
+            continue
         for sentence in _said(form, facts):
             say(sentence)
 

@@ -1,0 +1,279 @@
+"""`zatlas export RUN --html FILE`: the page with the model, the codes and WebAssembly in one file that asks nobody.
+
+Bytes lie in the file as they are, in a page declared to be windows-1252, where every byte is a character: base64 would
+make a third more of them. Four bytes that the parser of HTML would change, or that end a script, are written as ``=``
+and the byte plus 64, as yEnc does. Weights are rounded to steps as coarse as keep outputs within
+``HALF_TOLERANCE``.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zatlas.errors import UsageError, ZatlasError
+from zatlas.explorer import forms
+from zatlas.explorer.asking import Explored
+from zatlas.explorer.bundle import static
+from zatlas.explorer.packing import pack
+from zatlas.export.onnx import need_onnx, onnx_function, onnx_model
+from zatlas.export.parity import HALF_TOLERANCE, TOLERANCE, check, difference
+from zatlas.export.parts import parts_of
+from zatlas.files import write_bytes
+from zatlas.runs.opened import Run
+from zatlas.training.checkpoint import name_of
+
+Array = npt.NDArray[Any]
+
+CODE_BYTES = 480_000  # for the codes: 70,000 of two units as 16-bit numbers, with their labels
+FEWEST = 5000  # numbers of a tensor that is rounded: those of small ones matter most and take no room
+FINEST, COARSEST = 10, 2  # powers of two: steps of a weight's standard deviation
+MIDDLE = 128
+MARGIN = 0.9  # of the tolerance, as the browser rounds in another order
+MOST_IMAGES = 1000
+ESCAPED = b"\x00\r<="
+INSTEAD = "`zatlas explore RUN` shows it"
+ABSENT = {
+    "directions": "This file does not hold the examples that groups would be made of: `zatlas explore` does.",
+    "density": "This file holds no density of the data: `zatlas explore` fits one.",
+    "magnification": "The decoder's Jacobian is measured by `zatlas explore`, not in this file.",
+    "jacobian": "The decoder's Jacobian is measured by `zatlas explore`, not in this file.",
+    "snapshots": "The film of the training is in the run, not in this file: `zatlas explore` shows it.",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        path: of the file.
+        size: bytes.
+        codes: how many are in it, and of how many.
+        images: training images in it.
+        differences: by graph, the largest difference of its outputs from the model's.
+        steps: by graph, steps that its weights are rounded to in a standard deviation of theirs; 0: not rounded.
+    """
+
+    path: Path
+    size: int
+    codes: tuple[int, int]
+    images: int
+    differences: dict[str, float]
+    steps: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "file": str(self.path),
+            "bytes": self.size,
+            "codes": self.codes[0],
+            "codes_of": self.codes[1],
+            "training_images": self.images,
+            "largest_difference": self.differences,
+            "weight_steps": self.steps,
+        }
+
+    def sentence(self) -> str:
+        held, every = self.codes
+        some = f"{held:,} codes" if held == every else f"{held:,} of {every:,} codes, spread evenly"
+        images = f"{self.images} training images" if self.images else "no training images"
+        return f"Wrote {self.path}: {self.size / 1e6:.1f} MB with the model, {some}, their labels and {images}."
+
+
+def write_html(run: Run | str | Path, out: str | Path, *, images: int = 0) -> Written:
+    """Writes the explorer of a run as one HTML file, once it is sure that the model in it gives what the run gives.
+
+    Args:
+        run: an opened run, or its folder.
+        out: the file.
+        images: training images that it is to hold; by default none.
+
+    Raises:
+        UsageError: more images than may be, of a run that does not hold its data, or of data that are no images.
+        ZatlasError: an operation that ONNX does not have, or outputs that are too far off; nothing is written then.
+    """
+    need_onnx()
+    opened = run if isinstance(run, Run) else Run(run, device="cpu")
+    if opened.device.type != "cpu":
+        opened = Run(opened.folder, device="cpu", checkpoint=name_of(opened.step))
+    if not 0 <= images <= MOST_IMAGES:
+        raise UsageError(f"--with-images is from 0 to {MOST_IMAGES}, not {images}.")
+    explored = Explored(opened)
+    about, codes_facts, arrays, total = _contents(explored, images)
+    graphs, differences, steps = _graphs(opened)
+    count = len(np.asarray(arrays["quantised"]))
+    held = f"{count:,} codes" if count == total else f"{count:,} of {total:,} codes"
+    shown = f"{images} training images" if images else "no training images"
+    about["holds"] = (
+        f"This file holds the model, {held} with their labels, and {shown}. It asks nothing of the network."
+    )
+    facts = {"about": about, "codes": codes_facts, "units": _units(explored), "closed_rate": _closed(opened)}
+    content = {name: np.frombuffer(_planes(graph), np.uint8) for name, graph in graphs.items()}
+    content["worker"] = np.frombuffer(static("worker.js"), np.uint8)
+    data = gzip.compress(pack(facts, {**arrays, **content}), 9, mtime=0)
+    page = _page(about["name"], data)
+    write_bytes(Path(out), page)
+    return Written(Path(out), len(page), (count, total), images, differences, steps)
+
+
+def _contents(explored: Explored, images: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Array | None], int]:
+    """What the page is told at once, facts of the codes, arrays of them, and how many there are in all."""
+    run = explored.run
+    about, _ = explored.about()
+    about["path"] = about["name"]  # where it lay is nobody's business
+    about["data"] = Path(about["data"]).name
+    about["can"] = ABSENT | about["can"]
+    if not run.kind.axes or run.kind.point or not about["standard_prior"]:
+        about["can"].setdefault("sample", "This file does not hold the prior.")
+    if not run.kind.infers:
+        about["can"].setdefault("reencode", about["can"]["encode"])
+    every = len(run.rows("train")) if run.kind.infers and run.has_data else 2000
+    most = max(500, CODE_BYTES // (2 * run.latent_dim + 2))
+    facts, found = explored._all_codes(min(most, every, explored.points))
+    mean = np.asarray(found["mean"], np.float64)
+    low, high = mean.min(0), mean.max(0)
+    step = np.where(high > low, (high - low) / 65535, 1.0)
+    quantised = (np.round((mean - low) / step) - 32768).astype(np.int16)
+    arrays: dict[str, Array | None] = {"quantised": quantised, "low": low, "step": step}
+    for name, values in found.items():
+        if values is not None and (name == "labels" or name.startswith("factor")):
+            small = values.dtype.kind in "iu" and (not len(values) or (values.min() >= 0 and values.max() < 256))
+            arrays[name] = values.astype(np.uint8) if small else values
+    if not images:
+        about["can"]["examples"] = "This file holds no training images."
+    else:
+        arrays |= _images(run, found["rows"], images)
+    return about, facts, arrays, every
+
+
+def _images(run: Run, rows: Array | None, count: int) -> dict[str, Array | None]:
+    """Training images, as bytes, and which codes are theirs."""
+    from zatlas.walks.images import seen
+
+    if rows is None or not run.spec.is_image:
+        raise UsageError(f"{run.folder.path} has no training images to hold: leave --with-images out.")
+    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)
+    x = run.displayable(seen(run, rows[chosen].astype(np.int64)))
+    return {"examples": np.round(x * 255).astype(np.uint8), "example_of": chosen.astype(np.int32)}
+
+
+def _units(explored: Explored) -> list[dict[str, Any]] | None:
+    if "units" in explored.abilities:
+        return None
+    facts, _ = explored.describe(forms.Nothing())
+    units: list[dict[str, Any]] = facts["units"]
+    return units
+
+
+def _closed(run: Run) -> bool:
+    """Whether the rate is that of a diagonal Gaussian from N(0, I), which the page can work out."""
+    prior = run.config.prior
+    return prior is not None and prior.kind == "normal" and not run.kind.conditional
+
+
+def _graphs(run: Run) -> tuple[dict[str, bytes], dict[str, float], dict[str, int]]:
+    """The decoder and the encoder as ONNX, with weights in steps as coarse as will do; their errors; the steps."""
+    graphs, differences, steps = {}, {}, {}
+    for part in parts_of(run).parts:
+        if part.name not in ("decoder", "encoder"):
+            continue
+        model = onnx_model(part)
+        graph = model.SerializeToString()
+        gap = difference(part, onnx_function(graph, part))
+        check(part, gap, TOLERANCE, "ONNX", INSTEAD)
+        finest = 0
+        for power in range(FINEST, COARSEST - 1, -1):
+            coarse = stepped(model, 2**power).SerializeToString()
+            there = difference(part, onnx_function(coarse, part), HALF_TOLERANCE)
+            if there > MARGIN * HALF_TOLERANCE:
+                break
+            graph, gap, finest = coarse, there, 2**power
+        graphs[part.name], differences[part.name], steps[part.name] = graph, gap, finest
+    return graphs, differences, steps
+
+
+def stepped(model: Any, steps: int) -> Any:
+    """The graph with its large weights as 16-bit whole numbers times a step, so many of which are their deviation.
+
+    Rounding the mantissas of 16-bit floats was tried first: at the same error of the outputs it wants 1.5 bits more of
+    each weight, as it spends as many on small weights as on large ones.
+    """
+    from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+    short = ModelProto()
+    short.CopyFrom(model)
+    graph, nodes = short.graph, []
+    for tensor in list(graph.initializer):
+        values = numpy_helper.to_array(tensor) if tensor.data_type == TensorProto.FLOAT else np.zeros(0)
+        if values.size < FEWEST or not values.std() > 0:
+            continue
+        step = np.float32(max(float(values.std()) / steps, float(np.abs(values).max()) / 32000))
+        # most of them then lie from 0 to 255, so that their upper bytes are all alike and pack away
+        whole = (np.round(values / step) + MIDDLE).clip(-32768, 32767).astype(np.int16)
+        name = tensor.name
+        graph.initializer.remove(tensor)
+        graph.initializer.append(numpy_helper.from_array(whole, f"{name}_whole"))
+        graph.initializer.append(numpy_helper.from_array(np.asarray(step), f"{name}_step"))
+        nodes.append(helper.make_node("Cast", [f"{name}_whole"], [f"{name}_float"], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Sub", [f"{name}_float", "middle_of_whole"], [f"{name}_signed"]))
+        nodes.append(helper.make_node("Mul", [f"{name}_signed", f"{name}_step"], [name]))
+    if nodes:
+        graph.initializer.append(numpy_helper.from_array(np.asarray(MIDDLE, np.float32), "middle_of_whole"))
+    kept = [*nodes, *graph.node]
+    del graph.node[:]
+    graph.node.extend(kept)
+    return short
+
+
+def _planes(content: bytes) -> bytes:
+    """The bytes at even places, then those at odd ones: the upper halves of 16-bit weights, together, pack well."""
+    return content[::2] + content[1::2]
+
+
+def escaped(content: bytes) -> bytes:
+    r"""Bytes as they stand in a script of a windows-1252 page.
+
+    >>> escaped(b"a<b=\x00")
+    b'a=|b=}=@'
+    """
+    out = content.replace(b"=", b"=" + bytes([ord("=") + 64]))
+    for byte in ESCAPED.replace(b"=", b""):
+        out = out.replace(bytes([byte]), b"=" + bytes([byte + 64]))
+    return out
+
+
+def _page(name: str, data: bytes) -> bytes:
+    script, style = static("file.js"), static("app.css")
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}' 'wasm-unsafe-eval' blob:; worker-src blob:; "
+        "style-src 'unsafe-inline'; img-src data: blob:; media-src blob: mediastream:; connect-src 'none'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    title = html.escape(f"{name} · zatlas").encode("ascii", "xmlcharrefreplace")
+    if any(byte > 127 for byte in script + style) or b"</script" in script.lower():
+        raise ZatlasError("the explorer's page was built with other than ASCII: build it again in frontend/.")
+    block = lambda which, content: (
+        b'<script type="application/octet-stream" id="' + which + b'">' + escaped(content) + b"</script>\n"
+    )
+    return b"".join(
+        [
+            b'<!doctype html>\n<html lang="en"><head><meta charset="windows-1252">\n',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'.encode(),
+            b'<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+            b'<meta name="color-scheme" content="light dark">\n',
+            b"<title>" + title + b"</title>\n<style>" + style + b"</style></head>\n",
+            b'<body><div id="zatlas"></div>\n',
+            block(b"data", data),
+            block(b"wasm", static("ort.wasm.zst")),
+            b"<script>" + script + b"</script>\n</body></html>\n",
+        ]
+    )

@@ -1,0 +1,161 @@
+"""The explorer in one file: what it holds, that its model gives what the run gives, and that it works from file://."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+single_file = pytest.importorskip("zatlas.explorer.single_file")
+
+from tests.explorer.test_page import code, keep, middle, settled, shift_click, shown  # noqa: E402
+from zatlas.errors import UsageError  # noqa: E402
+from zatlas.explorer.packing import unpack  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+Exported = tuple[Path, Any]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, explored: Any) -> Exported:
+    path = tmp_path_factory.mktemp("file") / "atlas.html"
+    return path, single_file.write_html(explored.run, path)
+
+
+def unescaped(content: bytes) -> bytes:
+    return re.sub(b"=(.)", lambda found: bytes([found[1][0] - 64]), content, flags=re.DOTALL)
+
+
+def held(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The facts and arrays in a file."""
+    content = path.read_bytes()
+    block = content.split(b'id="data">')[1].split(b"</script>")[0]
+    return unpack(gzip.decompress(unescaped(block)))
+
+
+@pytest.fixture
+def opened(browser: Any, exported: Exported) -> Iterator[Callable[..., Any]]:
+    contexts, errors, asked = [], [], []
+
+    def go(path: Path | None = None, **settings: Any) -> Any:
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 800}, offline=True, **settings))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((path or exported[0]).as_uri())
+        page.wait_for_function("() => window.zatlasMaps?.[0]?.tiles.size > 30", timeout=30_000)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert not errors, errors
+    assert all(url.startswith(("file:", "blob:")) for url in asked), asked
+
+
+def test_bytes_survive_the_page() -> None:
+    content = bytes(range(256)) * 3 + b"</script><!--=="
+    there = single_file.escaped(content)
+    assert unescaped(there) == content
+    assert not set(there) & set(b"\x00\r<")
+    assert len(single_file.escaped(np.random.default_rng(0).bytes(100_000))) < 102_500
+
+
+def test_it_holds_codes_and_labels_and_no_training_images_and_no_path(exported: Exported, explored: Any) -> None:
+    path, written = exported
+    facts, arrays = held(path)
+    rows = explored.run.rows("train")
+    assert written.codes == (len(rows), len(rows))
+    mean = arrays["low"] + (arrays["quantised"].astype(np.float64) + 32768) * arrays["step"]
+    np.testing.assert_allclose(mean, explored.run.encode(rows).mean, atol=1e-3)
+    assert arrays["labels"].tolist() == explored.run.source.read_labels(rows).tolist()
+    assert set(arrays) == {"quantised", "low", "step", "labels", "decoder", "encoder", "worker"}
+    assert str(explored.run.folder.path.parent) not in str(facts)
+    assert "no training images" in facts["about"]["holds"]
+
+
+def test_training_images_are_held_only_when_asked_for(tmp_path: Path, explored: Any) -> None:
+    single_file.write_html(explored.run, tmp_path / "with.html", images=5)
+    facts, arrays = held(tmp_path / "with.html")
+    assert arrays["examples"].shape == (5, 1, 8, 8)
+    assert "5 training images" in facts["about"]["holds"]
+    row = explored.run.spread("train", 70_000)[arrays["example_of"][3]]
+    assert np.abs(arrays["examples"][3] / 255 - explored.run.source.read(np.array([row]))[0] / 255).max() < 0.01
+    with pytest.raises(UsageError, match="with-images"):
+        single_file.write_html(explored.run, tmp_path / "x.html", images=-1)
+
+
+def test_rounded_graphs_are_within_the_tolerance_and_coarser_ones_are_not_taken(exported: Exported) -> None:
+    _, written = exported
+    assert set(written.differences) == {"encoder", "decoder"}
+    assert max(written.differences.values()) <= 2e-3
+    assert min(written.steps.values()) < 2**single_file.FINEST
+
+
+def test_the_page_decodes_what_the_run_decodes(opened: Callable[..., Any], explored: Any) -> None:
+    page = opened()
+    z = np.random.default_rng(0).standard_normal((20, 2)).round(3)
+    found = page.evaluate("async z => Array.from(await zatlasMaps[0].session.decode(z))", z.tolist())
+    expected = explored.run.decode(z.astype(np.float32)).mean
+    np.testing.assert_allclose(np.reshape(found, expected.shape), expected, atol=2e-3)
+
+
+def test_map_sliders_own_image_and_paths_work_from_a_file(opened: Callable[..., Any], explored: Any) -> None:
+    page = opened()
+    assert page.evaluate("zatlasMaps[0].session.codes.n") == len(explored.run.rows("train"))
+    x, y = middle(page)
+    page.mouse.click(x + 50, y - 50)
+    settled(page)
+    z = code(page)
+    expected = np.round(explored.run.decode(z[None].astype(np.float32)).mean[0, 0] * 255)
+    assert np.abs(shown(page, ".held figure canvas") - expected).max() <= 2
+    page.locator(".sliders input").first.fill("1")
+    settled(page)
+    assert np.abs(code(page) - z).max() > 0.01
+    page.click("#tab-image")
+    box = page.query_selector(".pad").bounding_box()
+    page.mouse.move(box["x"] + 84, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 84, box["y"] + 140, steps=8)
+    page.mouse.up()
+    page.wait_for_selector(".own")
+    settled(page)
+    own = page.evaluate(
+        "(({image, mean, std}) => ({image: [...image], mean: [...mean], std: [...std]}))(zatlasMaps[0].session.own)"
+    )
+    with torch.no_grad():
+        q = explored.run.model.encode(torch.tensor(own["image"]).reshape(1, 1, 8, 8))
+    np.testing.assert_allclose(own["mean"], q.mean[0].numpy(), atol=4e-3)
+    np.testing.assert_allclose(own["std"], q.stddev[0].numpy(), atol=4e-3)
+    shift_click(page, x - 120, y)
+    shift_click(page, x + 120, y)
+    page.wait_for_selector(".strip canvas")
+    assert page.locator(".strip canvas").count() == 9
+    page.click(".choice button:has-text('on a sphere')")
+    settled(page)
+    keep(page, "file")
+    page.click("#tab-directions")
+    assert "zatlas explore" in page.inner_text(".panel")
+
+
+def test_a_conditional_run_decodes_in_every_class_from_a_file(
+    opened: Callable[..., Any], explored_conditional: Any, tmp_path: Path
+) -> None:
+    run = explored_conditional.run
+    single_file.write_html(run, tmp_path / "c.html")
+    page = opened(tmp_path / "c.html")
+    script = "async z => Array.from(await zatlasMaps[0].session.decode(z, 4))"
+    found = page.evaluate(script, [[0.5, -0.5]])
+    y = np.eye(run.spec.label_dim, dtype=np.float32)[[4]]
+    expected = run.decode(np.array([[0.5, -0.5]], np.float32), y).mean
+    np.testing.assert_allclose(np.reshape(found, expected.shape), expected, atol=2e-3)
