@@ -265,6 +265,25 @@ class Run:
         self.folder.update(result={"split": name, **terms})
         return terms
 
+    def explore(self, *others: Run, height: int = 720, port: int | None = None) -> Any:
+        """The explorer of this run, in a notebook's cell or, by its ``address``, in a browser on this machine.
+
+        Args:
+            others: at most one, to stand beside it.
+            height: of the frame, in pixels.
+            port: None: any free one.
+
+        Returns:
+            What a notebook shows; its ``stop()`` ends the server.
+
+        Raises:
+            UsageError: more than two runs.
+            ZatlasError: the port is in use, the data are gone, or a library is missing.
+        """
+        from zatlas.explorer.notebook import explore
+
+        return explore([self, *others], height=height, port=port)
+
     # into the latent space and out of it ---------------------------------------------------------------------------
 
     def encode(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Codes:
