@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test check lint unit slow book clean
 
 demo: $(STAMP)
-	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && $(BIN)/zatlas train digits --out $$run && $(BIN)/zatlas report $$run
+	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && $(BIN)/zatlas train digits --out $$run && $(BIN)/zatlas report $$run && echo "Explore it in the browser: $(BIN)/zatlas explore $$run"
 
 test: check slow
 
