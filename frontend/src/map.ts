@@ -45,7 +45,8 @@ export class MapView {
   private pointer: [number, number] | null = null;
   private linkedRow = -1;
   private waiting = 0;
-  frames: number[] = [];
+  frames: number[] = []; // milliseconds that drawing took
+  lassoed = 0; // and choosing under a lasso
   legend: { low: number; high: number } | null = null;
 
   constructor(readonly box: HTMLElement, readonly session: Session, private shown: Shown, private events: Events) {
@@ -458,7 +459,8 @@ export class MapView {
       if (!was) return;
       if (this.lasso.length > 2) {
         const polygon = this.lasso.map(([x, y]) => this.toPlane(x, y));
-        const found = inside(this.session.placed, polygon);
+        const began = performance.now(), found = inside(this.session.placed, polygon);
+        this.lassoed = performance.now() - began;
         this.events.lassoed(this.shown.tool === "lasso-b" ? 1 : 0, found);
       } else if (!dragged && start && event.type === "pointerup") {
         const s = this.session, [a, b] = this.toPlane(...start);

@@ -68,7 +68,7 @@ export function Units({ session: s }: Panel) {
   const order = s.units ?? s.about.units.map((name, i) => ({ name, unit: i + 1, rate_nats: null, dead: false, effect_share: 0, where: null, says: "" }));
   const alive = order.filter((u) => !u.dead), dead = order.filter((u) => u.dead);
   const most = Math.max(1e-9, ...alive.map((u) => u.rate_nats ?? u.effect_share));
-  const span = s.about.standard_prior ? 3.5 : Math.max(3, ...Array.from(s.base).map(Math.abs), s.codes ? far(s) : 0);
+  const span = Math.max(3.5, ...Array.from(s.base).map(Math.abs), s.codes ? far(s) : 0);
   const set = (d: number, v: number) => { const z = Float64Array.from(s.base); z[d] = v; s.hold(z, true); };
   const row = (u: (typeof order)[number]) => {
     const d = u.unit - 1, size = u.rate_nats ?? u.effect_share;

@@ -109,13 +109,19 @@ export function inside(points: Float32Array, polygon: [number, number][]): numbe
     left = Math.min(left, x); right = Math.max(right, x);
     low = Math.min(low, y); high = Math.max(high, y);
   }
-  const found: number[] = [], m = polygon.length;
+  // each edge in the rows that it crosses: a point then asks a few edges and not hundreds
+  const rows = 256, per = (high - low) / rows || 1, edges: [number, number, number, number][][] = Array.from({ length: rows + 1 }, () => []);
+  polygon.forEach(([xj, yj], j) => {
+    const [xk, yk] = polygon[(j + polygon.length - 1) % polygon.length];
+    const first = Math.floor((Math.min(yj, yk) - low) / per), last = Math.floor((Math.max(yj, yk) - low) / per);
+    for (let row = first; row <= last; row++) edges[row].push([xj, yj, xk, yk]);
+  });
+  const found: number[] = [];
   for (let i = 0; i < points.length / 2; i++) {
     const x = points[2 * i], y = points[2 * i + 1];
     if (x < left || x > right || y < low || y > high) continue;
     let odd = false;
-    for (let j = 0, k = m - 1; j < m; k = j++) {
-      const [xj, yj] = polygon[j], [xk, yk] = polygon[k];
+    for (const [xj, yj, xk, yk] of edges[Math.floor((y - low) / per)]) {
       if (yj > y !== yk > y && x < ((xk - xj) * (y - yj)) / (yk - yj) + xj) odd = !odd;
     }
     if (odd) found.push(i);
