@@ -349,29 +349,14 @@ export function Trust({ session: s, shown, onShow, legend }: Panel & { legend: {
 }
 
 export function Film({ session: s }: Panel) {
-  const [film, setFilm] = useState<{ steps: number[]; images: Uint8Array; shape: number[]; curve: [number, number, string][] } | null>(null), [frame, setFrame] = useState(0), [playing, setPlaying] = useState(false), [live, setLive] = useState(s.about.status === "running"), [status, setStatus] = useState(s.about.status), [said, setSaid] = useState("");
-  const ref = useRef<HTMLCanvasElement>(null);
-  const load = async () => {
-    try {
-      const { facts, arrays } = await s.ask("snapshots", { since: -1 });
-      if (!arrays.images) return setSaid("The run holds no snapshots of its training.");
-      setFilm({ steps: facts.steps, images: arrays.images.data as Uint8Array, shape: arrays.images.shape, curve: facts.curve });
-      setFrame(facts.steps.length - 1);
-    } catch (e: any) { setSaid(e.message); }
-  };
-  useEffect(() => { if (!s.about.can.snapshots) load(); }, [s]);
+  const [at, setAt] = useState<number | null>(null), [playing, setPlaying] = useState(false), [said, setSaid] = useState("");
+  const ref = useRef<HTMLCanvasElement>(null), film = s.film;
   useEffect(() => {
-    if (!live) return;
-    const timer = setInterval(async () => {
-      try {
-        const { facts } = await s.ask("status");
-        setStatus(facts.status);
-        if (facts.newest > facts.step) { s.about = (await s.ask("refresh")).facts; await s.load(20_000); s.version++; s.redecode(); await load(); }
-        if (facts.status !== "running") setLive(false);
-      } catch (e: any) { setSaid(e.message); setLive(false); }
-    }, 2000);
-    return () => clearInterval(timer);
-  }, [live]);
+    if (s.about.can.snapshots || s.film) return;
+    s.develop().then(() => s.film || setSaid("The run holds no snapshots of its training.")).catch((e) => setSaid(e.message));
+  }, [s]);
+  const last = film ? film.steps.length - 1 : 0, frame = at == null || at > last ? last : at; // the last until another is chosen
+  const setFrame = (f: number | ((f: number) => number)) => setAt((now) => (typeof f === "number" ? f : f(now ?? last)));
   useEffect(() => {
     if (!playing || !film) return;
     const timer = setInterval(() => setFrame((f) => (f + 1) % film.steps.length), 160);
@@ -400,7 +385,7 @@ export function Film({ session: s }: Panel) {
           <p class="quiet">The same codes decoded as training went on; below, the loss in nats.</p>
         </>
       )}
-      <label class="check"><input type="checkbox" checked={live} onChange={(e) => setLive(e.currentTarget.checked)} /> follow the training{status === "running" ? "" : ` (${status})`}</label>
+      <label class="check"><input type="checkbox" checked={s.live} onChange={(e) => s.follow(e.currentTarget.checked)} /> follow the training{s.about.status === "running" ? "" : ` (${s.about.status})`}</label>
     </>
   );
 }

@@ -36,7 +36,12 @@ export interface Own {
 
 export type PlaneChoice = { kind: "units"; i: number; j: number } | { kind: "pca" } | { kind: "points"; codes: Float64Array[] };
 
+export interface Film { steps: number[]; images: Uint8Array; shape: number[]; curve: [number, number, string][] }
+
 export class Session {
+  film: Film | null = null;
+  live = false; // whether the training is followed
+  private polling = false;
   about!: About;
   codes: Codes | null = null;
   placed: Float32Array = new Float32Array();
@@ -84,6 +89,7 @@ export class Session {
     this.replane();
     await this.load(4000);
     if (this.dim > 2) this.choose({ kind: "pca" });
+    if (this.about.status === "running" && !this.about.can.snapshots) this.follow(true);
   }
 
   async load(n: number): Promise<void> {
@@ -229,6 +235,52 @@ export class Session {
       vector: Float64Array.from(arrays.vectors.data.subarray(i * this.dim, (i + 1) * this.dim)),
     }));
     this.changed();
+  }
+
+  /** The images of the training's steps that are not here yet, and its curve. */
+  async develop(): Promise<void> {
+    const since = this.film ? this.film.steps[this.film.steps.length - 1] : -1;
+    const { facts, arrays } = await this.ask("snapshots", { since }), before = this.film;
+    if (!arrays.images) {
+      if (before) this.film = { ...before, curve: facts.curve };
+      return this.changed();
+    }
+    const more = arrays.images.data as Uint8Array, images = new Uint8Array((before?.images.length ?? 0) + more.length);
+    if (before) images.set(before.images);
+    images.set(more, before?.images.length ?? 0);
+    this.film = { steps: [...(before?.steps ?? []), ...facts.steps], images, shape: arrays.images.shape, curve: facts.curve };
+    this.changed();
+  }
+
+  /** Goes along with a training that is under way, until it ends. */
+  follow(on: boolean): void {
+    this.live = on;
+    this.changed();
+    if (!on) return;
+    const step = async () => {
+      if (!this.live) return;
+      if (!this.polling) {
+        this.polling = true;
+        try {
+          const { facts } = await this.ask("status");
+          if (facts.newest > facts.step || facts.step > this.about.step) {
+            this.about = facts.newest > facts.step ? (await this.ask("refresh")).facts : (await this.ask("about")).facts;
+            await this.load(20_000);
+            this.version++;
+            this.redecode();
+          }
+          if (this.film) await this.develop();
+          this.about.status = facts.status;
+          if (facts.status !== "running") this.live = false;
+        } catch {
+          this.live = false;
+        }
+        this.polling = false;
+        this.changed();
+      }
+      if (this.live) setTimeout(step, 2000);
+    };
+    step();
   }
 
   /** Mean codes of the classes, from the codes that are here. */
