@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests import family
 from zatlas.config import make_config
 from zatlas.runs.opened import Run
 from zatlas.runs.training import train
@@ -23,7 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
         if (kind, source) not in made:
             values = {
                 "data": {"source": source},
-                "model": {"kind": kind, "size": "xs", **MODEL.get(kind, {"latent_dim": 3})},
+                "model": {"kind": kind, **family.size(kind), **MODEL.get(kind, {"latent_dim": 3})},
                 "training": {"steps": 4, "precision": "fp32", "threads": 1},
             }
             made[kind, source] = train(make_config(("test", values)), out=tmp_path_factory.mktemp("runs") / kind)

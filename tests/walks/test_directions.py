@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests import family
 from zatlas.config import make_config
 from zatlas.errors import UsageError
 from zatlas.latent.directions import Direction
@@ -22,7 +23,7 @@ FEW = (-1.0, 0.0, 1.0)
 def trained(folder, source, kind="vae", steps=3, **model):
     values = {
         "data": {"source": str(source)},
-        "model": {"kind": kind, "size": "xs", "latent_dim": 3, **model},
+        "model": {"kind": kind, **family.size(kind), "latent_dim": 3, **model},
         "training": {"steps": steps, "precision": "fp32", "threads": 1},
     }
     return train(make_config(("test", values)), out=folder / kind)

@@ -269,7 +269,10 @@ def known_keys() -> list[str]:
         if record is not None:
             keys = list(record.model_fields)
         else:
-            keys = ["kind", *dict.fromkeys(key for part in SORTS[section].all() for key in part.keys)]
+            keys = [
+                "kind",
+                *dict.fromkeys(key for part in SORTS[section].all() if ":" not in part.name for key in part.keys),
+            ]
         found += [f"{section}.{key}" for key in keys]
     return found
 
