@@ -145,10 +145,10 @@ def test_a_place_that_cannot_be_used_is_refused_in_a_sentence(place, says):
 
 
 def test_an_entry_point_that_fails_is_told_and_keeps_nobody_from_work(monkeypatch):
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import EntryPoint, EntryPoints
 
     broken = EntryPoint("broken", "not_there_at_all:Part", "zatlas.objectives")
-    monkeypatch.setattr(parts, "entry_points", lambda group: [broken])
+    monkeypatch.setattr(parts, "installed", lambda: EntryPoints([broken]))
     monkeypatch.setattr(parts, "BROKEN", {})
     sort = Sort("objective", "zatlas.objectives")
     assert sort.names() == []

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cached_property, wraps
+from functools import cache, cached_property, wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
 from importlib.util import find_spec
@@ -158,6 +158,12 @@ class Part:
     def sections(self) -> tuple[str, ...]:
         """Which sections of the configuration it has beside model, network and objective."""
         return tuple(self.facts.get("sections", ()))
+
+
+@cache
+def installed() -> Any:
+    """The entry points of all installed packages, looked up once: to read them takes 20 ms."""
+    return entry_points()
 
 
 class Sort:
@@ -303,7 +309,7 @@ class Sort:
         room = import_module(self.room)
         for module in pkgutil.iter_modules(room.__path__):
             import_module(f"{self.room}.{module.name}")
-        for point in entry_points(group=self.group):
+        for point in installed().select(group=self.group):
             self._enter(point)
 
     @property
