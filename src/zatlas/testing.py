@@ -18,7 +18,8 @@ import torch
 from zatlas import recipes
 from zatlas.config import Config
 from zatlas.config.words import configuration
-from zatlas.data import ArraySource, Batches, Source
+from zatlas.data import ArraySource, Batches
+from zatlas.data.source import NEEDED, completed
 from zatlas.errors import UsageError
 from zatlas.measure.metric import Metric, Options
 from zatlas.parts import SORTS
@@ -195,14 +196,17 @@ def check_metric(metric: Any, *, model: str = "vae", data: str = IMAGES) -> None
             assert figure.value == second[name].value, f"{name} is another one for the same seed"
 
 
-def check_source(source: Source) -> None:
+def check_source(source: Any) -> None:
     """The laws of a data source: rows have the shape and type that it says, in any order; labels fit their names; the
     fingerprint is the same twice.
 
     Args:
-        source: an object with ``name``, ``spec``, ``read``, ``read_labels``, ``fingerprint`` (see
-            :class:`zatlas.data.Source`).
+        source: an object with ``name``, ``spec``, ``__len__``, ``read``, ``fingerprint``, and what else it has of
+            :class:`zatlas.data.Source`.
     """
+    lacks = [word for word in NEEDED if not hasattr(source, word)]
+    assert not lacks, f"it lacks {', '.join(lacks)}"
+    source = completed(source)
     n = len(source)
     assert n > 1, f"it holds {n} examples"
     some = np.array([n - 1, 0])

@@ -13,11 +13,11 @@ from zatlas.data.folder import ImageFiles, LabelLevel
 from zatlas.data.hub import open_hub
 from zatlas.data.idx import is_whole, open_idx
 from zatlas.data.images import Reshaped
-from zatlas.data.source import Source
+from zatlas.data.source import NEEDED, Source, completed
 from zatlas.data.sprites import open_sprites
 from zatlas.decoding.geometry import Geometry
 from zatlas.decoding.members import kind_of
-from zatlas.errors import UsageError, ZatlasError, nearest
+from zatlas.errors import UsageError, ZatlasError, listed, nearest
 from zatlas.files import look, typed_path
 from zatlas.parts import PLACE, SORTS
 
@@ -108,9 +108,12 @@ def _foreign(kind: str, text: str, labels: str | None, geometry: Geometry) -> So
     target = SORTS["format"].get(kind).target
     count = text.partition(":")[2] if kind != text else ""
     made = target(int(count)) if count.isdecimal() else target()
-    if not all(hasattr(made, word) for word in ("name", "spec", "read", "fingerprint")):
-        raise UsageError(f"{text} makes a {type(made).__name__} and no source of data: see docs/extending.md.")
-    return _shaped(made, labels, geometry)
+    if lacks := [word for word in NEEDED if not hasattr(made, word)]:
+        raise UsageError(
+            f"{text} makes a {type(made).__name__} without {listed(lacks)}, and no source of data: see "
+            "docs/extending.md."
+        )
+    return _shaped(completed(made), labels, geometry)
 
 
 def located(text: str) -> str:

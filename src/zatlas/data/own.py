@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from zatlas.data.array import ArraySource
-from zatlas.data.source import Source
+from zatlas.data.source import Source, completed
 from zatlas.decoding.geometry import Geometry
 from zatlas.errors import UsageError, ZatlasError
 
@@ -38,10 +38,7 @@ def own_source(data: Any, *, labels: str | None = None, name: str = "data") -> S
     if isinstance(data, DataLoader):
         data = data.dataset
     if all(hasattr(data, word) for word in ("read", "spec", "fingerprint")):
-        for word in ("validation_rows", "names"):  # of which a source written before them knows nothing
-            if not hasattr(data, word):
-                setattr(data, word, None)
-        return data
+        return completed(data)
     if hasattr(data, "features") and hasattr(data, "select_columns"):
         return _of_hub(data, labels, name)
     if isinstance(data, tuple | list) and len(data) == 2 and not np.isscalar(data[0]) and hasattr(data[0], "__len__"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -25,6 +26,9 @@ class Source(Protocol):
         validation_rows: rows that they set aside for validation, or None.
         names: of the files that the examples came from, or None where they came from no files of their own.
         about: plain facts to show a person: source, licence, decisions taken (resize, crop, channels).
+
+    A source of your own may leave out what stands in :data:`OPTIONAL`, and ``read_labels`` where it has none
+    (:func:`completed`).
     """
 
     name: str
@@ -53,6 +57,33 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the examples and labels as they are read; the same content gives the same one anywhere."""
         ...
+
+
+OPTIONAL: Mapping[str, Any] = {
+    "factors": None,
+    "factor_names": (),
+    "test_rows": None,
+    "validation_rows": None,
+    "names": None,
+    "about": {},
+}
+NEEDED = ("name", "spec", "__len__", "read", "fingerprint")
+
+
+def completed(source: Any) -> Source:
+    """A source of a person's own, with the values that mean "there is none" for what it leaves out.
+
+    >>> class Ones:
+    ...     name, spec = "ones", None
+    >>> completed(Ones()).test_rows is None
+    True
+    """
+    for word, value in OPTIONAL.items():
+        if not hasattr(source, word):
+            setattr(source, word, copy.copy(value))
+    if not hasattr(source, "read_labels"):
+        source.read_labels = lambda rows: None
+    return source
 
 
 class Splits(NamedTuple):
