@@ -20,11 +20,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
-from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -179,6 +178,7 @@ class Sort:
     def __init__(self, name: str, room: str, base: type[Settings] = Settings, needs: str = "") -> None:
         self.name, self.room, self.base, self.needs = name, room, base, needs
         self._known: dict[tuple[str, str], Part] = {}
+        self._installed: set[tuple[str, str]] = set()  # those of other packages that declare an entry point
         self._loaded = False
 
     def __call__(
@@ -221,20 +221,21 @@ class Sort:
         facts: Mapping[str, Any],
         words: Mapping[str, Any],
     ) -> Part:
-        own = settings or getattr(target, "Settings", None) or self._inherited(target)
+        parent = self._parent(target)
+        own = settings or getattr(target, "Settings", None) or (parent.settings if parent else None)
         own = own or _read_settings(target, self.base)
-        asked = needs or getattr(target, "needs", "") or self.needs
+        asked = needs or getattr(target, "needs", "") or (" ".join(parent.needs) if parent else self.needs)
         has, wants = frozenset(traits.split()), frozenset(asked.split())
         return Part(
             self.name, name, when, _maker(target), own, target, facts=dict(facts), traits=has, needs=wants, **words
         )
 
-    def _inherited(self, target: Any) -> type[Settings] | None:
-        """The settings of the declared class that a class without a constructor of its own derives from."""
-        if not isinstance(target, type) or "__init__" in vars(target):
+    def _parent(self, target: Any) -> Part | None:
+        """The declared class that a class derives from, unless that has a constructor of its own to be called by."""
+        if not isinstance(target, type) or ("__init__" in vars(target) and not hasattr(target, "of")):
             return None
-        of = {part.target: part.settings for part in self._known.values()}
-        return next((of[base] for base in target.__mro__[1:] if base in of), None)
+        known = {part.target: part for part in self._known.values() if isinstance(part.target, type)}
+        return next((known[base] for base in target.__mro__[1:] if base in known), None)
 
     def parts(self, role: str | None = None) -> list[Part]:
         """Those that zatlas and the installed packages declare, in their order; of one role, or of each name one."""
@@ -267,7 +268,7 @@ class Sort:
         """
         self._load()
         if found := self._known.get((role, name)):
-            return found
+            return self._findable(found, role)
         if not PLACE.fullmatch(name):
             known = self.names(role) or self.names()
             raise UsageError(f"{self.name}.kind cannot be {name!r}; {nearest(name, known)}")
@@ -275,14 +276,22 @@ class Sort:
 
     def adopt(self, target: Any, role: str = "") -> Part:
         """The part of a class or function that a person hands over, under its place."""
+        self._load()
         place = place_of(target)
         for (of, _), part in self._known.items():
             if part.target is target and of == role:
-                return part
+                return self._findable(part, role)
         when = (inspect.getdoc(target) or "").split("\n")[0].rstrip(".")
         part = self._made(place, when, target, None, "", "", {}, {"role": role})
         self._known[role, place] = part
         return part
+
+    def _findable(self, part: Part, role: str) -> Part:
+        """The part under a name by which another process finds it: a module that declares one without an entry point
+        has to be imported first, so its place is the name."""
+        if not part.is_foreign or (role, part.name) in self._installed or ":" in part.name:
+            return part
+        return replace(part, name=place_of(part.target))
 
     def holding(self, key: str, role: str | None = None) -> list[str]:
         """The names of the parts that have a setting of that name."""
@@ -293,8 +302,8 @@ class Sort:
         target = imported(place, f"{self.name}.kind = {place!r}")
         for (of, _), part in list(self._known.items()):  # importing it may have declared it
             if part.target is target and of in (role, ""):
-                self._known[role, place] = part
-                return part
+                self._known[role, place] = found = self._findable(part, of)
+                return found
         if not callable(target):
             raise UsageError(f"{self.name}.kind = {place!r} is a {type(target).__name__}: name a class or a function.")
         part = self._made(place, "", target, None, "", "", {}, {"role": role})
@@ -324,9 +333,11 @@ class Sort:
             BROKEN[f"{self.group}: {point.name} = {point.value}"] = f"{type(error).__name__}: {error}"
             return
         declared = [key for key, part in self._known.items() if part.target is target]
+        self._installed |= {*declared}
         if not declared:
             when = (inspect.getdoc(target) or "").split("\n")[0].rstrip(".")
             role = self.facts_role(target)
+            self._installed.add((role, point.name))
             self._known[role, point.name] = self._made(point.name, when, target, None, "", "", {}, {"role": role})
 
     def facts_role(self, target: Any) -> str:
@@ -481,11 +492,9 @@ def origin_of(sort: str, target: Any) -> dict[str, Any]:
 
 
 def source_path(module: str) -> Path | None:
-    """The file that a module was made from; None for one without, such as a notebook's."""
-    try:
-        spec = sys.modules[module].__spec__ if module in sys.modules else find_spec(module)
-    except (ImportError, ValueError, AttributeError):
-        return None
+    """The file that an imported module was made from; None for one without, such as a notebook's, and for a module that
+    is not imported: to look for one runs the packages around it."""
+    spec = getattr(sys.modules.get(module), "__spec__", None)
     path = Path(spec.origin) if spec is not None and spec.origin else None
     return path if path is not None and path.is_file() else None
 
@@ -500,6 +509,22 @@ def changed(kept: Mapping[str, Any]) -> str | None:
         return None
     of = f" (it was made with {kept['package']} {kept['version']})" if kept.get("package") else ""
     return f"The source of {kept['place']} has changed since this run was made{of}: what it gives may differ."
+
+
+def kept_parts(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a run.json holds of foreign parts, of which each is as :func:`origin` made it."""
+    kept = record.get("parts", [])
+    return [one for one in kept if isinstance(one, Mapping)] if isinstance(kept, list) else []
+
+
+def missing(kept: Mapping[str, Any]) -> str | None:
+    """A sentence where a part that :func:`origin` kept has a name that no installed package declares. Data are looked
+    for when they are read: a run can do without them."""
+    sort, kind = SORTS.get(str(kept.get("sort"))), str(kept.get("kind", ":"))
+    if sort is None or sort.name == "format" or ":" in kind or any(part.name == kind for part in sort.all()):
+        return None
+    package = f"the package {kept['package']} {kept.get('version')}" if kept.get("package") else kept.get("place")
+    return f"{sort.name}.kind = {kind!r} is of {package}, which is not installed here: install it."
 
 
 class Remembers:

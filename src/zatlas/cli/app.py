@@ -148,12 +148,17 @@ Trust = Annotated[
 ]
 
 
+def _names_runs(parameter: inspect.Parameter) -> bool:
+    """Whether a person names runs with it."""
+    words = [str(getattr(word, "metavar", "")) for word in getattr(parameter.annotation, "__metadata__", ())]
+    return parameter.name == "resume" or any("RUN" in word for word in words)
+
+
 def _with_trust(command: Callable[..., Any]) -> Callable[..., Any]:
     """A command on runs, which may name foreign code, with the option ``--trust``."""
-    written = inspect.signature(command).parameters.values()  # annotations as they stand in the source
-    if not any("RunPath" in str(p.annotation) or p.name in ("resume", "runs") for p in written):
-        return command
     signature = inspect.signature(command, eval_str=True)
+    if not any(map(_names_runs, signature.parameters.values())):
+        return command
 
     @functools.wraps(command)
     def trusting(*given: Any, trust: bool = False, **named: Any) -> Any:

@@ -50,15 +50,17 @@ def info(
     from zatlas.cli.train import level, sizes
     from zatlas.console import console
     from zatlas.data import describe, open_source
+    from zatlas.parts import trusting
 
-    opened = open_source(
-        source,
-        labels=labels,
-        channels=channels,
-        label_level=level(label_level) or 1,
-        skip_damaged=skip_damaged,
-        **sizes(resize, crop),
-    )
+    with trusting():  # a source that is named by its place is asked for
+        opened = open_source(
+            source,
+            labels=labels,
+            channels=channels,
+            label_level=level(label_level) or 1,
+            skip_damaged=skip_damaged,
+            **sizes(resize, crop),
+        )
     facts = describe(opened)
     if json:
         print_json(facts)

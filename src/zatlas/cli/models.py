@@ -17,6 +17,7 @@ OPTIONS = {
     "network": "--network",
     "likelihood": "--likelihood",
     "metric": "zatlas evaluate --metric",
+    "format": "zatlas train DATA",
 }
 
 
@@ -26,7 +27,7 @@ def models(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Say when to use which model, objective, prior, posterior, network, likelihood and metric, and what goes together.
+    """Say when to use which model, objective, prior, posterior, network, likelihood, metric or data, and what fits.
 
     zatlas models  ·  zatlas models infovae
     """

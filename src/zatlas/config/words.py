@@ -16,7 +16,7 @@ from typing import Any
 from zatlas.config.former import FORMER
 from zatlas.config.schema import PARTS, Config, known_keys, make_config, parse_set, preset, read_toml, square
 from zatlas.errors import UsageError, nearest
-from zatlas.parts import SORTS, trusting
+from zatlas.parts import PLACE, SORTS, trusting
 
 Nested = Mapping[str, Mapping[str, Any]]
 
@@ -130,7 +130,11 @@ def configuration(
         kept = [*(_unlimited(kept) if _limited(values) else kept), (where, values)]
     if any(_limited(values) for _, values in said):
         kept = _unlimited(kept)
-    return make_config(*kept, *said, trust=trust)
+    config = make_config(*kept, *said, trust=trust)
+    if PLACE.fullmatch(config.data.source or ""):
+        with trusting(trust):
+            SORTS["format"].get(config.data.source or "")
+    return config
 
 
 def _limited(values: Nested) -> bool:

@@ -13,7 +13,7 @@ from torch import nn
 from zatlas.errors import UsageError, nearest
 from zatlas.networks.foreign import ForeignDecoder, ForeignEncoder, Head, Output, ends_in_sigmoid, takes_labels
 from zatlas.networks.tracing import trace
-from zatlas.parts import SORTS, changed, origin, origin_of, place_of
+from zatlas.parts import SORTS, changed, kept_parts, origin, origin_of, place_of
 from zatlas.types import DataSpec
 
 SECTIONS = ("model", "network", "likelihood", "prior", "posterior", "objective")
@@ -205,6 +205,8 @@ def given_again(own: Mapping[str, Any]) -> Given:
 def foreign_record(config: Any, given: Given) -> dict[str, Any]:
     """What run.json keeps of parts that do not come with zatlas: module, version, hash of source."""
     found = [config.part(section) for section in SECTIONS if getattr(config, section) is not None]
+    data = str(config.data.source or "")
+    found += [part for name in {data, data.partition(":")[0]} if (part := SORTS["format"].find(name))]
     kept = [origin(part) for part in found if part.is_foreign]
     if pair := given.parts.get("network"):
         kept += [origin_of("network", type(module)) for module in pair]
@@ -212,7 +214,5 @@ def foreign_record(config: Any, given: Given) -> dict[str, Any]:
 
 
 def changes(record: Mapping[str, Any]) -> list[str]:
-    """Sentences about foreign code that is no longer what a run was made with."""
-    kept = record.get("parts", [])
-    said = [changed(one) for one in kept if isinstance(one, Mapping)] if isinstance(kept, list) else []
-    return [sentence for sentence in said if sentence]
+    """Sentences about foreign code that is no longer what a run was made with, of modules that are imported."""
+    return [sentence for one in kept_parts(record) if (sentence := changed(one))]

@@ -15,6 +15,7 @@ from zatlas.data.own import own_source
 from zatlas.decoding.members import SUFFIXES
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import typed_path
+from zatlas.parts import PLACE, SORTS, trusting
 from zatlas.runs.folder import RunFolder
 from zatlas.types import DataSpec
 
@@ -86,6 +87,9 @@ def reopen(run: RunFolder, config: Config, data: Any, mend: str) -> tuple[Source
         return open_data(config, own_source(data, labels=config.data.labels))
     config = config.model_copy(deep=True)
     config.data.source = str(data or config.data.source)
+    if data and PLACE.fullmatch(str(data)):
+        with trusting():  # a person who names the place asks for it
+            SORTS["format"].get(str(data))
     if data and is_image_file(str(data)):
         return few_images(config, str(data), DataSpec.from_json(run.record["data"]["spec"]))
     if not config.data.source:

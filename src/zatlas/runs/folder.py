@@ -37,6 +37,7 @@ from torch import Tensor
 from zatlas.config import Config, make_config, read_toml
 from zatlas.errors import UsageError, ZatlasError, nearest, shown
 from zatlas.files import read_json, sha256, sync_folder, write_bytes, write_json, writing
+from zatlas.parts import kept_parts, missing
 from zatlas.training import checkpoint
 from zatlas.types import DataSpec
 
@@ -227,6 +228,8 @@ class RunFolder:
                 f"the run's configuration {path} was altered or damaged since the run began: put it back, "
                 f"or start a new run from it with `zatlas train --config {path}`."
             )
+        for sentence in filter(None, map(missing, kept_parts(self.record))):
+            raise UsageError(f"{path}: {sentence}")
         return make_config((str(path), read_toml(path)))
 
     def check_place(self) -> None:

@@ -75,12 +75,11 @@ class Run:
         self.folder = folder if isinstance(folder, RunFolder) else open_folder(folder)
         with trusting(trust):
             self.config = self.folder.config()
-            for sentence in recipes.changes(self.folder.record):
-                say(sentence)
             given = given or recipes.given_again(own)
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self.data = data
         self.say = say
+        self._trust = trust
         self.precision: Precision = "fp32"  # figures are not rounded to the precision that training was fastest in
         self.spec = DataSpec.from_json(self.folder.record["data"]["spec"])
         patience = self.folder.record.get("limits", {}).get("patience", self.config.training.patience)
@@ -91,6 +90,8 @@ class Run:
         self.step: int = record["trainer"]["step"]
         with trusting(trust):
             self.game = recipes.build_game(self.config, self.spec, self.folder.training_rows, given=given)
+        for sentence in recipes.changes(self.folder.record):
+            say(sentence)
         prefix = "average." if any(name.startswith("average.") for name in tensors) else "game."
         load_module(self.game, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
         self.game.to(self.device).eval()
@@ -174,7 +175,8 @@ class Run:
     def _data(self) -> tuple[Source, Splits]:
         if self._given:
             return self._given
-        source, splits = reopen(self.folder, self.config, self.data, "give --data with where they are now")
+        with trusting(self._trust):
+            source, splits = reopen(self.folder, self.config, self.data, "give --data with where they are now")
         if self.data is None:
             check_same_data(self.folder, source)
         elif source.spec.shape != self.spec.shape:

@@ -263,6 +263,8 @@ def resume(
         source, splits = opened or reopen(dest, config, data, mend)
         check_same_data(dest, source)
         setup = set_up(config, source, splits, given=given)
+        for sentence in recipes.changes(dest.record):
+            say(sentence)
         if limits:
             dest.update(limits=limits)
         return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=True, given=given)
