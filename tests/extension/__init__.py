@@ -1,0 +1,1 @@
+"""Parts from outside, in a package of their own."""
