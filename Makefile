@@ -1,11 +1,12 @@
 # make demo: train on the embedded digits and write a report.   make test: all that CI runs.   make check: the quick part.
 # make book: the course book as HTML, at its quick setting; make book BOOK= at its full one.
+# make docs: the site, into site/; site/index.html opens from the disk. With the course book, where make book made it.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint unit slow book clean
+.PHONY: demo test check lint unit slow book docs clean
 
 demo: $(STAMP)
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && $(BIN)/zatlas train digits --out $$run && $(BIN)/zatlas report $$run && echo "Explore it in the browser: $(BIN)/zatlas explore $$run"
@@ -38,5 +39,9 @@ book: $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[book]"
 	$(BIN)/python examples/course/book.py $(BOOK)
 
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache

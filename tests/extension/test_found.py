@@ -5,11 +5,12 @@ import sys
 import pytest
 import typer.main
 
+from zatlas import walks
 from zatlas.cli.app import app
 from zatlas.data import split
 from zatlas.data.source import NEEDED, OPTIONAL, completed
 from zatlas.objectives import Variational
-from zatlas.parts import SORTS, changed, missing, objective, place_of
+from zatlas.parts import SORTS, changed, missing, objective, place_of, walk
 from zatlas.testing import check_source, small_data
 
 
@@ -93,7 +94,7 @@ def test_a_source_may_leave_out_what_it_has_not():
     source = completed(Few())
     assert all(getattr(source, word) == value for word, value in OPTIONAL.items())
     assert source.about is not OPTIONAL["about"]
-    assert sum(map(len, split(source))) == len(source)
+    assert sum(map(len, split(source, validation=0.1, test=0.1, seed=0))) == len(source)
     check_source(Few())
 
 
@@ -106,3 +107,16 @@ def test_a_source_without_what_is_needed_is_told(word):
     source.__init__()
     with pytest.raises(AssertionError, match=f"it lacks {word}"):
         check_source(source)
+
+
+def test_a_walk_that_is_declared_elsewhere_is_a_walk_of_zatlas():
+    @walk("only-for-a-test", when="a test")
+    def step(run):
+        return run
+
+    try:
+        assert getattr(walks, "only-for-a-test") is step
+    finally:
+        del SORTS["walk"]._known["", "only-for-a-test"]
+    with pytest.raises(AttributeError, match=r"'zatlas\.walks' has no attribute 'no_such'"):
+        walks.no_such  # noqa: B018

@@ -1,5 +1,9 @@
 """Through the latent space of a run: each walk gives a View, with its arrays, its figure and what it says."""
 
+from collections.abc import Callable
+from typing import Any
+
+from zatlas.parts import SORTS
 from zatlas.walks.centroids import centroid
 from zatlas.walks.describe import describe
 from zatlas.walks.directions import apply, attribute
@@ -25,3 +29,11 @@ __all__ = [
     "transfer",
     "traverse",
 ]
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    """A walk that another module or package declares."""
+    part = None if name.startswith("_") else SORTS["walk"].find(name)
+    if part is None:
+        raise AttributeError(f"module 'zatlas.walks' has no attribute {name!r}")
+    return part.target
