@@ -16,7 +16,8 @@ LITERAL = re.compile(r"``([^`]+)``")
 def mathml(text: str, display: str) -> str:
     from latex2mathml.converter import convert
 
-    return convert(" ".join(text.split()), display=display)
+    spaced = re.sub(r"\\log(?=\s*[A-Za-z])", r"\\log\\,", " ".join(text.split()))  # the converter sets no space there
+    return convert(spaced, display=display)
 
 
 def _linked(found: re.Match[str]) -> str:

@@ -73,7 +73,7 @@ def _command(path, command, level):
     shown = [p for p in command.params if not p.hidden] if all(hasattr(p, "hidden") for p in command.params) else command.params
     rows = [p for p in shown if "--help" not in p.opts]
     if rows:
-        lines += ["", "| | |", "|---|---|"]
+        lines += ["", "| option | what it does |", "|---|---|"]
     for p in rows:
         if p.param_type_name == "argument":
             names = code(p.metavar or p.name.upper())
@@ -107,7 +107,7 @@ def parts():
             lines += [f"{cell(part.title or part.when)}."]
             if sort == "model":
                 lines += ["", f"Goes with the objectives {', '.join(part.objectives)}."]
-            lines += ["", "| setting | default | |", "|---|---|---|"]
+            lines += ["", "| setting | default | what it is |", "|---|---|---|"]
             for key, field in _settings(part).items():
                 default = "" if field.is_required() or field.default is None else code(field.default)
                 lines.append(f"| `{sort}.{key}` | {default} | {cell(field.description or '')} |")
@@ -122,7 +122,7 @@ def _settings(part):
 
 def python():
     """A page for every public module."""
-    lines = ["# Python", "", "| module | |", "|---|---|"]
+    lines = ["# Python", "", "| module | what it holds |", "|---|---|"]
     pages = {}
     for name in MODULES:
         module = __import__(name, fromlist=["_"])

@@ -1,0 +1,89 @@
+"""The site is built from the package, whole, and needs no network."""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Page(HTMLParser):
+    """The anchors of a page, what it links to, and what a browser fetches for it."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.anchors, self.links, self.fetched = set(), [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        a = dict(attrs)
+        self.anchors |= {a[key] for key in ("id", "name") if a.get(key)}
+        if tag == "a" and a.get("href"):
+            self.links.append(a["href"])
+        elif tag == "link" and a.get("rel") not in ("canonical", "prev", "next", "alternate"):
+            self.fetched.append(a.get("href", ""))
+        elif tag in ("script", "img", "iframe", "source", "video", "audio") and a.get("src"):
+            self.fetched.append(a["src"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    out = tmp_path_factory.mktemp("site")
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT / "src")}
+    words = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(out)]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+@pytest.mark.slow
+def test_the_site_is_whole_and_needs_no_network(site):
+    from zatlas.cli.app import COMMANDS
+    from zatlas.parts import SORTS
+
+    pages = {path: Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
+    assert len(pages) > 30
+    missing = []
+    for path, page in pages.items():
+        for link in page.fetched:
+            assert not urlsplit(link).netloc, (path, link)
+            assert (path.parent / unquote(urlsplit(link).path)).is_file(), (path, link)
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.is_file() or (parts.fragment and unquote(parts.fragment) not in pages[target].anchors):
+                missing.append((path.relative_to(site).as_posix(), link))
+    assert not missing
+    for style in site.rglob("*.css"):
+        assert not re.search(r"url\(['\"]?(https?:)?//", style.read_text(encoding="utf-8")), style
+
+    commands = pages[site / "commands.html"].anchors
+    assert {f"zatlas-{name}" for group in COMMANDS.values() for name in group} <= commands
+    parts = (site / "parts.html").read_text(encoding="utf-8")
+    for sort in ("model", "objective", "network", "prior", "posterior", "likelihood", "metric"):
+        for part in SORTS[sort].parts():
+            assert part.name == "auto" or part.is_foreign or f">{part.name}</code>" in parts, (sort, part.name)
+    extending = re.sub(r"<[^>]+>", "", (site / "extending.html").read_text(encoding="utf-8"))
+    assert "class StudentPrior(nn.Module):" in extending  # the file itself, and not the name of one
+    assert "zatlas.testing.check_objective" in pages[site / "api" / "zatlas.testing.html"].anchors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["index.md", "guide/arrays.md", "guide/walking.md", "extending.md"])
+def test_the_python_of_the_pages_runs(page, tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.S)
+    code = "\n".join(block for block in blocks if "--8<--" not in block)
+    assert code
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MPLBACKEND": "agg"}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
