@@ -1,11 +1,13 @@
 """The site is built from the package, whole, and needs no network."""
 
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -87,3 +89,20 @@ def test_the_python_of_the_pages_runs(page, tmp_path):
     words = [sys.executable, "-c", code]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_course_book_is_linked_where_it_was_made_and_named_where_not(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("pages", ROOT / "docs" / "_build" / "pages.py")
+    pages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pages)
+    monkeypatch.setattr(pages, "BOOK", tmp_path)
+    assert "Not made yet" in pages.book()
+    assert "href" not in pages.book()
+    (tmp_path / "index.html").write_text("")
+    (tmp_path / "1_beta_vae.html").write_text("a chapter")
+    assert '<a href="course/1_beta_vae.html">' in pages.book()
+    assert "Not made yet" not in pages.book()
+    site = tmp_path / "site"
+    site.mkdir()
+    pages.on_post_build(SimpleNamespace(site_dir=site))
+    assert (site / "course" / "1_beta_vae.html").read_text() == "a chapter"
