@@ -130,6 +130,25 @@ def test_a_place_is_imported_only_with_trust(tmp_path, monkeypatch):
     assert sys.path.count(str(tmp_path)) == 0
 
 
+@pytest.mark.parametrize("place", ["os:abort", "subprocess:Popen", "builtins:exec", "sys:exit", "shutil:rmtree"])
+@pytest.mark.parametrize("section", ["objective", "prior", "likelihood", "network"])
+def test_what_is_imported_already_is_not_called_without_trust(section, place):
+    """A run folder of somebody else could name any function of the standard library."""
+    import subprocess
+
+    assert subprocess
+    with pytest.raises(UsageError, match=r"is no declared part and no torch module|would run code"):
+        make_config(("a run", {section: {"kind": place, **({"args": "touch ran"} if "Popen" in place else {})}}))
+
+
+@pytest.mark.parametrize("place", ["os:abort", "sys:exit", "zatlas.errors:listed"])
+def test_a_module_that_is_no_class_of_modules_is_not_called(place):
+    from zatlas.networks.foreign import _made
+
+    with pytest.raises(UsageError, match="is no class of torch modules"):
+        _made(place)
+
+
 @pytest.mark.parametrize(
     ("place", "says"),
     [

@@ -304,6 +304,11 @@ class Sort:
             if part.target is target and of in (role, ""):
                 self._known[role, place] = found = self._findable(part, of)
                 return found
+        if not _trust.get() and not _is_module(target):
+            raise UsageError(
+                f"{self.name}.kind = {place!r} is no declared part and no torch module, and would be called: if you "
+                "trust it, say so with --trust on the command line or trust=True in Python."
+            )
         if not callable(target):
             raise UsageError(f"{self.name}.kind = {place!r} is a {type(target).__name__}: name a class or a function.")
         part = self._made(place, "", target, None, "", "", {}, {"role": role})
@@ -465,6 +470,12 @@ def imported(place: str, what: str) -> Any:
         if added:
             sys.path.remove(here)
     return found
+
+
+def _is_module(target: Any) -> bool:
+    """Whether it is a class of torch modules: to make one runs only code that this process has imported already, where
+    a function such as ``os:abort`` or a class such as ``subprocess:Popen`` would act."""
+    return isinstance(target, type) and any(base.__module__ == "torch.nn.modules.module" for base in target.__mro__)
 
 
 def place_of(target: Any) -> str:

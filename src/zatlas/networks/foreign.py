@@ -133,12 +133,12 @@ def _made(place: str) -> nn.Module:
     if place.startswith("torch."):  # such as Sequential, which says nothing of what was in it
         raise UsageError(f"the run does not hold its module {place}: {mend}.")
     target = imported(place, f"network {place!r}")
+    if not isinstance(target, type) or not issubclass(target, nn.Module):  # before it is called
+        raise UsageError(f"{place} is no class of torch modules: {mend}.")
     try:
         made = target()
     except TypeError as error:
         raise UsageError(
             f"the run does not hold its module {place}, which is not made without arguments ({error}): {mend}."
         ) from None
-    if not isinstance(made, nn.Module):
-        raise UsageError(f"{place} makes a {type(made).__name__} and no module.")
     return made
