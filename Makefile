@@ -1,4 +1,5 @@
 # make demo: train on the embedded digits and write a report.   make test: all that CI runs.   make check: the quick part.
+# make thorough: the slow tests that CI leaves out, the same laws for more kinds.
 # make book: the course book as HTML, at its quick setting; make book BOOK= at its full one.
 # make docs: the site, into site/; site/index.html opens from the disk. With the course book, where make book made it.
 PYTHON ?= python3
@@ -6,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint unit slow book docs clean
+.PHONY: demo test check lint unit slow thorough book docs clean
 
 demo: $(STAMP)
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && $(BIN)/zatlas train digits --out $$run && $(BIN)/zatlas report $$run && echo "Explore it in the browser: $(BIN)/zatlas explore $$run"
@@ -25,7 +26,10 @@ unit: $(STAMP)
 	$(BIN)/pytest -q -n auto -m "not slow"
 
 slow: $(STAMP)
-	$(BIN)/pytest -q -n auto -m slow
+	$(BIN)/pytest -q -n auto -m "slow and not thorough"
+
+thorough: $(STAMP)
+	$(BIN)/pytest -q -n auto -m thorough
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
