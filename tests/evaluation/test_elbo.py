@@ -43,6 +43,7 @@ def test_its_parts_are_those_of_the_inference(data):
     torch.testing.assert_close(elbo.rate, rate(inference))
     assert elbo.unit_rates.sum().item() == pytest.approx(elbo.rate.mean().item(), rel=1e-5)
     assert elbo.figures()["elbo"].value == pytest.approx(-(elbo.distortion + elbo.rate).mean().item(), rel=1e-6)
+    torch.testing.assert_close(elbo.mean_variance, inference.levels[0].q.mean.double().var(0))
 
 
 def test_batch_size_does_not_change_the_exact_parts(data):

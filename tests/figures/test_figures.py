@@ -146,7 +146,13 @@ def test_curves_write_the_last_value_of_each_split(tmp_path):
 
 @pytest.mark.parametrize("nats", [[0.0], [2.0, 0.001, 1.0], rng.exponential(1, 200) - 0.2, [np.nan, 1.0]])
 def test_rates(nats, tmp_path):
-    drawn(figures.rates(nats), tmp_path)
+    figure = figures.rates(nats)
+    drawn(figure, tmp_path)
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights == sorted(np.nan_to_num(nats), reverse=True)
+    if len(nats) <= 24:
+        names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        assert [np.nan_to_num(nats)[int(name) - 1] for name in names] == heights
 
 
 def test_palette_keeps_its_contrast_on_white_and_on_black():

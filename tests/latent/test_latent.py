@@ -46,6 +46,16 @@ def test_decoding_does_not_depend_on_the_batch_and_draws_on_the_seed(data):
     assert not np.array_equal(one.draw, decode(m, z, device=CPU, batch_size=11, seed=1).draw)
 
 
+def test_networks_compute_in_bfloat16_where_asked_and_codes_are_float32(data):
+    m, batches = model(data), Batches(data, np.arange(30), batch_size=30, shuffle=False)
+    exact, rough = (encode(m, batches.epoch(0), device=CPU, precision=p).mean for p in ("fp32", "bf16"))
+    shown, rougher = (decode(m, exact, device=CPU, precision=p).mean for p in ("fp32", "bf16"))
+    for a, b in ((exact, rough), (shown, rougher)):
+        assert b.dtype == np.float32
+        assert not np.array_equal(a, b)
+        np.testing.assert_allclose(a, b, atol=0.05)
+
+
 def test_a_conditional_model_decodes_with_its_labels(data):
     m = model(data, "cvae")
     z = np.zeros((3, 3), np.float32)

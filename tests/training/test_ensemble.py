@@ -400,6 +400,9 @@ def test_networks_may_run_in_bf16():
     ensemble = Ensemble(made(GAMES["elbo"]))
     trained(ensemble, steps=3, precision="bf16")
     assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in ensemble.parameters())
+    exact = Ensemble(made(GAMES["elbo"]))
+    trained(exact, steps=3, precision="fp32")
+    assert any(not torch.equal(a, b) for a, b in zip(ensemble.parameters(), exact.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,12 @@ def test_a_device_that_is_not_there_is_refused():
 
 def test_bf16_trains_with_fp32_weights_and_densities():
     t = trainer(steps=5, precision="bf16")
+    computed = set()
+    for module in t.game.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(lambda _, given, out: computed.add(out.dtype))
     t.fit()
+    assert torch.bfloat16 in computed
     assert all(p.dtype == torch.float32 for p in t.game.parameters())
     assert math.isfinite(t.state.seconds)
 

@@ -46,6 +46,13 @@ def test_precision_is_that_of_the_hardware_where_a_step_is_large(monkeypatch):
     assert choose_arithmetic(*large, CPU, precision="fp32").precision == "fp32"
 
 
+def test_products_are_computed_in_the_precision_that_is_named():
+    layer, x = torch.nn.Linear(3, 2), torch.ones(1, 3)
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        with precision.autocast(CPU, name):
+            assert layer(x).dtype == dtype
+
+
 def test_threads_follow_the_work(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     small, large = (choose_arithmetic(*game_and_batch(size, rows=96), CPU) for size in ("xs", "m"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from zatlas.errors import UsageError
+from zatlas.runs.opened import Run
 from zatlas.walks import traverse
 
 
@@ -31,10 +32,16 @@ def test_no_units_at_all_are_refused(run):
         traverse(run("vae"), units=())
 
 
-def test_dead_units_are_named_and_an_autoencoder_has_none(run):
+@pytest.mark.parametrize("nats", [(0.5, 0.002, 0.2), (0.009, 0.5, 0.0), (0.1, 0.2, 0.3)])
+def test_units_are_counted_as_dead_below_a_hundredth_of_a_nat(nats, run, monkeypatch):
+    monkeypatch.setattr(Run, "unit_rates", lambda self: np.array(nats))
     view = traverse(run("vae"), steps=2)
-    dead = int((view["rates"] < 0.01).sum())
-    assert (f"{dead} of the 3 units carry nothing" in " ".join(view.sentences)) == (dead > 0)
+    assert view["units"].tolist() == sorted(range(3), key=lambda unit: -nats[unit])
+    dead = sum(rate < 0.01 for rate in nats)
+    assert view.sentences == ((f"{dead} of the 3 units carry nothing: their rate is below 0.01 nats.",) if dead else ())
+
+
+def test_an_autoencoder_has_no_rates(run):
     assert "rates" not in traverse(run("ae"), steps=2).arrays
     with pytest.raises(UsageError, match="no unit 4"):
         traverse(run("vae"), units=(3,))
