@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from zatlas.arrays import Array
 from zatlas.data.array import ArraySource
 from zatlas.data.source import Source, completed
 from zatlas.decoding.geometry import Geometry
 from zatlas.errors import UsageError, ZatlasError
 
-Array = npt.NDArray[Any]
 IMAGES = ("image", "img", "x", "pixel_values", "data", "input")
 LABELS = ("label", "labels", "y", "target", "fine_label")
 

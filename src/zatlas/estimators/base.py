@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.estimators.fitting import Fitted, fit
 from zatlas.estimators.labelling import Labelling
@@ -21,8 +21,6 @@ from zatlas.estimators.layout import Examples, Layout
 from zatlas.estimators.settings import configure, for_data, seed_of
 from zatlas.estimators.trained import Trained
 from zatlas.parts import SORTS
-
-Array = npt.NDArray[Any]
 
 
 class GenerativeEstimator(BaseEstimator, ABC):

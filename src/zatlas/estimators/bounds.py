@@ -11,15 +11,14 @@ import hashlib
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.special import ndtri
 from torch import Tensor
 
+from zatlas.arrays import Array
 from zatlas.data import counter_rng
 from zatlas.objectives import importance_bound, negative_elbo
 
-Array = npt.NDArray[Any]
 _NOISE, _BITS = 11, 12  # what a draw is for
 
 

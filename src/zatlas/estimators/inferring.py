@@ -6,16 +6,14 @@ from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.estimators.base import GenerativeEstimator
 from zatlas.latent import fit_ex_post
 from zatlas.parts import SORTS
-
-Array = npt.NDArray[Any]
 
 
 class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GenerativeEstimator):

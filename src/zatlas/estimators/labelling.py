@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError, nearest
 from zatlas.types import DataSpec
 
-Array = npt.NDArray[Any]
 PLAIN = (str, int, bool)
 
 

@@ -9,12 +9,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.data import ArraySource, Rows
 from zatlas.data.content import fingerprint
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.types import DataSpec
-
-Array = npt.NDArray[Any]
 
 
 class Examples:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zatlas.arrays import Array
 from zatlas.config import Config
 from zatlas.errors import UsageError
 from zatlas.estimators.bounds import bound, class_posterior, content_bits, content_noise, marginal_bound
@@ -21,7 +21,6 @@ from zatlas.recipes import likelihood_name
 from zatlas.training import autocast
 from zatlas.types import Batch
 
-Array = npt.NDArray[Any]
 CHUNK = 500  # rows that are in the networks at once
 
 

@@ -16,9 +16,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from zatlas.arrays import Array
 
 _LEVELS = 16
 _FITTED = 5000  # rows to which a covariance is fitted

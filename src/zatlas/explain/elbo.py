@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.figures.explain import elbo as drawn
 from zatlas.figures.latents import number
 from zatlas.figures.view import View, arrays
-
-Array = npt.NDArray[Any]
 
 GROUPS = (1, 4, 16, 64, 256)  # draws in one importance-weighted bound
 LOG_2PI = float(np.log(2 * np.pi))

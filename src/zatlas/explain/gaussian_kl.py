@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.figures.explain import kl as drawn
 from zatlas.figures.view import View, arrays
-
-Array = npt.NDArray[Any]
 
 
 class Gaussian(NamedTuple):

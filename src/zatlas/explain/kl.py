@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.figures.explain import kl as drawn
 from zatlas.figures.view import View, arrays
-
-Array = npt.NDArray[Any]
 
 FEW = 6  # terms that a sentence can hold
 SMALL, HUGE = (0.0, 0.5), (100.0, 0.1)  # the (μ, σ) that a lecture asks about

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.figures.explain import kl as drawn
 from zatlas.figures.latents import number
 from zatlas.figures.view import View, arrays
 
-Array = npt.NDArray[Any]
 Pair = tuple[float, float]
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.figures.latents import number
-
-Array = npt.NDArray[Any]
 
 X, NOISE = 1.0, 0.3  # x|z ~ N(z, NOISE²), z ~ N(0, 1), and what was seen
 START = (-1.0, 0.1)  # (μ, σ)

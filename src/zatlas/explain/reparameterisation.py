@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.explain.log_variance import Descent, descend, loss, tell_descent
 from zatlas.figures.explain import reparameterisation as drawn
 from zatlas.figures.latents import number
 from zatlas.figures.view import View, arrays
-
-Array = npt.NDArray[Any]
 
 TARGET = 2.0  # f(z) = (z - TARGET)²: its gradients are known, and so are their variances
 ESTIMATORS = ("score function", "with baseline", "reparameterised")

@@ -7,12 +7,10 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from zatlas.arrays import Array
 from zatlas.figures.tiles import Pixels
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, repr=False)

@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
+from zatlas.arrays import Array
 from zatlas.distributions.gaussian import LOG_2PI
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import write_bytes
 from zatlas.latent.densities import DENSITIES, FULL_UP_TO, Density, Flowing, Mixture, White
-
-Array = npt.NDArray[Any]
 
 COMPONENTS = (1, 2, 4, 8, 16, 32, 64)
 ROWS = 20_000  # codes used at most

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from zatlas.arrays import Array
 from zatlas.training import Precision, autocast
 from zatlas.types import Batch
-
-Array = npt.NDArray[Any]
 
 
 class Codes(NamedTuple):

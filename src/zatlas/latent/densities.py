@@ -8,16 +8,14 @@ import warnings
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from zatlas.arrays import Array
 from zatlas.distributions.full import FullGaussian
 from zatlas.distributions.gaussian import DiagonalGaussian
 from zatlas.errors import ZatlasError
 from zatlas.networks.priors import FlowPrior
 from zatlas.training import load_module
-
-Array = npt.NDArray[Any]
 
 FULL_UP_TO = 32  # units: 64 full covariances over 128 units would be half a million numbers
 NARROWEST = 1e-6  # of the variance along the widest direction: where codes do not vary the density would be unbounded

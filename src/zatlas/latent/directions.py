@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import Figure
 from zatlas.files import read_json, write_json
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

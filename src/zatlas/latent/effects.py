@@ -18,12 +18,12 @@ codes are independent: every error is over them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from zatlas.arrays import Array
+
 Decode = Callable[[Array, Array], Array]  # codes [N, D] and the number of each one's base [N] to examples [N, *data]
 Measure = Callable[[Array], Mapping[str, Array]]  # examples [N, *data] to numbers by name, each [N]
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from zatlas.arrays import Array
 
 _BLOCKS = 20  # of rows, for the jackknife
 

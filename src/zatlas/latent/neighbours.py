@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from zatlas.arrays import Array
 
 _BLOCK = 1 << 17  # codes at a time: 16 units of them are 8 MB, which stay in a processor's cache
 

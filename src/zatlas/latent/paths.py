@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zatlas.arrays import Array
 from zatlas.distributions.gaussian import LOG_2PI
 from zatlas.errors import UsageError
 from zatlas.latent.aggregate import ExPostPrior
 
-Array = npt.NDArray[Any]
 LogDensity = Callable[[Tensor], Tensor]  # codes [..., D] to nats [...], and gradients back
 PathName = Literal["linear", "spherical", "density"]
 PATHS: tuple[PathName, ...] = ("linear", "spherical", "density")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError, ZatlasError
-
-Array = npt.NDArray[Any]
 
 
 def umap(codes: Array, *, neighbours: int = 15, seed: int = 0) -> Array:

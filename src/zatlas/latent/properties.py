@@ -44,12 +44,11 @@ saturation  mean of the largest channel less the smallest
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from zatlas.arrays import Array
 
 FAINT = 0.1  # less ink than this is ground: decoders leave a haze whose moments would outweigh those of the figure
 PLAIN = 0.5  # share of the border's pixels that must be near its median for it to be a ground

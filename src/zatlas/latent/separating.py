@@ -15,13 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.evaluation import Figure
 from zatlas.latent.directions import Direction, balanced_accuracy
-
-Array = npt.NDArray[Any]
 
 FOLDS = 5
 BOOTSTRAPS = 50

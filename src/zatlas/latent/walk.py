@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.latent.planes import Plane
 
-Array = npt.NDArray[Any]
 Decode = Callable[[Array], Array]  # codes [N, D] to means [N, *data]
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from zatlas.arrays import Array
 from zatlas.data import Rows
 from zatlas.evaluation.codes import baselines, bayes_rule, probe_table
 from zatlas.measure.likelihood import lacks_inference
@@ -15,8 +13,6 @@ from zatlas.measure.metric import Found, Options, Progress
 from zatlas.objectives import importance_bound
 from zatlas.parts import metric
 from zatlas.runs.opened import Run
-
-Array = npt.NDArray[Any]
 
 LEARNING_ROWS = 5000
 BAYES_SAMPLES = 20

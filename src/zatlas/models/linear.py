@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from zatlas.arrays import Array
 from zatlas.distributions.full import FullGaussian
 from zatlas.distributions.gaussian import LOG_2PI, DiagonalGaussian
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.models.drawing import given_or_drawn
 from zatlas.parts import Context, Defaults, ModelSettings, model
 from zatlas.types import Generation, Inference, Level
-
-Array = npt.NDArray[Any]
 
 NOISE_FLOOR = 1e-4  # share of the data's variance; of digits in 256 greys a standard deviation of 2/3 of a grey
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zatlas import figures
+from zatlas.arrays import Array
 from zatlas.latent import unit_names
 from zatlas.measure import METRICS
 from zatlas.measure.curves import CURVES, curves
@@ -18,7 +18,6 @@ from zatlas.report.page import Picture, Section, Table
 from zatlas.report.sections import svg
 from zatlas.runs.opened import Run
 
-Array = npt.NDArray[Any]
 Record = dict[str, Any]
 
 COLUMNS = 4  # images in a row of a panel

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from zatlas import recipes
+from zatlas.arrays import Array
 from zatlas.data import Batches, Rows, Source, Splits
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.evaluation import Elbo, Figure, Reconstruction, estimate_elbo, estimate_reconstruction, quoted, term_figures
@@ -35,8 +35,6 @@ from zatlas.runs.hub import open_folder
 from zatlas.training import Precision, choose_device, load_module
 from zatlas.training.checkpoint import name_of as checkpoint_name
 from zatlas.types import Batch, DataSpec
-
-Array = npt.NDArray[Any]
 
 SHOWN = 20  # samples in a notebook
 

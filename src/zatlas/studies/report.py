@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zatlas import figures, walks
+from zatlas.arrays import Array
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import Figure
 from zatlas.evaluation.codes.alignment import reproducibility
@@ -29,7 +29,6 @@ from zatlas.studies.study import Study
 from zatlas.studies.table import Row, figures_of, over_seeds, ranked
 from zatlas.studies.work import opened_data
 
-Array = npt.NDArray[Any]
 Say = Callable[[str], None]
 
 SAMPLES = 36  # of a cell

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.data import Rows
 from zatlas.data.npy import read_npy
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.files import regular
 from zatlas.runs.opened import Run
-
-Array = npt.NDArray[Any]
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,

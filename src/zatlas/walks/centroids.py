@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.figures.directions import archetype, archetypes
@@ -17,8 +17,6 @@ from zatlas.runs.opened import Run
 from zatlas.walks.attributes import Group, columns, group, members
 from zatlas.walks.images import alike, seen
 from zatlas.walks.shared import need_axes
-
-Array = npt.NDArray[Any]
 
 ROWS = 2000  # of a group, for its centroid
 

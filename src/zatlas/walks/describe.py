@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.figures.units import Link, UnitRow
@@ -21,8 +21,6 @@ from zatlas.runs.opened import Run
 from zatlas.walks.shared import check_units, need_axes
 from zatlas.walks.unit_facts import Facts, Told, is_dead, learned_variables, of_effect, of_links
 from zatlas.walks.unit_words import amount, answer, sentence
-
-Array = npt.NDArray[Any]
 
 DRAWN, LINKS = 10, 3  # units that are drawn and spoken of, and properties of each
 ROWS = 2000  # for marginals, factors and classes

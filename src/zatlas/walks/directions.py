@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.data import Rows
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.figures import View, arrays, tile
@@ -24,8 +24,6 @@ from zatlas.walks.attributes import Attribute
 from zatlas.walks.attributes import attribute as named
 from zatlas.walks.centroids import need_codes
 from zatlas.walks.images import alike, decoded, seen
-
-Array = npt.NDArray[Any]
 
 ROWS = 20_000  # examples a direction is fitted to at most
 STRENGTHS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)

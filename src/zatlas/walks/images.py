@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.data import Rows
 from zatlas.runs.opened import Run
-
-Array = npt.NDArray[Any]
 
 
 def seen(run: Run, rows: Rows) -> Array:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.data import Rows
 from zatlas.errors import UsageError, nearest
 from zatlas.figures import View, arrays, tile
@@ -19,8 +18,6 @@ from zatlas.runs.opened import Run
 from zatlas.walks.attributes import column
 from zatlas.walks.centroids import need_codes
 from zatlas.walks.images import alike, decoded, seen
-
-Array = npt.NDArray[Any]
 
 ROWS = 20_000  # examples that class centroids are means of at most
 MOST_CLASSES = 20

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.data import Rows
 from zatlas.errors import printable
 from zatlas.runs.opened import Run
-
-Array = npt.NDArray[Any]
 
 
 def names_of(run: Run, rows: Rows) -> list[str] | None:

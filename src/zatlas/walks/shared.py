@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.latent import Codes
 from zatlas.runs.opened import Run
-
-Array = npt.NDArray[Any]
 
 CODES = 2000  # of training rows, where the spread of the codes is asked for
 

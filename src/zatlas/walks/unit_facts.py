@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.data import Rows
 from zatlas.figures.latents import DEAD_NATS
 from zatlas.latent.effects import Effects
@@ -22,7 +22,6 @@ from zatlas.latent.properties import Property
 from zatlas.runs.opened import Run
 from zatlas.walks.unit_words import place_of
 
-Array = npt.NDArray[Any]
 Facts = dict[str, Any]
 
 STRAIGHT, LEAST_SHARE, SIGNIFICANT, ALIKE = 0.5, 0.05, 0.01, 0.8

@@ -6,11 +6,10 @@ from math import floor, log10
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.figures.latents import number
 
-Array = npt.NDArray[Any]
 Facts = dict[str, Any]
 
 MOSTLY = 0.42  # share of the change in one third of the image, of which an even change has a third

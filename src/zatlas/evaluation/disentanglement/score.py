@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
 from zatlas.evaluation.figure import Figure
-
-Array = npt.NDArray[Any]
 
 JACKKNIFE_GROUPS = 20
 

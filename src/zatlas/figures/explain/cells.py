@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from zatlas.arrays import Array
 from zatlas.figures.pictures import heading
 from zatlas.figures.style import (
     ACCENT,
@@ -31,7 +31,6 @@ from zatlas.figures.style import (
     text_width,
 )
 
-Array = npt.NDArray[Any]
 Cell = tuple[int, int]
 
 _GREEN = PALETTE[2]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from zatlas.arrays import Array
 from zatlas.figures.explain.panels import describe, panels, plain, point_out
 from zatlas.figures.latents import number
 from zatlas.figures.pictures import heading
@@ -29,8 +29,6 @@ from zatlas.figures.style import (
     sequential,
     styled,
 )
-
-Array = npt.NDArray[Any]
 
 _POSTERIOR = PALETTE[2]
 _COLOURS = (SECOND, ACCENT)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from zatlas.arrays import Array
 from zatlas.figures.explain.panels import describe, panels, plain, point_out
 from zatlas.figures.latents import number
 from zatlas.figures.pictures import heading
@@ -28,7 +28,6 @@ from zatlas.figures.style import (
     styled,
 )
 
-Array = npt.NDArray[Any]
 Line = tuple[Array, Array, Array]
 
 

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
+from zatlas.arrays import Array
 from zatlas.figures.explain.panels import describe, panels, plain, point_out
 from zatlas.figures.latents import number
 from zatlas.figures.pictures import heading
 from zatlas.figures.style import ACCENT, INK, LINE, MUTED, NORMAL, PALETTE, PAPER, SECOND, styled
-
-Array = npt.NDArray[Any]
 
 _COLOURS = (SECOND, PALETTE[3], ACCENT)
 
