@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -223,3 +223,8 @@ class _Streamed:
         if self.device.type == "cuda":  # a copy to the device overlaps with the work there from pinned memory only
             return tensor.pin_memory(), None if y is None else y.pin_memory()
         return tensor, y
+
+
+def gathered(batches: Iterable[Batch]) -> npt.NDArray[Any]:
+    """x of all batches as one array ``[N, *data]`` on the CPU, in their order."""
+    return np.concatenate([batch.x.cpu().numpy() for batch in batches])

@@ -92,3 +92,20 @@ class Splits(NamedTuple):
     train: Rows
     validation: Rows
     test: Rows
+
+
+def evenly_spaced(rows: Rows, n: int | None, *, repeat: bool = False) -> Rows:
+    """n of the rows, evenly spaced from the first to the last; all where there are no more, or n is None.
+
+    Args:
+        rows: ``[N]``, in any order, which is kept.
+        n: how many.
+        repeat: where there are fewer than n, some are taken more than once, so that there are n.
+
+    >>> evenly_spaced(np.arange(10), 4), evenly_spaced(np.arange(2), 4), evenly_spaced(np.arange(2), 4, repeat=True)
+    (array([0, 3, 6, 9]), array([0, 1]), array([0, 0, 0, 1]))
+    """
+    if n is None:
+        return rows
+    places = np.linspace(0, len(rows) - 1, n if repeat else min(n, len(rows)))
+    return rows[places.astype(np.int64)]

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config
-from zatlas.data import split
+from zatlas.data import evenly_spaced, split
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.estimators.layout import Examples
 from zatlas.evaluation import estimate_elbo, mean_terms
 from zatlas.runs.data import batches
 from zatlas.runs.training import data_record, set_up
-from zatlas.training import Trainer, Watcher, choose_device, load_module
+from zatlas.training import Trainer, Watcher, choose_device, forked_rng, load_module
 
 RATE_ROWS = 2000  # rows that the recorded rates of the units are a mean over
 REPORTS = 10  # lines that verbose prints
@@ -80,13 +76,6 @@ class _Memory(Watcher):
             self.best = Stand.of(trainer)
 
 
-@contextmanager
-def own_randomness(device: torch.device) -> Iterator[None]:
-    """torch's global random state is afterwards what it was before."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
-
-
 def _goes_on(config: Config, stand: Stand | None, steps_per_epoch: int) -> tuple[Config, Stand | None]:
     """One more pass at a constant learning rate, in an order that no earlier pass had."""
     config = config.model_copy(deep=True)
@@ -133,7 +122,7 @@ def fit(
     except ZatlasError as error:
         raise UsageError(f"{who}: {error}") from None
     memory = _Memory(who, verbose)
-    with own_randomness(device):
+    with forked_rng(device):
         setup = set_up(config, source, splits, watchers=[memory])
         trainer = setup.trainer
         if go_on:
@@ -148,7 +137,7 @@ def fit(
             load_module(game, best.game())
         rows = splits.validation if len(splits.validation) else splits.train
         result = mean_terms(game, batches(config, source, rows, device), device=device, precision=trainer.precision)
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), RATE_ROWS)).astype(np.int64)]
+        some = evenly_spaced(rows, RATE_ROWS)
         known: dict[str, Any] = {}
         if config.kind.infers:
             shown = batches(config, source, some, device)

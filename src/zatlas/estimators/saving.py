@@ -12,7 +12,7 @@ import numpy as np
 
 from zatlas.errors import UsageError
 from zatlas.estimators.base import GenerativeEstimator
-from zatlas.estimators.fitting import Fitted, Stand, own_randomness
+from zatlas.estimators.fitting import Fitted, Stand
 from zatlas.estimators.kinds import KINDS
 from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Layout
@@ -21,7 +21,7 @@ from zatlas.files import write_bytes, writing
 from zatlas.latent import EX_POST
 from zatlas.runs.folder import RunFolder, now, provenance
 from zatlas.runs.opened import Run
-from zatlas.training import checkpoint, choose_device
+from zatlas.training import checkpoint, choose_device, forked_rng
 
 
 def _plain(value: Any) -> Any:
@@ -80,7 +80,7 @@ def load(path: str | Path, *, device: str = "auto") -> GenerativeEstimator:
         UsageError: there is no run.
         ZatlasError: it is damaged.
     """
-    with own_randomness(choose_device(device)):
+    with forked_rng(choose_device(device)):
         opened = Run(path, device=device)
     run, config, spec = opened.folder, opened.config, opened.spec
     facts = run.record.get("estimator")

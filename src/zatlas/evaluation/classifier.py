@@ -24,7 +24,7 @@ from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import BATCH, Extractor, unit_values
 from zatlas.evaluation.quality.modes import check_classes
 from zatlas.files import write_bytes
-from zatlas.training import Optimisation, Schedule
+from zatlas.training import Optimisation, Schedule, forked_rng
 
 FEATURES = 64
 FORMAT = "zatlas classifier 1"
@@ -260,8 +260,7 @@ def train_classifier(
     if (classes or known) < max(2, known):
         raise UsageError(f"a classifier of {classes or known} classes cannot be trained on labels up to {known - 1}.")
     device = device or torch.device("cpu")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with forked_rng(seed=seed):
         module = ConvolutionalClassifier(x.shape[1], classes or known)
     some = x[:: max(1, len(x) // 10_000)]
     pixels = unit_values(some)

@@ -13,7 +13,7 @@ from torch import Tensor
 from zatlas.distributions import closed_kl, rate_per_unit
 from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.objectives import distortion, rate
-from zatlas.training import Precision, autocast
+from zatlas.training import Precision, autocast, forked_rng
 from zatlas.types import Batch, Level
 
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 3.3
@@ -93,8 +93,7 @@ def estimate_elbo(
     model.eval()
     distortions, rates, means, variances, units = [], [], [], [], []
     closed = by_unit = True
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with forked_rng(device, seed=seed):
         for batch in batches.epoch(0):
             with autocast(device, precision):
                 inference = model.infer(batch.x, batch.y)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zatlas.arrays import Array
+from zatlas.data import evenly_spaced
 
 _LEVELS = 16
 _FITTED = 5000  # rows to which a covariance is fitted
@@ -144,7 +145,7 @@ def _mahalanobis(x: Array) -> Array:
 
     x = (x - np.median(x, 0)) / np.array([_spread(column) for column in x.T])
     x = np.sign(x) * np.log1p(np.abs(x))  # beyond a spread or two only the order of magnitude counts
-    rows = np.linspace(0, len(x) - 1, min(len(x), _FITTED)).astype(int)
+    rows = evenly_spaced(np.arange(len(x)), _FITTED)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few or equal rows, where the ridge below decides
         try:

@@ -11,7 +11,7 @@ from torch import Tensor
 from zatlas.evaluation.elbo import Batches
 from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.evaluation.reconstruction import Reconstruction
-from zatlas.training import Game, Precision, autocast
+from zatlas.training import Game, Precision, autocast, forked_rng
 
 # Terms that are pure numbers, or in a unit of their own: probabilities, norms, counts of codewords.
 PURE = ("d_real", "d_fake", "penalty", "distance", "perplexity", "multiplier", "mmd", "critic_accuracy")
@@ -42,8 +42,7 @@ def term_figures(
     first = game.players[0]
     game.eval()
     values: dict[str, list[Tensor]] = {}
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with forked_rng(device, seed=seed):
         for batch in batches.epoch(0):
             for player in players or (first,):
                 with autocast(device, precision):

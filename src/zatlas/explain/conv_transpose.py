@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.explain.geometry import (
-    Array,
     Geometry,
     Pair,
     Steps,

@@ -13,7 +13,7 @@ from zatlas import recipes
 from zatlas.config import Config
 from zatlas.errors import UsageError, ZatlasError, shown
 from zatlas.importers.reading import Tensors
-from zatlas.training import Game
+from zatlas.training import Game, forked_rng
 from zatlas.types import DataSpec
 
 # What zatlas learns of its training data before it begins, and other programs leave to the network: identities here.
@@ -41,7 +41,7 @@ def neutral_game(config: Config, spec: DataSpec) -> Game:
     """The game of a configuration in which nothing comes before or after the networks: x is shown as it is, and the
     decoder's output has no offset. Its weights are drawn without touching torch's global random state."""
     unknown = recipes.Statistics(torch.zeros(spec.shape), torch.ones(spec.shape), torch.zeros(0))
-    with torch.random.fork_rng(devices=[]):
+    with forked_rng():
         game = recipes.build_game(config, spec, 0, unknown)
     for name, parameter in game.model.named_parameters():
         if name == "decoder.offset":

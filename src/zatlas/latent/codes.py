@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from zatlas.arrays import Array
-from zatlas.training import Precision, autocast
+from zatlas.training import Precision, autocast, forked_rng
 from zatlas.types import Batch
 
 
@@ -68,8 +68,7 @@ def decode(
     """What the model shows at codes z ``[N, D]``, and draws from p(x|z) with the given seed."""
     model.eval()
     means, draws = [], []
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with forked_rng(device, seed=seed):
         for start in range(0, len(z), batch_size):
             part = slice(start, start + batch_size)
             code = torch.as_tensor(z[part], dtype=torch.float32, device=device)
@@ -111,8 +110,7 @@ def draw_codes(model: Any, n: int, y: Array | None = None, *, device: torch.devi
     Raises:
         ZatlasError: the model has no distribution over codes, as an autoencoder's flat prior is none.
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with forked_rng(device, seed=seed):
         labels = None if y is None else torch.as_tensor(y, dtype=torch.float32, device=device)
         z = torch.cat(model.generate(n, labels).z, -1)[0]
     return z.float().cpu().numpy()

@@ -15,7 +15,7 @@ from zatlas.distributions.full import FullGaussian
 from zatlas.distributions.gaussian import DiagonalGaussian
 from zatlas.errors import ZatlasError
 from zatlas.networks.priors import FlowPrior
-from zatlas.training import load_module
+from zatlas.training import forked_rng, load_module
 
 FULL_UP_TO = 32  # units: 64 full covariances over 128 units would be half a million numbers
 NARROWEST = 1e-6  # of the variance along the widest direction: where codes do not vary the density would be unbounded
@@ -131,7 +131,7 @@ class Flowing:
 
     @classmethod
     def of(cls, record: dict[str, Any], tensors: dict[str, Array]) -> Flowing:
-        with torch.random.fork_rng(devices=[]):
+        with forked_rng():
             prior = FlowPrior(record["dim"], layers=record["layers"], hidden=record["hidden"])
         load_module(prior, {name: torch.from_numpy(values) for name, values in tensors.items()})
         return cls(prior, record)
@@ -141,8 +141,7 @@ class Flowing:
         """By gradient ascent on log p(u); the weights kept are those that gave the codes held out the most."""
         record = {"density": "flow", "dim": u.shape[1], "layers": layers, "hidden": hidden}
         value = torch.from_numpy(u).float()
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs as well
+        with forked_rng(seed=seed):
             prior = FlowPrior(u.shape[1], layers=layers, hidden=hidden)
             best = (-math.inf, cls(prior, record))
             optimiser = torch.optim.Adam(prior.parameters(), 2e-3)

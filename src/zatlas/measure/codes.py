@@ -13,6 +13,7 @@ from zatlas.measure.metric import Found, Options, Progress
 from zatlas.objectives import importance_bound
 from zatlas.parts import metric
 from zatlas.runs.opened import Run
+from zatlas.training import forked_rng
 
 LEARNING_ROWS = 5000
 BAYES_SAMPLES = 20
@@ -72,8 +73,7 @@ def bayes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """p(y|x) from a bound on log p(x|y) for every class, all classes being equally frequent, against the true class."""
     classes = run.spec.label_dim
     log_joint, truth = [], []
-    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
-        torch.manual_seed(options.seed)
+    with forked_rng(run.device, seed=options.seed):
         for batch in run.batches(rows).epoch(0):
             assert batch.y is not None
             columns = []
@@ -95,4 +95,4 @@ def _labels(run: Run, y: Array) -> Array:
 
 
 def _values(run: Run, rows: Rows) -> Array:
-    return np.concatenate([batch.x.cpu().numpy() for batch in run.batches(rows).epoch(0)])
+    return run.examples(rows)

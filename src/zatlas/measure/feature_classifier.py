@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from zatlas.data import Batches, Rows, Source
+from zatlas.data import Batches, Rows, Source, gathered
 from zatlas.data.catalog import data_folder
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import Figure
@@ -35,7 +35,7 @@ def examples(source: Source, rows: Rows, binarise: Binarise, seed: int = 0) -> t
     """Examples as a model sees them, bits drawn with ``seed``, and their class numbers (zeros without classes)."""
     shown = Batches(source, rows, batch_size=EVALUATED_AT_ONCE, seed=seed, binarise=binarise, shuffle=False)
     parts = list(shown.epoch(0))
-    x = np.concatenate([batch.x.numpy() for batch in parts])
+    x = gathered(parts)
     if source.spec.label_kind != "class":
         return x, np.zeros(len(x), np.int64)
     return x, np.concatenate([batch.y.numpy().argmax(1) for batch in parts if batch.y is not None])

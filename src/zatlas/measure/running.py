@@ -10,9 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from zatlas.data import Rows
+from zatlas.data import evenly_spaced
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import write_json
 from zatlas.measure.catalog import METRICS, chosen
@@ -75,7 +73,7 @@ def evaluate_run(
                 raise UsageError(f"{run.folder.path} cannot be measured by {name}: {reason}.")
             record["left_out"][name] = reason
             continue
-        some = _spread(rows, options.rows or metric.rows)
+        some = evenly_spaced(rows, options.rows or metric.rows)
         began = time.perf_counter()
         prefix = "" if name in ALWAYS else f"{name}."
         try:
@@ -113,13 +111,6 @@ def tell_if_not_kept(run: Run, record: dict[str, Any]) -> None:
     """Says that figures could not be written down, where they are a step on the way to something else."""
     if sentence := record.get("not_kept"):
         run.say(f"The figures are used here and not kept: {sentence}")
-
-
-def _spread(rows: Rows, most: int | None) -> Rows:
-    """At most so many rows, evenly."""
-    if most is None or len(rows) <= most:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
 def _keep(record: dict[str, Any], path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from zatlas.data import Rows, Source
+from zatlas.data import Rows, Source, evenly_spaced
 from zatlas.errors import ZatlasError
 from zatlas.recipes.linear import linear_start
 from zatlas.types import Statistics
@@ -24,7 +24,7 @@ def statistics(source: Source, rows: Rows, *, examples: int = 0, units: int = 0,
     Raises:
         ZatlasError: all rows are the same, so there is nothing to learn.
     """
-    chosen = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
+    chosen = evenly_spaced(rows, most)
     scale = 255.0 if source.spec.values == "uint8" else 1.0
     total = np.zeros(source.spec.shape)
     squares = np.zeros(source.spec.shape)
@@ -36,7 +36,7 @@ def statistics(source: Source, rows: Rows, *, examples: int = 0, units: int = 0,
     variance = np.maximum(squares / len(chosen) - np.square(mean), 0)
     if variance.max() <= 0 and len(chosen) > 1:
         raise ZatlasError(f"every training example of {source.name} is the same: there is nothing to learn.")
-    shown = rows[np.linspace(0, len(rows) - 1, min(examples, len(rows))).astype(np.int64)]
+    shown = evenly_spaced(rows, examples)
     some = torch.tensor(source.read(shown).astype(np.float32) / scale) if examples else torch.zeros(0, *mean.shape)
     linear = linear_start(source.read(chosen).astype(np.float64), units) if units else None
     return Statistics(torch.tensor(mean).float(), torch.tensor(np.sqrt(variance)).float(), some, linear)

@@ -103,7 +103,7 @@ def _images(run: Run, split: str) -> Iterator[Picture]:
         panels["data"], _, decoded = run.reconstruct(rows)
         panels["reconstructions"] = decoded.mean
     else:
-        panels["data"] = np.concatenate([batch.x.cpu().numpy() for batch in run.batches(rows).epoch(0)])
+        panels["data"] = run.examples(rows)
     if not run.kind.point or run.has_prior():
         panels["samples"] = run.sample(len(rows), seed=1)[0].mean
     shown = run.displayable(np.concatenate(list(panels.values())))

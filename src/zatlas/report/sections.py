@@ -141,7 +141,7 @@ def data(run: Run) -> Section | None:
     if not run.spec.is_image:
         return None
     rows = run.spread("train", 40)
-    x = np.concatenate([batch.x.cpu().numpy() for batch in run.batches(rows).epoch(0)])
+    x = run.examples(rows)
     alt = f"{len(rows)} training images of {run.source.name}."
     return Section("Training examples", "As the model sees them.", [svg(figures.grid(run.displayable(x)), alt)])
 

@@ -15,7 +15,7 @@ import torch
 
 from zatlas import recipes
 from zatlas.arrays import Array
-from zatlas.data import Batches, Rows, Source, Splits
+from zatlas.data import Batches, Rows, Source, Splits, evenly_spaced, gathered
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.evaluation import Elbo, Figure, Reconstruction, estimate_elbo, estimate_reconstruction, quoted, term_figures
 from zatlas.latent import (
@@ -397,8 +397,7 @@ class Run:
 
     def spread(self, split: str, n: int) -> Rows:
         """n rows spread evenly over a split."""
-        rows = self.rows(split)
-        return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)]
+        return evenly_spaced(self.rows(split), n)
 
     def numbered(self, rows: Sequence[int] | Rows) -> Rows:
         """Row numbers, once it is sure that the data have them.
@@ -414,10 +413,13 @@ class Run:
                 raise UsageError(f"there is no row {row}: {self.source.name} has rows 0 to {len(self.source) - 1}.")
         return chosen
 
+    def examples(self, rows: Rows) -> Array:
+        """Examples ``[N, *data]`` as the model sees them, in the order of the rows."""
+        return gathered(self.batches(rows).epoch(0))
+
     def reconstruct(self, rows: Rows) -> tuple[Array, Codes, Pictures]:
         """The examples as the model sees them, their codes, and what comes back from the codes' means."""
-        x = torch.cat([batch.x for batch in self.batches(rows).epoch(0)]).cpu().numpy()
-        codes = self.encode(rows)
+        x, codes = self.examples(rows), self.encode(rows)
         return x, codes, self.decode(codes.mean, codes.y if self.kind.conditional else None)
 
     def displayable(self, x: Array) -> Array:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config, make_config
-from zatlas.data import Source, Splits, located, remarks
+from zatlas.data import Source, Splits, gathered, located, remarks
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
 from zatlas.parts import trusting
@@ -24,7 +24,7 @@ from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folde
 from zatlas.runs.opened import Run
 from zatlas.runs.recorder import Recorder
 from zatlas.runs.trackers import tracker
-from zatlas.training import Arithmetic, Game, Trainer, Watcher, choose_arithmetic, choose_device, crowded
+from zatlas.training import Arithmetic, Game, Trainer, Watcher, choose_arithmetic, choose_device, crowded, forked_rng
 from zatlas.types import DataSpec
 
 SNAPSHOT_SAMPLES = 36
@@ -66,8 +66,7 @@ def set_up(
     fitted_seconds = 0.0
     if config.kind.closed:
         start = time.perf_counter()
-        every = [batch.x.cpu().numpy() for batch in batches(config, source, splits.train, device).epoch(0)]
-        game.model.fit(np.concatenate(every))
+        game.model.fit(gathered(batches(config, source, splits.train, device).epoch(0)))
         fitted_seconds = time.perf_counter() - start
     training = batches(config, source, splits.train, device, training=True)
     held_out = batches(config, source, splits.validation, device) if len(splits.validation) else None
@@ -161,8 +160,7 @@ def sampler(setup: Setup) -> Callable[[Game], npt.NDArray[Any]] | None:
         y = label_cycle(spec, SNAPSHOT_SAMPLES, setup.device)
 
     def sample(game: Game) -> npt.NDArray[Any]:
-        with torch.no_grad(), torch.random.fork_rng(devices=[setup.device] if setup.device.type == "cuda" else []):
-            torch.manual_seed(config.training.seed)
+        with torch.no_grad(), forked_rng(setup.device, seed=config.training.seed):
             images = game.model.generate(SNAPSHOT_SAMPLES, y).px.mean[0].float().cpu()
         return as_stored(images, spec)
 

@@ -15,6 +15,7 @@ from zatlas.training.precision import (
     crowded,
     using_threads,
 )
+from zatlas.training.randomness import forked_rng
 
 __all__ = [
     "Arithmetic",
@@ -33,6 +34,7 @@ __all__ = [
     "choose_arithmetic",
     "choose_device",
     "crowded",
+    "forked_rng",
     "load_module",
     "using_threads",
 ]

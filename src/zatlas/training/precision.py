@@ -19,6 +19,7 @@ from torch.utils.flop_counter import flop_registry
 
 from zatlas.errors import UsageError
 from zatlas.training.game import Game
+from zatlas.training.randomness import forked_rng
 from zatlas.types import Batch
 
 Precision = Literal["fp32", "bf16"]
@@ -124,7 +125,7 @@ def step_gflop(game: Game, batch: Batch) -> float:
     """
     game = copy.deepcopy(game)  # a game may change its buffers as it plays
     device = batch.x.device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _Products() as products:
+    with forked_rng(device), _Products() as products:
         for player in game.players:
             torch.autograd.grad(game(player, batch, 0).loss.sum(), game.owned(player), allow_unused=True)
     return products.flops / 1e9

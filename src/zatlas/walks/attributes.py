@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from zatlas.arrays import Array
-from zatlas.data import Rows
+from zatlas.data import Rows, evenly_spaced
 from zatlas.data.npy import read_npy
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.files import regular
@@ -129,7 +129,7 @@ def members(run: Run, group: Group, split: str, most: int) -> Rows:
     rows = group.among(run.rows(split))
     if not len(rows):
         raise UsageError(f"no {split} row of {run.source.name} is in the group {group.words!r}: name another.")
-    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
+    return evenly_spaced(rows, most)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zatlas.arrays import Array
+from zatlas.data import evenly_spaced
 from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.figures.directions import archetype, archetypes
@@ -15,7 +16,7 @@ from zatlas.latent import Codes
 from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.attributes import Group, columns, group, members
-from zatlas.walks.images import alike, seen
+from zatlas.walks.images import alike
 from zatlas.walks.shared import need_axes
 
 ROWS = 2000  # of a group, for its centroid
@@ -85,7 +86,7 @@ def centroid(
         mean, inner = codes.mean.mean(0), codes.std.mean(0)
         parts = {"mean": mean, "posterior_std": inner, "code_std": codes.mean.std(0)}
         parts["archetype"] = run.decode(mean[None], y).mean[0]
-        parts["rows"] = rows[np.linspace(0, len(rows) - 1, n if label is not None else 5).astype(np.int64)]
+        parts["rows"] = evenly_spaced(rows, n if label is not None else 5, repeat=True)
         for name in spreads:
             own = np.diag(inner**2) if name == "posterior" else _covariance(codes)
             z = rng.multivariate_normal(mean, own, n, method="eigh").astype(np.float32)
@@ -127,7 +128,7 @@ def _covariance(codes: Codes) -> Array:
 
 
 def _centroid_figure(run: Run, found: dict[str, Array], names: list[str], spreads: list[str]) -> Figure:
-    examples = np.stack([seen(run, rows) for rows in found["rows"]])
+    examples = np.stack([run.examples(rows) for rows in found["rows"]])
     drawn = [found[_named("samples", name, spreads)] for name in spreads]
     image, *samples, examples = alike(run, found["archetype"], *drawn, examples)
     words = (*(SPREADS[name].title for name in spreads), "training examples")

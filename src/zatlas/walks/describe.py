@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zatlas.arrays import Array
+from zatlas.data import evenly_spaced
 from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.figures.units import Link, UnitRow
@@ -141,7 +142,7 @@ def _start(run: Run, bases: int, seed: int, label: str | None) -> Start:
         rows = run.spread(run.held_out(), ROWS)
         codes = run.encode(rows)
         noise = np.random.default_rng(seed).standard_normal(codes.mean.shape)
-        first = np.linspace(0, len(rows) - 1, min(bases, len(rows))).astype(np.int64)
+        first = evenly_spaced(np.arange(len(rows)), bases)
         own = codes.y[first] if run.kind.conditional and codes.y is not None else None
         y = own if chosen is None else chosen[: len(first)]
         return Start(codes.mean[first], y, codes.mean + codes.std * noise, rows, codes.mean, codes.y)
@@ -181,7 +182,7 @@ def _variance(run: Run, start: Start) -> Array | None:
     """
     if run.spec.is_image or start.rows is None:
         return None
-    x = np.concatenate([batch.x.cpu().numpy() for batch in run.batches(start.rows).epoch(0)])
+    x = run.examples(start.rows)
     return np.asarray(x.reshape(len(x), -1).var(axis=0))
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zatlas.arrays import Array
-from zatlas.data import Rows
+from zatlas.data import Rows, evenly_spaced
 from zatlas.errors import UsageError, ZatlasError, nearest
 from zatlas.figures import View, arrays, tile
 from zatlas.figures.directions import moved
@@ -23,7 +23,7 @@ from zatlas.training.checkpoint import name_of as checkpoint_name
 from zatlas.walks.attributes import Attribute
 from zatlas.walks.attributes import attribute as named
 from zatlas.walks.centroids import need_codes
-from zatlas.walks.images import alike, decoded, seen
+from zatlas.walks.images import alike, decoded
 
 ROWS = 20_000  # examples a direction is fitted to at most
 STRENGTHS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
@@ -104,7 +104,7 @@ def attribute(
     told.append(
         f"Fitted by {method} to {counts} training examples; strength 1 is {direction.scale:.2g} in the code; {kept}"
     )
-    few = tuple(_spread(side, k) for side, k in zip(rows, (n - n // 2, n // 2), strict=True))
+    few = tuple(evenly_spaced(side, k) for side, k in zip(rows, (n - n // 2, n // 2), strict=True))
     labels = [name for name, side in zip(what.names, few, strict=True) for _ in side]
     spots = (direction.project(z) - direction.threshold) / direction.scale + _middle(what)
     cut = len(rows[0])
@@ -201,10 +201,6 @@ def _middle(what: Attribute) -> float:
     return 0.5 if what.values is None else 0.0
 
 
-def _spread(rows: Rows, n: int) -> Rows:
-    return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)]
-
-
 class _Groups(NamedTuple):
     """Projections of two groups in strengths, their names, and the boundary between them where there is one."""
 
@@ -231,7 +227,7 @@ def _moved(
     figure = frames = None
     if run.spec.is_image:
         smooth = at(np.linspace(steps.min(), steps.max(), FRAMES))
-        originals, shown, between = alike(run, seen(run, rows), images, smooth)
+        originals, shown, between = alike(run, run.examples(rows), images, smooth)
         below: dict[str, Any] = {} if groups is None else groups._asdict()
         figure = moved(originals, shown, steps, row_labels=labels, along=direction.name, **below)
         frames = np.stack([tile(between[:, t]) for t in range(FRAMES)]) if np.ptp(steps) > 0 else None

@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zatlas.arrays import Array
-from zatlas.data import Rows
 from zatlas.runs.opened import Run
-
-
-def seen(run: Run, rows: Rows) -> Array:
-    """Examples ``[N, *data]`` as the model sees them, in the order of the rows."""
-    return np.concatenate([batch.x.cpu().numpy() for batch in run.batches(rows).epoch(0)])
 
 
 def decoded(run: Run, z: Array, y: Array | None) -> Array:

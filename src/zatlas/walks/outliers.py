@@ -13,7 +13,7 @@ from zatlas.errors import UsageError, nearest
 from zatlas.evaluation.outliers import DEFAULT, SCORES, Explained, explained
 from zatlas.figures import View, arrays
 from zatlas.runs.opened import Run
-from zatlas.walks.images import alike, seen
+from zatlas.walks.images import alike
 from zatlas.walks.rows import called, table
 
 
@@ -53,7 +53,7 @@ def outliers(
     records = table(run, worst, score=scores[score][order], **{k: v[order] for k, v in known._asdict().items()})
     figure = None
     if run.spec.is_image:
-        shown, back = alike(run, seen(run, worst), run.reconstruct(worst)[2].mean)
+        shown, back = alike(run, run.examples(worst), run.reconstruct(worst)[2].mean)
         captions = [(called(record), f"{record['score']:.3g}") for record in records]
         figure = figures.captioned(shown, captions, below=back)
     meaning = SCORES[score].meaning

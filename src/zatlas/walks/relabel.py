@@ -17,7 +17,7 @@ from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.attributes import column
 from zatlas.walks.centroids import need_codes
-from zatlas.walks.images import alike, decoded, seen
+from zatlas.walks.images import alike, decoded
 
 ROWS = 20_000  # examples that class centroids are means of at most
 MOST_CLASSES = 20
@@ -71,7 +71,7 @@ def relabel(
     images = decoded(run, z, y)
     figure = frames = None
     names = [run.spec.labels[k] for k in classes]
-    x = seen(run, numbers)
+    x = run.examples(numbers)
     if run.spec.is_image:
         originals, shown = alike(run, x, images)
         places = [names.index(run.spec.labels[k]) if k in classes else None for k in own]
@@ -131,7 +131,7 @@ def transfer(
     images = decoded(run, z, y).swapaxes(0, 1)  # content down, style across
     figure = None
     if run.spec.is_image:
-        first, head, shown = alike(run, seen(run, left), seen(run, above), images)
+        first, head, shown = alike(run, run.examples(left), run.examples(above), images)
         figure = transfers(first, head, shown, names, same=same)
     return View(
         arrays(content=left, style=above, z=taken.mean, y=given.y, mean=images),

@@ -11,7 +11,7 @@ from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.latent import Neighbours
 from zatlas.runs.opened import Run
-from zatlas.walks.images import alike, seen
+from zatlas.walks.images import alike
 from zatlas.walks.rows import called, table
 
 
@@ -64,7 +64,7 @@ def similar(
     records = table(run, nearest, distance=distance)
     figure = None
     if run.spec.is_image:
-        shown = np.concatenate(alike(run, seen(of, asked), seen(run, nearest)))
+        shown = np.concatenate(alike(run, of.examples(asked), run.examples(nearest)))
         first = called(table(of, asked)[0])
         captions = [(first, title if first != title else "")]
         captions += [(called(record), f"{record['distance']:.3g}") for record in records]

@@ -13,9 +13,9 @@ from torch.distributions import Distribution
 
 from zatlas.evaluation.elbo import Batches
 from zatlas.evaluation.figure import Figure, mean_figure
-from zatlas.evaluation.likelihood.shared import Progress, only_level, seeded, split
+from zatlas.evaluation.likelihood.shared import Progress, only_level, split
 from zatlas.evaluation.likelihood.weights import Running, sampling_error, settled_by, trust
-from zatlas.training import Precision, autocast
+from zatlas.training import Precision, autocast, forked_rng
 from zatlas.types import Batch
 
 Prior = Callable[[Tensor | None], Distribution]
@@ -230,7 +230,7 @@ def annealed_importance(
     """
     model.eval()
     path, found = temperatures_path(temperatures), []
-    with torch.no_grad(), seeded(device, seed):
+    with torch.no_grad(), forked_rng(device, seed=seed):
         for batch in batches.epoch(0):
             for part in split(batch, max(1, rows_at_once // max(chains, PILOT_CHAINS))):
                 run = _chains(model, part, prior, leapfrogs, device, precision)
@@ -305,7 +305,7 @@ def bidirectional(
     path, done = temperatures_path(temperatures), 0
     lower: list[Tensor] = []
     upper: list[Tensor] = []
-    with torch.no_grad(), seeded(device, seed):
+    with torch.no_grad(), forked_rng(device, seed=seed):
         with autocast(device, precision):
             drawn = model.generate(count, y)
         (codes,) = drawn.z

@@ -14,9 +14,9 @@ from torch.distributions import Distribution
 from zatlas.distributions import DiagonalGaussian
 from zatlas.evaluation.elbo import Batches
 from zatlas.evaluation.figure import Figure, mean_figure
-from zatlas.evaluation.likelihood.shared import Progress, chunks, diagonal, only_level, seeded, split
+from zatlas.evaluation.likelihood.shared import Progress, chunks, diagonal, only_level, split
 from zatlas.objectives.bounds import negative_elbo
-from zatlas.training import Precision, autocast
+from zatlas.training import Precision, autocast, forked_rng
 from zatlas.types import Batch, Inference, Level
 
 
@@ -79,7 +79,7 @@ def amortisation_gap(
     """
     model.eval()
     found = []
-    with seeded(device, seed):
+    with forked_rng(device, seed=seed):
         for batch in batches.epoch(0):
             for part in split(batch, max(1, rows_at_once // samples)):
                 with torch.no_grad(), autocast(device, precision):

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from zatlas.errors import UsageError
 from zatlas.evaluation.elbo import Batches
-from zatlas.evaluation.likelihood.shared import Progress, chunks, only_level, seeded, split
+from zatlas.evaluation.likelihood.shared import Progress, chunks, only_level, split
 from zatlas.evaluation.likelihood.weights import Curve, Running, empty_table, join, settled_by
 from zatlas.objectives.bounds import log_weights
-from zatlas.training import Precision, autocast
+from zatlas.training import Precision, autocast, forked_rng
 from zatlas.types import Batch
 
 
@@ -67,7 +67,7 @@ def importance_weighted(
         raise UsageError(f"prior_share {prior_share} cannot be: give a share of the draws from 0 to below 1.")
     model.eval()
     found = []
-    with seeded(device, seed):
+    with forked_rng(device, seed=seed):
         for batch in batches.epoch(0):
             kept, done = empty_table(samples, len(batch.x)), 0
             for part in split(batch, max(1, rows_at_once // samples)):

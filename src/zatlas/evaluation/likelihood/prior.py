@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from zatlas.evaluation.elbo import Batches
-from zatlas.evaluation.likelihood.shared import Progress, alike, chunks, seeded
+from zatlas.evaluation.likelihood.shared import Progress, alike, chunks
 from zatlas.evaluation.likelihood.weights import Curve, Running, empty_table, join, settled_by
-from zatlas.training import Precision, autocast
+from zatlas.training import Precision, autocast, forked_rng
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def prior_sampled(
     """
     model.eval()
     found = []
-    with seeded(device, seed):
+    with forked_rng(device, seed=seed):
         for batch in batches.epoch(0):
             kept = empty_table(samples, len(batch.x))
             for positions, group in alike(batch, conditional):

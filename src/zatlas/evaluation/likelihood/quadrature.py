@@ -15,8 +15,8 @@ from torch.distributions import Distribution
 from zatlas.errors import UsageError
 from zatlas.evaluation.elbo import Batches
 from zatlas.evaluation.figure import Figure, mean_figure
-from zatlas.evaluation.likelihood.shared import Progress, alike, only_level, seeded
-from zatlas.training import Precision, autocast
+from zatlas.evaluation.likelihood.shared import Progress, alike, only_level
+from zatlas.training import Precision, autocast, forked_rng
 from zatlas.types import Batch
 
 MOST_UNITS = 2
@@ -96,7 +96,7 @@ def integrated(
     """
     model.eval()
     found = []
-    with seeded(device, seed):
+    with forked_rng(device, seed=seed):
         for batch in batches.epoch(0):
             result = torch.empty(2, len(batch.x), dtype=torch.float64)
             for positions, group in alike(batch, conditional):

@@ -14,8 +14,8 @@ from zatlas.distributions import DiagonalGaussian
 from zatlas.errors import UsageError
 from zatlas.evaluation.elbo import ACTIVE_VARIANCE, Batches
 from zatlas.evaluation.figure import Figure, mean_figure
-from zatlas.evaluation.likelihood.shared import Progress, diagonal, only_level, seeded
-from zatlas.training import Precision, autocast
+from zatlas.evaluation.likelihood.shared import Progress, diagonal, only_level
+from zatlas.training import Precision, autocast, forked_rng
 
 FEWEST = 4  # examples: each half has a covariance
 MIXING_STEPS = 50  # of EM for two or three weights
@@ -138,7 +138,7 @@ def rate_parts(
     """
     model.eval()
     means, log_variances, draws, priors = [], [], [], []
-    with seeded(device, seed):
+    with forked_rng(device, seed=seed):
         for batch in batches.epoch(0):
             with autocast(device, precision):
                 level = only_level(model, batch)

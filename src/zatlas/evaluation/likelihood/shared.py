@@ -1,9 +1,8 @@
-"""What the estimators of log p(x) share: seeds, the only level of a model, and pieces of bounded size."""
+"""What the estimators of log p(x) share: the only level of a model, and pieces of bounded size."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,14 +13,6 @@ from zatlas.errors import UsageError
 from zatlas.types import Batch, Level
 
 Progress = Callable[[int], None]
-
-
-@contextmanager
-def seeded(device: torch.device, seed: int) -> Iterator[None]:
-    """Draws from ``seed``; the global random state is left as it was."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 def only_level(model: Any, batch: Batch) -> Level:
