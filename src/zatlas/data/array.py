@@ -62,7 +62,7 @@ class ArraySource:
         self.test_rows, self.validation_rows, self.names = test_rows, None, None
         self.about = dict(about or {})
         if self._factor == 255:
-            self.about["values"] = "0 and 1, shown as 0 and 255"
+            self.about |= {"values": "0 and 1, shown as 0 and 255", "factor": self._factor}
         self._fingerprint = ""
 
     def __len__(self) -> int:

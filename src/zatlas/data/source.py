@@ -25,7 +25,8 @@ class Source(Protocol):
         test_rows: rows that the data's authors set aside for testing, or None where nobody has.
         validation_rows: rows that they set aside for validation, or None.
         names: of the files that the examples came from, or None where they came from no files of their own.
-        about: plain facts to show a person: source, licence, decisions taken (resize, crop, channels).
+        about: plain facts to show a person: source, licence, decisions taken (resize, crop, channels); ``"factor"``
+            where the values given were multiplied by one to be shown.
 
     A source of your own may leave out what stands in :data:`OPTIONAL`, and ``read_labels`` where it has none
     (:func:`completed`).

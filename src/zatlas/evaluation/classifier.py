@@ -18,8 +18,9 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.evaluation.disentanglement.score import Array, binomial_error
+from zatlas.evaluation.disentanglement.score import binomial_error
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import BATCH, Extractor, unit_values
 from zatlas.evaluation.quality.modes import check_classes

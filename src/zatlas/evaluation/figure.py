@@ -22,6 +22,7 @@ class Figure:
         over: what ``count`` counts: ``"examples"``, ``"samples"``, ``"factors"``, ...
         fixed: what the standard error holds fixed, as in ``"the reference images"``; empty: the weights only.
         caution: a sentence without which the number misleads; empty where there is none.
+        samples: draws per example where it is a point of a curve over their number; 0 for any other figure.
     """
 
     value: float
@@ -32,6 +33,7 @@ class Figure:
     over: str = "examples"
     fixed: str = ""
     caution: str = ""
+    samples: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -43,17 +45,25 @@ class Figure:
             "over": self.over,
             **({"fixed": self.fixed} if self.fixed else {}),
             **({"caution": self.caution} if self.caution else {}),
+            **({"samples": self.samples} if self.samples else {}),
         }
 
 
 def mean_figure(
-    values: Tensor, estimator: str, *, unit: str = "nats", over: str = "examples", fixed: str = "", caution: str = ""
+    values: Tensor,
+    estimator: str,
+    *,
+    unit: str = "nats",
+    over: str = "examples",
+    fixed: str = "",
+    caution: str = "",
+    samples: int = 0,
 ) -> Figure:
     """Mean and standard error of independent values ``[N]``."""
     values = values.double()
     count = len(values)
     error = values.std().item() / math.sqrt(count) if count > 1 else math.nan
-    return Figure(values.mean().item(), error, count, estimator, unit, over, fixed, caution)
+    return Figure(values.mean().item(), error, count, estimator, unit, over, fixed, caution, samples)
 
 
 def bits_per_dimension(figure: Figure, size: int) -> Figure:

@@ -27,12 +27,19 @@ def curves(kept: dict[str, Any]) -> dict[str, list[Estimate]]:
     lines: dict[str, list[Estimate]] = {}
     for full, figure in kept.items():
         metric, _, name = full.partition(".")
-        count = re.search(r"(\d+) samples? per example", figure["estimator"])
-        if metric in CURVES and name.startswith("log_likelihood") and count:
+        if metric in CURVES and (count := _samples(name, figure)):
             error = figure["standard_error"]
-            one = Estimate(int(count[1]), figure["value"], float("nan") if error is None else error)
+            one = Estimate(count, figure["value"], float("nan") if error is None else error)
             lines.setdefault(metric, []).append(one)
     return {metric: sorted(line) for metric, line in lines.items() if len(line) > 1}
+
+
+def _samples(name: str, figure: dict[str, Any]) -> int:
+    """Of how many samples a point of a curve is; 0 for other figures. Records of 0.1 say it in the estimator alone."""
+    if "samples" in figure or not name.startswith("log_likelihood"):
+        return int(figure.get("samples", 0))
+    found = re.search(r"(\d+) samples? per example", figure["estimator"])
+    return int(found[1]) if found else 0
 
 
 def _of_what(run: Run) -> tuple[Any, ...]:

@@ -82,7 +82,7 @@ def describe(run: Run, beside: Sequence[Run] = ()) -> Report:
             "values": run.spec.values,
             "labels": len(run.spec.labels) or "none",
             "fingerprint (sha256)": run.source.fingerprint(),
-            **{name: fact for name, fact in run.source.about.items() if name != "left_out"},
+            **{name: fact for name, fact in run.source.about.items() if name not in ("left_out", "factor")},
         },
         provenance={
             key: record[key]

@@ -78,8 +78,7 @@ def units(run: Run) -> Section | None:
     if run.kind.infers and len(run.rows(run.held_out())) < LEAST_BASES:
         return None
     view = walks.describe(run)
-    names = unit_names(run.model.latent_dims)
-    each = [sentence for sentence in view.sentences if sentence.split()[0].rstrip(":") in names]
+    each = [unit["sentence"] for unit in view.facts["units"] if "sentence" in unit]
     answers = [sentence for sentence in view.sentences if sentence not in each]
     directions = [[one.name, one.method, one.describe()] for one in saved(run.folder.path)]
     tables = [Table(["each unit"], [[sentence] for sentence in each])] if each else []

@@ -107,6 +107,9 @@ def describe(
     alive = [(unit, row) for unit, row in zip(facts, order, strict=True) if not unit["dead"]]
     variables = learned_variables(found, [unit for unit, _ in alive])
     tests = int(np.isfinite(found.moved.r).sum())
+    spoken = [one for one, _ in alive[:DRAWN]]
+    for one in spoken:
+        one["sentence"] = sentence(one)
     figure = _figure(run, start, decode, found, alive[:DRAWN]) if alive else None
     moved = found.moved
     return View(
@@ -130,7 +133,7 @@ def describe(
         ),
         figure,
         "A row for each latent unit: images as it moves, where they change, and the properties that move with it.",
-        (*(sentence(unit) for unit, _ in alive[:DRAWN]), *answer(facts, variables, len(start.base), tests, DRAWN)),
+        (*(one["sentence"] for one in spoken), *answer(facts, variables, len(start.base), tests, DRAWN)),
         {"units": facts, "variables": variables, "base_codes": len(start.base), "steps": steps, "tests": tests},
     )
 

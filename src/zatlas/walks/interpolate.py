@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from zatlas import figures
+from zatlas.arrays import Array
 from zatlas.errors import UsageError, nearest
 from zatlas.figures import View, arrays
 from zatlas.latent import paths
 from zatlas.parts import walk
 from zatlas.runs.opened import Run
-from zatlas.walks.shared import Array, codes_of, displayed, means, need_axes, training_codes
+from zatlas.walks.shared import codes_of, displayed, means, need_axes, training_codes
 
 PathChoice = Literal["linear", "spherical", "density", "all"]
 

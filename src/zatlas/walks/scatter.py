@@ -7,13 +7,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from zatlas import figures
+from zatlas.arrays import Array
 from zatlas.errors import UsageError, nearest
 from zatlas.figures import View, arrays
 from zatlas.latent import Codes, planes, unit_names
 from zatlas.latent.projections import umap
 from zatlas.parts import walk
 from zatlas.runs.opened import Run
-from zatlas.walks.shared import Array, check_units, need_axes
+from zatlas.walks.shared import check_units, need_axes
 
 Projection = Literal["auto", "pca", "umap"]
 MOST = 5000

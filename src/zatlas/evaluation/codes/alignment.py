@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.points import check_codes, listed
-from zatlas.evaluation.disentanglement.score import Array, if_unknown, jackknife_error
+from zatlas.evaluation.disentanglement.score import if_unknown, jackknife_error
 from zatlas.evaluation.figure import Figure
 
 SAME, SHARED = 0.9, 0.9  # correlations from which a unit, or a direction, is called the same

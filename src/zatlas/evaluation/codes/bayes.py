@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.evaluation.codes.calibration import BINS, calibration_error, check_table
-from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
+from zatlas.evaluation.disentanglement.score import Score, binomial_error
 from zatlas.evaluation.figure import Figure
 
 

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
-from zatlas.evaluation.disentanglement.score import Array, Score, if_unknown, jackknife_error
+from zatlas.evaluation.disentanglement.score import Score, if_unknown, jackknife_error
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.modes import check_classes
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.points import check_codes
-from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
+from zatlas.evaluation.disentanglement.score import Score, binomial_error
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.modes import check_classes
 from zatlas.models import LinearGaussian

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.points import listed
 from zatlas.evaluation.disentanglement.sampling import FactorTable, Represent, represent_batches
-from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
+from zatlas.evaluation.disentanglement.score import Score, binomial_error
 from zatlas.evaluation.figure import Figure
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.evaluation.disentanglement.information import entropy
 from zatlas.evaluation.disentanglement.points import Points, check_split
-from zatlas.evaluation.disentanglement.score import Array, Score
+from zatlas.evaluation.disentanglement.score import Score
 from zatlas.evaluation.figure import Figure
 
 FOREST_TREES = 50

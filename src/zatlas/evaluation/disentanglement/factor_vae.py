@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.evaluation.disentanglement.points import listed
 from zatlas.evaluation.disentanglement.sampling import FactorTable, Represent, represent_batches
-from zatlas.evaluation.disentanglement.score import Array, Score, binomial_error
+from zatlas.evaluation.disentanglement.score import Score, binomial_error
 from zatlas.evaluation.figure import Figure
 
 PRUNED_STDDEV = 0.05  # Locatello et al. 2019

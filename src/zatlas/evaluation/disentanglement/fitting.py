@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from zatlas.evaluation.disentanglement.score import Array
+from zatlas.arrays import Array
 
 
 def fit_settles(model: Any, x: Array, y: Array) -> bool:

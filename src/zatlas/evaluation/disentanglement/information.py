@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.evaluation.disentanglement.points import Points
-from zatlas.evaluation.disentanglement.score import Array
 
 BINS = 20  # Locatello et al. 2019, appendix on metrics
 ROUNDING_NATS = 1e-12  # differences of entropies leave some 1e-15; one point of a million in another bin is 1e-10

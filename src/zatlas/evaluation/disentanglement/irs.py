@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.evaluation.disentanglement.points import check_points
-from zatlas.evaluation.disentanglement.score import Array, Score
+from zatlas.evaluation.disentanglement.score import Score
 from zatlas.evaluation.figure import Figure
 
 

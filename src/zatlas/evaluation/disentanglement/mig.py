@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.information import BINS, Information, entropy
 from zatlas.evaluation.disentanglement.points import Points, check_codes, check_points
-from zatlas.evaluation.disentanglement.score import Array, Score, if_unknown, jackknife_error, top_gap
+from zatlas.evaluation.disentanglement.score import Score, if_unknown, jackknife_error, top_gap
 from zatlas.evaluation.figure import Figure
 
 _ROWS_AT_ONCE = 64  # a block of densities stays in the cache

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.information import BINS, Information
 from zatlas.evaluation.disentanglement.points import check_points, check_split, listed
-from zatlas.evaluation.disentanglement.score import Array, Score, if_unknown, jackknife_error
+from zatlas.evaluation.disentanglement.score import Score, if_unknown, jackknife_error
 from zatlas.evaluation.figure import Figure
 
 

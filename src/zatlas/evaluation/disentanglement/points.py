@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
-from zatlas.evaluation.disentanglement.score import Array
 
 LEAST_POINTS = 20
 ADVISED_POINTS = 1000

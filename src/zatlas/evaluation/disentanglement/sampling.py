@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.points import check_factors, listed
-from zatlas.evaluation.disentanglement.score import Array
 
 Represent = Callable[[Array], Array]  # row numbers [n] -> codes [n, D]; for codes at hand, codes.__getitem__
 

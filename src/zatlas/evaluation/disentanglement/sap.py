@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.evaluation.disentanglement.fitting import fit_settles
 from zatlas.evaluation.disentanglement.points import Points, check_points, check_split, listed
-from zatlas.evaluation.disentanglement.score import Array, Score, if_unknown, jackknife_error, top_gap
+from zatlas.evaluation.disentanglement.score import Score, if_unknown, jackknife_error, top_gap
 from zatlas.evaluation.figure import Figure
 
 

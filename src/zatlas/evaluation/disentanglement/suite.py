@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.evaluation.disentanglement.beta_vae import beta_vae
 from zatlas.evaluation.disentanglement.dci import dci, dci_forest
 from zatlas.evaluation.disentanglement.factor_vae import factor_vae
@@ -14,7 +15,7 @@ from zatlas.evaluation.disentanglement.mig import mig_histogram, mig_sampled
 from zatlas.evaluation.disentanglement.modularity import explicitness, modularity
 from zatlas.evaluation.disentanglement.points import check_split
 from zatlas.evaluation.disentanglement.sap import sap, sap_correlation
-from zatlas.evaluation.disentanglement.score import Array, Score
+from zatlas.evaluation.disentanglement.score import Score
 
 
 def score_all(

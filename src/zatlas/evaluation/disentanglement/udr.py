@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.points import check_codes, listed
-from zatlas.evaluation.disentanglement.score import Array, Score
+from zatlas.evaluation.disentanglement.score import Score
 from zatlas.evaluation.figure import Figure
 
 Similarity = Literal["lasso", "spearman"]

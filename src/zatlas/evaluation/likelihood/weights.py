@@ -197,7 +197,7 @@ class Curve:
     def figures(self) -> dict[str, Figure]:
         """``log_likelihood`` from all draws, ``log_likelihood_K`` along the curve, and how far to trust them."""
         of = lambda k: f"{self.estimator}, {k} sample{'s' if k > 1 else ''} per example"
-        mean = lambda value, k, caution="": mean_figure(value, of(k), fixed=self.fixed, caution=caution)
+        mean = lambda value, k, caution="": mean_figure(value, of(k), fixed=self.fixed, caution=caution, samples=k)
         heavy, caution = trust(self.khat, self.samples, "draws", self.settles)
         too_high = "too high where the weights have a heavy tail." if caution and heavy else ""
         sizes = self.effective_sample_size

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.evaluation.disentanglement.points import LEAST_POINTS, check_codes
-from zatlas.evaluation.disentanglement.score import Array
 
 BATCH = 500
 RAW = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zatlas.evaluation.disentanglement.score import Array
+from zatlas.arrays import Array
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import check_pair
 

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from zatlas.evaluation.disentanglement.score import Array, Score
+from zatlas.arrays import Array
+from zatlas.evaluation.disentanglement.score import Score
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.neighbours import nearest
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
-from zatlas.evaluation.disentanglement.score import Array, Score
+from zatlas.evaluation.disentanglement.score import Score
 from zatlas.evaluation.figure import Figure
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
-from zatlas.evaluation.disentanglement.score import Array, binomial_error, left_out_error
+from zatlas.evaluation.disentanglement.score import binomial_error, left_out_error
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import check_pair
 

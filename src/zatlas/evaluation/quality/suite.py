@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
-from zatlas.evaluation.disentanglement.score import Array
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import Extractor, check_pair
 from zatlas.evaluation.quality.frechet import frechet_distance
