@@ -27,7 +27,7 @@ from zatlas.runs.opened import Run
 from zatlas.runs.training import train
 from zatlas.training import Budget, Game, Optimisation, Schedule, Trainer
 from zatlas.training.ensemble import Ensemble
-from zatlas.types import Batch
+from zatlas.types import Batch, Infers
 
 __all__ = [
     "check_likelihood",
@@ -251,7 +251,7 @@ def _batch(source: ArraySource, n: int = 12) -> Batch:
     return next(iter(Batches(source, np.arange(ROWS), batch_size=n, seed=2).epoch(0)))
 
 
-def _check_inference(model: Any, batch: Batch, config: Config) -> None:
+def _check_inference(model: Infers, batch: Batch, config: Config) -> None:
     codes = sum(model.latent_dims)
     q = model.encode(batch.x, batch.y)
     assert q.mean.shape == (len(batch.x), codes), f"q(z|x) is over {list(q.mean.shape)}, not [B, {codes}]"

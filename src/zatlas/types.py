@@ -137,11 +137,15 @@ class Terms(NamedTuple):
 class Generates(Protocol):
     """Draws x: n examples from the prior, or from given z (top layers first; missing ones are drawn).
 
+    ``eval`` is that of torch.nn.Module: it ends training, for layers such as BatchNorm and dropout.
+
     Attributes:
         latent_dims: D of every stochastic layer, top first; the code of an example is all of them side by side.
     """
 
     latent_dims: tuple[int, ...]
+
+    def eval(self) -> Any: ...
 
     def generate(self, n: int | None = None, y: Tensor | None = None, *, z: tuple[Tensor, ...] = ()) -> Generation: ...
 

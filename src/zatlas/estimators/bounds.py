@@ -8,7 +8,6 @@ of a row depend on how many rows come before it; one noise vector for all rows m
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from zatlas.arrays import Array
 from zatlas.data import counter_rng
 from zatlas.objectives import importance_bound, negative_elbo
+from zatlas.types import Infers
 
 _NOISE, _BITS = 11, 12  # what a draw is for
 
@@ -43,7 +43,7 @@ def content_bits(x: Array, seed: int) -> Array:
     return counter_rng.bernoulli(counter_rng.key(seed, _BITS), rows, x).astype(np.float32)
 
 
-def bound(model: Any, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
+def bound(model: Infers, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
     """The ELBO ``[B]``, its rate in closed form if it has one, for one draw; the importance-weighted bound for more."""
     inference = model.infer(x, y, noise=noise)
     return -negative_elbo(inference, x) if len(noise) == 1 else importance_bound(inference, x)
@@ -56,7 +56,7 @@ def _each_class(x: Tensor, prior: Tensor) -> list[tuple[Tensor, Tensor]]:
     ]
 
 
-def marginal_bound(model: Any, x: Tensor, prior: Tensor, noise: Tensor) -> Tensor:
+def marginal_bound(model: Infers, x: Tensor, prior: Tensor, noise: Tensor) -> Tensor:
     """log sum_y p(y) w(x, y) with importance weights w, ``[B]``: in expectation at most log p(x).
 
     Importance weights also for one draw: the exponential of a noisy ELBO, whose rate is in closed form, can have a
@@ -66,7 +66,7 @@ def marginal_bound(model: Any, x: Tensor, prior: Tensor, noise: Tensor) -> Tenso
     return torch.logsumexp(torch.stack(joint, 1), 1)
 
 
-def class_posterior(model: Any, x: Tensor, prior: Tensor) -> Tensor:
+def class_posterior(model: Infers, x: Tensor, prior: Tensor) -> Tensor:
     """p(y|x) ``[B, Y]`` by Bayes' rule, the evidence of each class being its bound with z at the posterior's mean."""
     still = torch.zeros(1, len(x), sum(model.latent_dims), device=x.device)
     joint = [log_p - negative_elbo(model.infer(x, y, noise=still), x) for log_p, y in _each_class(x, prior)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from zatlas.distributions import closed_kl, rate_per_unit
 from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.objectives import distortion, rate
 from zatlas.training import Precision, autocast, forked_rng
-from zatlas.types import Batch, Level
+from zatlas.types import Batch, Infers, Level
 
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 3.3
 
@@ -69,7 +69,7 @@ class Elbo:
 
 @torch.no_grad()
 def estimate_elbo(
-    model: Any,
+    model: Infers,
     batches: Batches,
     *,
     device: torch.device,

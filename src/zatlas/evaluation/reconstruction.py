@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from zatlas.evaluation.elbo import Batches
 from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.training import Precision, autocast
+from zatlas.types import Infers
 
 LEVELS = 255  # grey levels between 0 and 1
 ROUNDING = 1 / 12 / LEVELS**2  # mean squared error of values rounded to a grey level
@@ -44,7 +44,7 @@ class Reconstruction:
 
 @torch.no_grad()
 def estimate_reconstruction(
-    model: Any,
+    model: Infers,
     batches: Batches,
     *,
     conditional: bool,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from zatlas.arrays import Array
 from zatlas.training import Precision, autocast, forked_rng
-from zatlas.types import Batch
+from zatlas.types import Batch, Generates, Infers
 
 
 class Codes(NamedTuple):
@@ -23,7 +23,7 @@ class Codes(NamedTuple):
 
 @torch.no_grad()
 def encode(
-    model: Any,
+    model: Infers,
     batches: Iterable[Batch],
     *,
     device: torch.device,
@@ -56,7 +56,7 @@ class Pictures(NamedTuple):
 
 @torch.no_grad()
 def decode(
-    model: Any,
+    model: Generates,
     z: Array,
     y: Array | None = None,
     *,
@@ -82,7 +82,7 @@ def decode(
 
 @torch.no_grad()
 def decoded_means(
-    model: Any,
+    model: Generates,
     z: Array,
     y: Array | None = None,
     *,
@@ -104,7 +104,7 @@ def decoded_means(
 
 
 @torch.no_grad()
-def draw_codes(model: Any, n: int, y: Array | None = None, *, device: torch.device, seed: int = 0) -> Array:
+def draw_codes(model: Generates, n: int, y: Array | None = None, *, device: torch.device, seed: int = 0) -> Array:
     """n codes ``[n, D]`` from the prior, the levels of a hierarchy side by side.
 
     Raises:

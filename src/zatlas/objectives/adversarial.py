@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field, model_validator
@@ -18,7 +18,7 @@ from zatlas.networks.declaring import game_units
 from zatlas.objectives.objective import Objective
 from zatlas.objectives.schedules import ramp
 from zatlas.parts import Context, Settings, objective
-from zatlas.types import Batch, Terms
+from zatlas.types import Batch, Generates, Terms
 
 Score = Callable[[Tensor, Tensor | None], Tensor]  # (x, y) -> [B]
 
@@ -117,7 +117,7 @@ class Adversarial(Objective):
         self.standardise = standardise or nn.Identity()
         self.penalty_every = penalty_every
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Generates, batch: Batch, step: Tensor | int) -> Terms:
         x, y = self.standardise(batch.x), batch.y
         if player == "critic":
             with torch.no_grad():
@@ -125,7 +125,7 @@ class Adversarial(Objective):
             return self.critic_loss(x, draws, y, step)
         return Terms(self.generator_loss(frozen(self.critic), x, self._draw(model, batch), y), {})
 
-    def _draw(self, model: Any, batch: Batch) -> Tensor:
+    def _draw(self, model: Generates, batch: Batch) -> Tensor:
         return self.standardise(model.generate(len(batch.x), batch.y).px.mean[0])
 
     def charge(self, step: Tensor | int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -13,7 +13,7 @@ from zatlas.objectives.bounds import distortion, rate
 from zatlas.objectives.needs import RATE, Rate, needs_closed_rate
 from zatlas.objectives.objective import Objective
 from zatlas.parts import Context, Settings, objective
-from zatlas.types import Batch, Terms
+from zatlas.types import Batch, Infers, Terms
 
 
 class ConstrainedSettings(Settings):
@@ -69,7 +69,7 @@ class Constrained(Objective):
         assert settings.target_nats is not None  # its own check saw to it
         return cls(settings.target_nats, constrain=settings.constrain)
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
         if player == "multiplier":
             with torch.no_grad():
                 d, r = self._parts(model, batch)
@@ -83,6 +83,6 @@ class Constrained(Objective):
         loss = (free + multiplier * (held - self.target_nats)) / (1 + multiplier)
         return Terms(loss, {"distortion": d, "rate": r, "multiplier": multiplier.expand_as(d)})
 
-    def _parts(self, model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _parts(self, model: Infers, batch: Batch) -> tuple[Tensor, Tensor]:
         inference = model.infer(batch.x, batch.y)
         return distortion(inference, batch.x).mean(0), rate(inference)

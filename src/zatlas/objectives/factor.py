@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from zatlas.objectives.bounds import distortion, rate
 from zatlas.objectives.objective import Objective
 from zatlas.parts import Context, Settings, objective
-from zatlas.types import Batch, Terms
+from zatlas.types import Batch, Infers, Terms
 
 
 def permute_units(z: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class Factor(Objective):
         """With a critic of codes of the model's size."""
         return cls(context.latent_dim, settings.gamma)
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
         if player == "critic":
             return self._critic(model, batch)
         inference = model.infer(batch.x, batch.y)
@@ -81,7 +81,7 @@ class Factor(Objective):
         correlation = self.critic(inference.levels[-1].z[0])[:, 0].float()
         return Terms(d + r + self.gamma * correlation, {"distortion": d, "rate": r, "tc": correlation})
 
-    def _critic(self, model: Any, batch: Batch) -> Terms:
+    def _critic(self, model: Infers, batch: Batch) -> Terms:
         with torch.no_grad():
             z = model.encode(batch.x, batch.y).rsample()
         half = len(z) // 2

@@ -13,7 +13,7 @@ from zatlas.objectives.bounds import log_weights
 from zatlas.objectives.needs import needs_fixed_posterior
 from zatlas.objectives.objective import Objective
 from zatlas.parts import Settings, objective
-from zatlas.types import Batch, Inference, Level, Terms
+from zatlas.types import Batch, Inference, Infers, Level, Terms
 
 
 class ImportanceSettings(Settings):
@@ -55,7 +55,7 @@ class Importance(Objective):
         self.samples, self.groups = samples, groups
         self.doubly_reparameterised = doubly_reparameterised
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
         inference = model.infer(batch.x, batch.y, samples=self.groups * self.samples)
         log_w = log_weights(inference, batch.x)
         bound = self._grouped(log_w).logsumexp(1).mean(0) - math.log(self.samples)
@@ -73,7 +73,7 @@ class Importance(Objective):
         """``[groups, K, B]`` of ``[groups K, B]``."""
         return values.unflatten(0, (self.groups, self.samples))
 
-    def _along_z(self, model: Any, batch: Batch, inference: Inference, weights: Tensor) -> Tensor:
+    def _along_z(self, model: Infers, batch: Batch, inference: Inference, weights: Tensor) -> Tensor:
         """log w ``[K, B]`` in which z carries w times its gradient and q's parameters carry none."""
         (level,) = inference.levels
         fixed = level.z.detach()

@@ -12,7 +12,7 @@ from zatlas.objectives.bounds import distortion, rate
 from zatlas.objectives.needs import RATE, Rate, needs_closed_rate, needs_fixed_prior
 from zatlas.objectives.objective import Objective
 from zatlas.parts import SORTS, Context, Settings, objective
-from zatlas.types import Batch, Terms
+from zatlas.types import Batch, Infers, Terms
 
 
 def covariance(values: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class Disentangled(Objective):
         """As the settings have it."""
         return cls(settings.variant, off=settings.off, on=settings.on, beta=settings.beta)
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
         inference = model.infer(batch.x, batch.y)
         q = inference.levels[-1].q
         d, r = distortion(inference, batch.x).mean(0), rate(inference)
@@ -171,7 +171,7 @@ class Discrepancy(Objective):
         """As the settings have it."""
         return cls(alpha=settings.alpha, weight=settings.weight)
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
         inference = model.infer(batch.x, batch.y)
         level = inference.levels[-1]
         d, r = distortion(inference, batch.x).mean(0), rate(inference)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from zatlas.parts import Remembers
-from zatlas.types import Batch, Terms
+from zatlas.types import Batch, Infers, Terms
 
 
 class Objective(Remembers, nn.Module, ABC):
@@ -31,5 +31,5 @@ class Objective(Remembers, nn.Module, ABC):
         return True
 
     @abstractmethod
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
         """The terms of ``player`` for ``batch`` ``[B, *data]`` at ``step`` (0 is the first)."""

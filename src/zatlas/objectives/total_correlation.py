@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from pydantic import Field
@@ -14,7 +14,7 @@ from zatlas.objectives.bounds import distortion
 from zatlas.objectives.needs import needs_units
 from zatlas.objectives.objective import Objective
 from zatlas.parts import Context, Settings, objective
-from zatlas.types import Batch, Terms
+from zatlas.types import Batch, Infers, Terms
 
 Estimator = Literal["weighted", "stratified"]
 
@@ -118,11 +118,12 @@ class TotalCorrelation(Objective):
         """For so many training examples as there are."""
         return cls(context.dataset_size, settings.beta, estimator=settings.estimator)
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
         inference = model.infer(batch.x, batch.y)
         (level,) = inference.levels
         d = distortion(inference, batch.x).mean(0)
-        parts = decompose(level.q, level.p, level.z[0], self.dataset_size, self.estimator)
+        q, p = cast(DiagonalGaussian, level.q), cast(DiagonalGaussian, level.p)  # needs_units refuses others
+        parts = decompose(q, p, level.z[0], self.dataset_size, self.estimator)
         information, correlation, units = parts
         loss = d + self.alpha * information + self.beta * correlation + self.gamma * units
         return Terms(loss, {"distortion": d, "rate": sum(parts, start=torch.zeros_like(d)), "tc": correlation})

@@ -15,7 +15,7 @@ from zatlas.objectives.needs import RATE, Rate, needs_closed_rate, needs_fixed_p
 from zatlas.objectives.objective import Objective
 from zatlas.objectives.schedules import ramp
 from zatlas.parts import SORTS, Context, Settings, objective
-from zatlas.types import Batch, Inference, Terms
+from zatlas.types import Batch, Inference, Infers, Terms
 
 # With a posterior that starts narrow it keeps the decoder from learning to ignore z while that is noise: the course's
 # network ended between 149.9 and 157.1 nats on MNIST for four seeds with both, and at 206 for one of them without.
@@ -151,7 +151,7 @@ class Variational(Objective):
             sticking_the_landing=settings.sticking_the_landing,
         )
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
         inference = model.infer(batch.x, batch.y)
         d = distortion(inference, batch.x).mean(0)
         r = path_rate(inference) if self.sticking_the_landing else rate(inference)
@@ -184,7 +184,7 @@ class Capacity(Objective):
         self.register_buffer("steps", torch.tensor(steps))
         self.register_buffer("gamma", torch.tensor(float(gamma)))
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
         inference = model.infer(batch.x, batch.y)
         d, r = distortion(inference, batch.x).mean(0), rate(inference)
         # the deviation of the batch's mean rate: single images may cost more or less than C

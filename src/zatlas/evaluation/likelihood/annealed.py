@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.evaluation.likelihood.shared import Progress, only_level, split
 from zatlas.evaluation.likelihood.weights import Running, sampling_error, settled_by, trust
 from zatlas.training import Precision, autocast, forked_rng
-from zatlas.types import Batch
+from zatlas.types import Batch, Infers
 
 Prior = Callable[[Tensor | None], Distribution]
 
@@ -66,7 +66,7 @@ class Chains:
         precision: of the networks.
     """
 
-    model: Any
+    model: Infers
     prior: Distribution
     batch: Batch
     leapfrogs: int
@@ -193,7 +193,7 @@ class Annealed:
 
 
 def annealed_importance(
-    model: Any,
+    model: Infers,
     batches: Batches,
     *,
     chains: int = 16,
@@ -268,7 +268,7 @@ class Bidirectional:
 
 
 def bidirectional(
-    model: Any,
+    model: Infers,
     count: int | None = None,
     y: Tensor | None = None,
     *,
@@ -325,7 +325,7 @@ def bidirectional(
 
 
 def _chains(
-    model: Any, batch: Batch, prior: Prior | None, leapfrogs: int, device: torch.device, precision: Precision
+    model: Infers, batch: Batch, prior: Prior | None, leapfrogs: int, device: torch.device, precision: Precision
 ) -> Chains:
     if prior is not None:
         p = prior(batch.y)

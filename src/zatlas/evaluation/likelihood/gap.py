@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.evaluation.likelihood.shared import Progress, chunks, diagonal, only_level, split
 from zatlas.objectives.bounds import negative_elbo
 from zatlas.training import Precision, autocast, forked_rng
-from zatlas.types import Batch, Inference, Level
+from zatlas.types import Batch, Inference, Infers, Level
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class AmortisationGap:
 
 
 def amortisation_gap(
-    model: Any,
+    model: Infers,
     batches: Batches,
     *,
     steps: int = 300,
@@ -100,7 +99,7 @@ Bound = Callable[[DiagonalGaussian, Tensor], Tensor]
 
 
 def _negative_elbo(
-    model: Any,
+    model: Infers,
     batch: Batch,
     p: Distribution,
     device: torch.device,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,12 +13,12 @@ from zatlas.evaluation.likelihood.shared import Progress, chunks, only_level, sp
 from zatlas.evaluation.likelihood.weights import Curve, Running, empty_table, join, settled_by
 from zatlas.objectives.bounds import log_weights
 from zatlas.training import Precision, autocast, forked_rng
-from zatlas.types import Batch
+from zatlas.types import Batch, Infers
 
 
 @torch.no_grad()
 def importance_weighted(
-    model: Any,
+    model: Infers,
     batches: Batches,
     *,
     samples: int = 1000,
@@ -87,12 +86,12 @@ def importance_weighted(
     return join(found, samples, f"importance-weighted bound{from_prior}", settled_by(model.latent_dims))
 
 
-def _plain(model: Any, batch: Batch, count: int) -> Tensor:
+def _plain(model: Infers, batch: Batch, count: int) -> Tensor:
     """log p(x, z) / q(z|x) of draws from q, ``[count, B]``."""
     return log_weights(model.infer(batch.x, batch.y, samples=count), batch.x)
 
 
-def _defended(model: Any, batch: Batch, count: int, share: float) -> Tensor:
+def _defended(model: Infers, batch: Batch, count: int, share: float) -> Tensor:
     """log p(x, z) / ((1 - a) q(z|x) + a p(z)) of draws from that mixture, ``[count, B]``."""
     q, p, _ = only_level(model, batch)
     shape = (count,) if p.batch_shape else (count, len(batch.x))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from zatlas.evaluation.elbo import Batches
 from zatlas.evaluation.likelihood.shared import Progress, alike, chunks
 from zatlas.evaluation.likelihood.weights import Curve, Running, empty_table, join, settled_by
 from zatlas.training import Precision, autocast, forked_rng
+from zatlas.types import Infers
 
 
 @torch.no_grad()
 def prior_sampled(
-    model: Any,
+    model: Infers,
     batches: Batches,
     *,
     conditional: bool = True,

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ from zatlas.evaluation.elbo import Batches
 from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.evaluation.likelihood.shared import Progress, alike, only_level
 from zatlas.training import Precision, autocast, forked_rng
-from zatlas.types import Batch
+from zatlas.types import Batch, Infers
 
 MOST_UNITS = 2
 NEAR_INTERVALS, FAR_INTERVALS = 16, 128  # along each unit, in the first grids
@@ -57,7 +56,7 @@ class Quadrature:
 
 @torch.no_grad()
 def integrated(
-    model: Any,
+    model: Infers,
     batches: Batches,
     *,
     conditional: bool = True,
@@ -126,7 +125,7 @@ class _Integrals:
         rows_at_once: decoded or compared.
     """
 
-    model: Any
+    model: Infers
     p: Distribution
     batch: Batch
     mean: Tensor
@@ -192,7 +191,9 @@ class _Integrals:
             return self.model.generate(y=self.batch.y, z=(z,)).px
 
 
-def _integrals(model: Any, group: Batch, device: torch.device, precision: Precision, rows_at_once: int) -> _Integrals:
+def _integrals(
+    model: Infers, group: Batch, device: torch.device, precision: Precision, rows_at_once: int
+) -> _Integrals:
     """Raises UsageError where the model has more than two units."""
     y = None if group.y is None else group.y.expand(len(group.x), -1)
     with autocast(device, precision):

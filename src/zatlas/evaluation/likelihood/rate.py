@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from zatlas.evaluation.elbo import ACTIVE_VARIANCE, Batches
 from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.evaluation.likelihood.shared import Progress, diagonal, only_level
 from zatlas.training import Precision, autocast, forked_rng
+from zatlas.types import Infers
 
 FEWEST = 4  # examples: each half has a covariance
 MIXING_STEPS = 50  # of EM for two or three weights
@@ -97,7 +97,7 @@ def _between(values: Tensor, low: float, high: float, how: str, examples: int) -
 
 @torch.no_grad()
 def rate_parts(
-    model: Any,
+    model: Infers,
     batches: Batches,
     *,
     examples: int | None = 1000,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from zatlas.distributions import DiagonalGaussian
 from zatlas.errors import UsageError
-from zatlas.types import Batch, Level
+from zatlas.types import Batch, Infers, Level
 
 Progress = Callable[[int], None]
 
 
-def only_level(model: Any, batch: Batch) -> Level:
+def only_level(model: Infers, batch: Batch) -> Level:
     """q(z|x,y) and p(z|y) of a model with one stochastic layer.
 
     Raises:
