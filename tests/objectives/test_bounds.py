@@ -36,10 +36,10 @@ def test_every_draw_of_the_true_posterior_weighs_the_evidence():
 
 def test_the_elbo_is_below_the_evidence_by_the_divergence_from_the_true_posterior():
     gain, variance = 0.3, 0.5
-    inference = linear(gain=gain, variance=variance).infer(X, samples=4000)
+    inference = linear(gain=gain, variance=variance).infer(X, samples=100_000)
     off = (gain - EXACT * W / S2) * X[:, 0]
     gap = 0.5 * (variance / EXACT + off.square() / EXACT - 1 - math.log(variance / EXACT))
-    spread = distortion(inference, X).std(0) / math.sqrt(4000)
+    spread = distortion(inference, X).std(0) / math.sqrt(100_000)
     assert ((negative_elbo(inference, X) + EVIDENCE - gap).abs() < 5 * spread).all()
     assert (importance_bound(inference, X) > -negative_elbo(inference, X)).all()
 
