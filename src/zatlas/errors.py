@@ -1,4 +1,4 @@
-"""The two ways in which zatlas says no. Each message is one sentence: what is wrong, where, and what mends it."""
+"""The two errors that zatlas raises. Each message is one sentence: what is wrong, where, and what mends it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def listed(words: Iterable[str]) -> str:
 
 @contextmanager
 def reading(what: str, mend: str) -> Iterator[None]:
-    """Turns whatever a library raises on bytes that are damaged or lie into one sentence.
+    """Turns whatever a library raises on bytes that are damaged or false into one sentence.
 
     Every kind of exception is meant: the list of those that zipfile, lzma, gzip, ast, numpy, PIL and datasets raise on
     damage was tried first, and each run of the fuzzer found another.

@@ -264,7 +264,7 @@ class Sort:
         """The part of that name, or at that place ``package.module:Class``.
 
         Raises:
-            UsageError: there is none; it cannot be imported; or it would have to be imported, and nobody trusts it.
+            UsageError: there is none; it cannot be imported; or it would have to be imported, and it is not trusted.
         """
         self._load()
         if found := self._known.get((role, name)):
@@ -275,7 +275,7 @@ class Sort:
         return self._at(name, role)
 
     def adopt(self, target: Any, role: str = "") -> Part:
-        """The part of a class or function that a person hands over, under its place."""
+        """The part of a class or function that was given as an object, under its place."""
         self._load()
         place = place_of(target)
         for (of, _), part in self._known.items():
@@ -571,7 +571,7 @@ class Context:
         stats: of the training data (:class:`zatlas.types.Statistics`).
         dataset_size: N, the number of training examples.
         label_dim: Y, 0 for a model without condition.
-        given: objects that a person handed over, by section.
+        given: objects that were given, by section.
         encoder: the model's, for a prior that is made of it.
     """
 

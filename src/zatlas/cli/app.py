@@ -46,7 +46,7 @@ OVERFLOW = "Overflow when unpacking long"  # torch, in a TypeError or a ValueErr
 
 
 class Interrupted(Exception):
-    """Ctrl-C; click would swallow a KeyboardInterrupt without a word, or with status 1."""
+    """Ctrl-C; click would end a KeyboardInterrupt without a message, or with status 1."""
 
 
 class _Command(TyperCommand):
@@ -217,12 +217,12 @@ def _open_streams() -> None:
 
 
 def _tell(sentence: str) -> None:
-    with suppress(OSError):  # nobody may be listening any more
+    with suppress(OSError):  # standard error may be closed
         print(f"zatlas: {sentence}", file=sys.stderr)
 
 
 def _sentence(error: Exception) -> str:
-    """One line for people; what no room foresaw says so, and how to see more of it."""
+    """One line for people; an unexpected exception is reported as a bug, with how to see its traceback."""
     if isinstance(error, ZatlasError):
         return str(error)
     if isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY):
@@ -233,7 +233,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OverflowError) or OVERFLOW in str(error):
         return "a number that was given is too large to be worked with: give a smaller one."
     if isinstance(error, RecursionError):
-        return "something that was read lies too deep in itself to be followed: no file of zatlas does."
+        return "something that was read is nested too deeply to be followed: no file of zatlas does."
     if isinstance(error, OSError) and error.strerror:
         return one_line(f"{error.filename or 'reading or writing'} failed: {error.strerror}.")
     lines = str(error).strip().splitlines()

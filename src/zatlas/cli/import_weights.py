@@ -1,4 +1,4 @@
-"""The command that brings foreign weights in: import."""
+"""The command that imports foreign weights: import."""
 
 from __future__ import annotations
 

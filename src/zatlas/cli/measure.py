@@ -263,7 +263,7 @@ def classifier(
     error = f" ± {accuracy.standard_error:.4f}"
     say(f"{trained.name}: {accuracy.value:.4f}{error} of {accuracy.count:,} {held} images are given their class.")
     if reason:
-        say(f"It will not do to judge samples: {reason}; train it longer with --epochs, or with fewer classes.")
+        say(f"It cannot be used to score samples: {reason}; train it longer with --epochs, or with fewer classes.")
     used = "; `zatlas evaluate RUN --metric samples` uses it" if out is None and not reason else ""
     say(f"Kept in {path}{used}.")
 

@@ -48,7 +48,7 @@ def study(
     trials: Annotated[int | None, _option(VARIES, "How many draws, or how many trials of a search.")] = None,
     seeds: Annotated[int | None, _option(VARIES, "How often each combination is trained. (default: 1)")] = None,
     search: Annotated[
-        bool | None, _option(VARIES, "Let Optuna choose the values, in place of chance.", "--search")
+        bool | None, _option(VARIES, "Let Optuna choose the values, in place of random draws.", "--search")
     ] = None,
     goal: Annotated[
         list[str] | None, _option(VARIES, "Of the search: elbo, rate:min, …; repeat it. (default: elbo)")

@@ -76,7 +76,7 @@ class Config(Section):
 
 
 class _Refused(Exception):
-    """A sentence, and whether a later layer may mend it."""
+    """A sentence, and whether a later layer may correct it."""
 
     def __init__(self, sentence: str, *, together: bool = False) -> None:
         super().__init__(sentence)
@@ -330,9 +330,7 @@ def load_toml(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"the configuration {path} is not valid TOML: {error}.") from None
     except RecursionError:
-        raise UsageError(
-            f"the configuration {path} is not valid TOML: its values lie too deep in one another."
-        ) from None
+        raise UsageError(f"the configuration {path} is not valid TOML: its values are nested too deeply.") from None
 
 
 def _preset_files() -> dict[str, Traversable]:

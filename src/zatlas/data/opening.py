@@ -57,7 +57,7 @@ def open_source(
     images = _Images(Geometry.of(resize, crop, channels), label_level, skip_damaged, split_folders)
     try:
         source = _found(text, labels, images)
-    except OSError as error:  # what no format foresaw: permission is missing, the disk fails
+    except OSError as error:  # errors of the system: permission is missing, the disk fails
         where = error.filename or text
         raise ZatlasError(f"{where} cannot be read: {error.strerror or error}; see that it is there.") from error
     if skip_damaged and not isinstance(source, ImageFiles):

@@ -1,4 +1,4 @@
-"""Reading ahead in a thread, and how much memory is free to hold data."""
+"""Prefetching in a thread, and how much memory is free to hold data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_ahead(items: Iterable[T], depth: int = 4) -> Iterator[T]:
                 if not put(item, None):
                     return
             put(None, StopIteration())
-        except BaseException as error:  # handed over whatever it is: nothing may die unseen in a thread
+        except BaseException as error:  # every exception is passed on, so that none is lost in the thread
             put(None, error)
 
     thread = threading.Thread(target=work, name="zatlas-read-ahead", daemon=True)

@@ -258,7 +258,7 @@ class Kept:
         return [] if self.folder is None or not self.folder.is_dir() else sorted(self.folder.glob(pattern))
 
     def _remove_idle(self, key: str) -> None:
-        """The remains of a filling that was killed: nobody holds its lock."""
+        """An unfinished cache entry of a process that was killed: its lock is free."""
         assert self.folder is not None
         lock = FileLock(self.folder / f"{key}.lock", timeout=0)
         with suppress(OSError, Timeout, NotImplementedError), lock:

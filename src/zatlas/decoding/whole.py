@@ -3,7 +3,7 @@
 A PNG says so with its IEND chunk, a checksum of every chunk and the length of its pixels, a JPEG with its end marker.
 Of BMP, TIFF, GIF and WebP Pillow itself refuses what is cut short, and nothing in them tells of bytes that were lost in
 the middle. Neither does a JPEG that was cut and given an end marker afterwards: libjpeg warns of it, and Pillow hands
-its warnings to nobody.
+its warnings nowhere.
 """
 
 from __future__ import annotations

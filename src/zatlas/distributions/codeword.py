@@ -40,7 +40,7 @@ class Codeword(Distribution):
         return torch.zeros_like(self.code)
 
     def rsample(self, sample_shape: Shape = ()) -> Tensor:
-        """The code, with the gradient handed straight through to ``encoded`` (van den Oord et al. 2017, section 3.2).
+        """The code, with the gradient copied straight through to ``encoded`` (van den Oord et al. 2017, section 3.2).
 
         The codebook gets none of it.
         """
@@ -49,7 +49,7 @@ class Codeword(Distribution):
         return z.expand(torch.Size(sample_shape) + z.shape)
 
     def from_noise(self, noise: Tensor) -> Tensor:
-        """The same, in the shape of ``noise`` ``[..., B, P d]``, to whose values a point is deaf."""
+        """The same, in the shape of ``noise`` ``[..., B, P d]``, whose values are ignored."""
         return self.rsample().expand(noise.shape)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:

@@ -155,7 +155,7 @@ class GenerativeEstimator(BaseEstimator, ABC):
         return int(sum(self.model_.latent_dims))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickled and copied models lie on the CPU, so that a machine without the accelerator can read them."""
+        """Pickled and copied models are on the CPU, so that a machine without the accelerator can read them."""
         state: dict[str, Any] = super().__getstate__()
         if "_trained" in state:
             trained = state["_trained"].on_cpu()

@@ -102,7 +102,7 @@ class ConditionalVAE(_Variational):
     """A conditional VAE (Sohn et al. 2015): y reaches encoder and decoder, so z holds what y does not say.
 
     y of whole numbers, booleans or words are classes; one-dimensional floats and any two-dimensional y are real columns
-    ``[N, Y]``, used as they are (bring them to about unit size). Without y, ``transform``, ``reconstruct`` and
+    ``[N, Y]``, used as they are (scale them to about unit size). Without y, ``transform``, ``reconstruct`` and
     ``score_samples`` sum over the classes; for real labels they refuse. Parameters are those of :class:`VAE`;
     ``prior="conditional"`` learns p(z|y).
 

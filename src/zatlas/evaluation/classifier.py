@@ -29,7 +29,7 @@ from zatlas.training import Optimisation, Schedule, forked_rng
 
 FEATURES = 64
 FORMAT = "zatlas classifier 1"
-LEAST_SKILL = 0.5  # of the way from chance to always right, from which features may judge samples
+LEAST_SKILL = 0.5  # of the way from chance to always right, from which its features may be used to score samples
 SIGMAS = 3  # that the accuracy must be above chance
 LEAST_STEPS = 500  # of training, where nobody says how many epochs
 
@@ -151,7 +151,7 @@ class Classifier:
 
 
 def unfit(accuracy: Figure, y: Array) -> str | None:
-    """Why samples should not be judged in the features of a classifier, as a clause; None where they may be.
+    """Why samples should not be scored in the features of a classifier, as a clause; None where they may be.
 
     Its accuracy must be above the share of the commonest class by three standard errors, and half of the way from that
     share to one: a rule that holds for any number of classes, however unequal.

@@ -82,7 +82,7 @@ def estimate_elbo(
     Args:
         model: infers.
         batches: the examples, in any order.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
         progress: is told how many examples were added.

@@ -1,4 +1,4 @@
-"""What every measure hands back: a number with its unit, its error, what it is a mean over, and what to know of it."""
+"""What every measure returns: a number with its unit, its error, what it is a mean over, and what to know of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Figure:
-    """A number one can trust, and the words that are printed beside it.
+    """A number with its error, and the words that are printed beside it.
 
     Attributes:
         value: in ``unit``.

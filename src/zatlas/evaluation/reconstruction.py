@@ -58,7 +58,7 @@ def estimate_reconstruction(
         model: encodes and generates.
         batches: N examples with values in [0, 1].
         conditional: whether the decoder takes labels.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         progress: is told how many examples were added.
     """

@@ -35,7 +35,7 @@ def term_figures(
         game: the model and its objective.
         batches: the examples.
         players: whose; None: the first, whose loss is called ``loss`` and the others' by their player.
-        device: where the game lives.
+        device: that the game is on.
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
     """

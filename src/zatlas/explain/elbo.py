@@ -224,7 +224,7 @@ def _tell(model: Model, evidence: float, yours: Parts, tops: list[Parts], bounds
     )
     if bounds[0, 0, -1] > bounds[1, 0, -1]:
         told.append(
-            "With many draws yours is ahead of the best: the ELBO rewards a q that keeps to one bump, and draws that "
+            "With many draws yours is above the best: the ELBO rewards a q that keeps to one bump, and draws that "
             "never see the other cannot count it."
         )
     return told

@@ -46,7 +46,7 @@ def discrete_kl(p: npt.ArrayLike, q: npt.ArrayLike, *, normalise: bool = False) 
         told.append(
             "The two are not the same: each weighs log p/q by the distribution that it begins with."
             if abs(both[0] - both[1]) > 1e-9
-            else "The two are the same here, which is chance and not a law."
+            else "The two are the same here by coincidence; in general they differ."
         )
         told.append("Single terms may be negative, their sum never (Gibbs): it is 0 only where P and Q are the same.")
     return View(

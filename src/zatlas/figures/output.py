@@ -80,7 +80,7 @@ def themed_svg(figure: Figure, *, alt: str = "", prefix: str | None = None) -> s
         for text, effects, gid in halos.values():
             text.set_path_effects(effects)
             text.set_gid(gid)
-    root = ElementTree.fromstring(buffer.getvalue())  # our own file, no stranger's
+    root = ElementTree.fromstring(buffer.getvalue())  # a file of matplotlib's making, not an untrusted one
     for parent in [element for element in root.iter() if element.tag in (_SVG + "svg", _SVG + "defs")]:
         for child in [child for child in parent if child.tag in (_SVG + "metadata", _SVG + "style")]:
             parent.remove(child)

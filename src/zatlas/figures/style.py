@@ -106,7 +106,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def boxes_for_missing_glyphs() -> Iterator[None]:
-    """A character that the font lacks, as an emoji, is drawn as a box, and nobody is warned of it."""
+    """A character that the font lacks, as an emoji, is drawn as a box, without a warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
@@ -168,5 +168,5 @@ def class_colours(count: int) -> list[Any]:
 
 
 def sequential() -> ListedColormap:
-    """Viridis without its darkest end, which a dark page would swallow."""
+    """Viridis without its darkest end, which would not be seen on a dark page."""
     return ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.14, 0.97, 256)), name="zatlas")

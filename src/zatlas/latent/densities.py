@@ -90,7 +90,7 @@ class Mixture:
         kind = "full" if full else "diag"
         found = GaussianMixture(components, covariance_type=kind, random_state=seed % 2**32)
         with warnings.catch_warnings():
-            # one that is still climbing after a hundred steps is judged by the codes held out, like any other
+            # one that is still climbing after a hundred steps is scored on the codes held out, like any other
             warnings.simplefilter("ignore", ConvergenceWarning)
             found.fit(u)
         return cls(

@@ -97,7 +97,7 @@ def fit_direction(
 ) -> Direction:
     """The direction along which an attribute grows, with figures of how well and how surely.
 
-    It is fitted to whole posteriors and judged at their means. Rows are first put into an order of their own, so that
+    It is fitted to whole posteriors and scored at their means. Rows are first put into an order of their own, so that
     nothing depends on the one they came in.
 
     Args:

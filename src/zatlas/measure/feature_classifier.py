@@ -112,7 +112,7 @@ def judge(
 
 
 def judged(run: Run, classifier: Classifier) -> tuple[Figure, str | None]:
-    """Its accuracy over rows held out of the run's training, and why it cannot judge samples, None where it can."""
+    """Its accuracy over rows held out of the run's training, and why it cannot score samples; None where it can."""
     held = run.spread(run.held_out(), MOST_HELD_OUT)
     x, y = examples(run.source, held, run.config.data.binarise)
     accuracy = classifier.accuracy(x, y)

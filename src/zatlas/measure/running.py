@@ -114,7 +114,7 @@ def tell_if_not_kept(run: Run, record: dict[str, Any]) -> None:
 
 
 def _keep(record: dict[str, Any], path: Path) -> None:
-    """Takes over what was measured before, where it is about the same weights and rows."""
+    """Copies what was measured before, where it is about the same weights and rows."""
     before: Any = None
     with suppress(OSError, ValueError, RecursionError):
         before = json.loads(path.read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ def _keep(record: dict[str, Any], path: Path) -> None:
 
 
 class _silent:
-    """Counts for nobody."""
+    """A progress counter that shows nothing."""
 
     def __init__(self, what: str, total: int) -> None: ...
 

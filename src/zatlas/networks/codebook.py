@@ -18,7 +18,7 @@ GRACE = 2.0
 class Codebook(nn.Module, ABC):
     """M codewords ``[M, d]``; called with vectors ``[..., P d]`` it gives the posterior that quantises them.
 
-    A codeword that few vectors choose is replaced by one of the batch's own, since nothing else would ever bring it
+    A codeword that few vectors choose is replaced by one of the batch's own, since nothing else would ever move it
     back (Dhariwal et al. 2020, section 2.2). At the first batch none has been chosen: the codebook starts from data.
 
     Args:

@@ -176,7 +176,7 @@ def check_exported(config: Any) -> None:
         )
     if None in (config.network.encoder_graph, config.network.decoder_graph):
         raise ValueError(
-            "network.kind = 'exported' is what zatlas.importers.from_modules makes of modules: bring some in with it, "
+            "network.kind = 'exported' is what zatlas.importers.from_modules makes of modules: import some with it, "
             "or choose another network"
         )
 

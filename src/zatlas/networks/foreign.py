@@ -98,7 +98,7 @@ def _called(module: nn.Module, x: Tensor, y: Tensor | None, lead: Sequence[int],
 
 
 class Modules(Settings):
-    """The settings of a pair of modules that a person handed over."""
+    """The settings of a pair of modules that were given as objects."""
 
     encoder: str = Field("", description="its place, package.module:Class")
     decoder: str = Field("", description="its place, package.module:Class")
@@ -115,7 +115,7 @@ class Modules(Settings):
     as_published=True,
 )
 def modules(settings: Modules, context: Context, *, outputs: int, out_shape: Sequence[int]) -> Pair:
-    """The modules that were handed over; else their classes, called without arguments."""
+    """The modules that were given; else their classes, called without arguments."""
     encoder, decoder = context.given.get("network") or (_made(settings.encoder), _made(settings.decoder))
     return (
         ForeignEncoder(encoder, len(context.spec.shape), settings.head, outputs),

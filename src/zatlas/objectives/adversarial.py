@@ -47,7 +47,7 @@ class GameSettings(Settings):
 
 
 class PenaltySettings(GameSettings):
-    """Those of a game whose critic pays for its slope."""
+    """The settings of a game whose critic has a gradient penalty."""
 
     penalty: float = Field(1.0, ge=0, description="weight of the gradient penalty")
     penalty_every: int = Field(
@@ -129,7 +129,7 @@ class Adversarial(Objective):
         return self.standardise(model.generate(len(batch.x), batch.y).px.mean[0])
 
     def charge(self, step: Tensor | int) -> int:
-        """How many times over the critic pays its gradient penalty at ``step``.
+        """By how much the critic's gradient penalty is multiplied at ``step``.
 
         A penalty differentiates the critic twice, which more than doubles the cost of its step. Charged k times over
         at every k-th step alone its mean over steps is the same (lazy regularisation, Karras et al. 2020, section 3.1,

@@ -1,4 +1,4 @@
-"""FactorVAE: a critic tells codes from codes whose units were shuffled, and the model is charged for what it sees."""
+"""FactorVAE: a critic tells codes from codes of shuffled units, and the model is penalised by what it finds."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Importance(Objective):
         groups: the mean of so many bounds of K samples each, whose gradient is less noisy (MIWAE, Rainforth et al.
             2018, equation 7).
         doubly_reparameterised: the encoder's gradient sum_k w_k^2 d log w_k/dz_k dz_k/dphi (Tucker et al. 2019,
-            equation 8), whose signal does not drown as K grows; the decoder's gradient is the plain one.
+            equation 8), whose signal-to-noise ratio does not fall as K grows; the decoder's gradient is the plain one.
     """
 
     def __init__(self, samples: int = 5, *, groups: int = 1, doubly_reparameterised: bool = False) -> None:

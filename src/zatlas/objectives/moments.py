@@ -100,7 +100,8 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
     Of fewer than two rows there is no unbiased estimate, and it is 0.
 
     Inverse multiquadratic kernels C/(C + |a - b|^2) of several widths C around 2 D, the mean squared distance of two
-    draws from N(0, I): their tails see a stray code that a Gaussian kernel overlooks (Tolstikhin et al. 2018).
+    draws from N(0, I): their tails have a gradient for an outlying code, where a Gaussian kernel's vanishes (Tolstikhin
+    et al. 2018).
     """
     d = a.shape[-1]
     if min(len(a), len(b)) < 2:

@@ -23,7 +23,7 @@ TWO_FACED = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.R
 
 @dataclass(frozen=True)
 class Given:
-    """What a person handed over.
+    """The objects that were given in place of names.
 
     Attributes:
         words: for the configuration.
@@ -186,7 +186,7 @@ def _tried(module: nn.Module, x: torch.Tensor, labels: torch.Tensor, what: str) 
 
 
 def given_again(own: Mapping[str, Any]) -> Given:
-    """Objects that a run does not hold, handed over when it is opened.
+    """Objects that a run does not hold, given when it is opened.
 
     Raises:
         UsageError: a word that names no part.

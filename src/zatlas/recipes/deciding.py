@@ -33,7 +33,7 @@ def network_name(config: Config, spec: DataSpec) -> str:
     """Convolutions for a game over images, else the mlp.
 
     After 150 s of MNIST a GAN's fully connected generator draws speckled strokes and a convolutional one clean ones; a
-    VAE's mlp is ahead of its conv.
+    VAE's mlp is better than its conv.
     """
     if config.network is None or config.network.kind != "auto":
         return config.network_kind

@@ -113,7 +113,7 @@ class Picture:
 def _unsafe(svg: str) -> str | None:
     """What an SVG holds that could load or run; text in it may say what it likes.
 
-    It is judged as the tree that it is: a pattern over the source took a class called ``turn one=1`` for a handler.
+    It is checked as a parsed tree: a pattern over the source took a class called ``turn one=1`` for a handler.
     """
     if found := re.search(r"<[!?]", svg):  # comments and the like, which HTML reads otherwise than XML
         return found[0]
@@ -207,7 +207,7 @@ def render(report: Report) -> str:
         groups=groups(report.configuration),
         facts=[("data", "Data", flat(report.data)), ("provenance", "Provenance", flat(report.provenance))],
         css=Markup(_resource("style.css")),  # our own file
-        safe=Markup,  # only of SVG that Picture has judged
+        safe=Markup,  # only of SVG that Picture has checked
     )
 
 

@@ -145,7 +145,7 @@ class _Worker:
 
 
 class Processes:
-    """Workers that are processes of their own: one that dies or hangs takes its member with it and nothing else.
+    """Workers that are processes of their own: one that ends or hangs loses its member and nothing else.
 
     Args:
         count: at most so many at once.
@@ -258,7 +258,7 @@ class Processes:
 
     def _send(self, worker: _Worker, message: Task) -> None:
         assert worker.process.stdin is not None
-        with suppress(OSError, ValueError):  # a worker that is gone is heard of by its silence
+        with suppress(OSError, ValueError):  # a worker that has ended is noticed by its missing heartbeat
             worker.process.stdin.write(json.dumps(message) + "\n")
             worker.process.stdin.flush()
 

@@ -30,7 +30,7 @@ class Board:
         self._losses: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
 
     def restore(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Takes over what a journal tells."""
+        """Restores the state that a journal records."""
         for event in events:
             if event["event"] == "rung":
                 self._losses[event["bracket"], event["rung"]].setdefault(event["key"], event["loss"])
@@ -38,7 +38,7 @@ class Board:
     def goes_on(self, key: str, bracket: str, rung: int, loss: float) -> bool:
         """Whether a member whose loss is this at a rung is trained further.
 
-        A member that is resumed asks again, and is judged by the loss that it had there first.
+        A member that is resumed asks again, and is compared by the loss that it had there first.
         """
         losses = self._losses[bracket, rung]
         loss = losses.setdefault(key, loss)

@@ -31,7 +31,7 @@ class Member:
         words: what varies, and its values here, the seed among them.
         config: the resolved configuration, nested as in TOML; empty where it cannot be.
         refused: why there is no such configuration; empty where there is.
-        group: hash of the configuration without its seed: members that differ by luck alone.
+        group: hash of the configuration without its seed: members that differ by their seed alone.
         bracket: hash of what a loss is about; only members of one bracket are compared as they train.
         trial: of a search or a draw; None in a plain grid.
     """

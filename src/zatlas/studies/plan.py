@@ -55,7 +55,7 @@ class Halving:
 
     Args:
         factor: of those that reached a rung the best 1 in so many go on.
-        first: the share of its training after which a member is judged first; each later rung is ``factor`` further.
+        first: the share of its training after which a member is first compared; each later rung is ``factor`` further.
     """
 
     factor: int = 3
@@ -92,7 +92,7 @@ class Plan:
         draws: ranges of words; every combination of the grid is trained with each of ``trials`` draws.
         trials: how many draws, or how many trials of the search.
         seeds: every combination is trained so often, from seeds that count up.
-        search: whether Optuna chooses the values that ``draws`` and ``grid`` allow, in place of chance.
+        search: whether Optuna chooses the values that ``draws`` and ``grid`` allow, in place of random draws.
         goals: of the search.
         halving: stops hopeless members early; None: all are trained to their end.
         metrics: as ``zatlas evaluate --metric`` knows them.

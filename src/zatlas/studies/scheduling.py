@@ -30,7 +30,7 @@ class Scheduler:
         present: whether the run folder of a finished member is still there.
         again: whether members that failed are tried again.
         retries: how often a member whose worker died or hung is started anew.
-        board: judges members at their rungs; None: nobody is stopped early.
+        board: compares members at their rungs; None: nobody is stopped early.
         source: of more members; None: there are no more.
     """
 
@@ -160,7 +160,7 @@ def work_through(
             case "done":
                 scheduler.finish(member, fact)
                 tell("finished", member, fact)
-            case "disk":  # the next member would find the same: it is nobody's failure
+            case "disk":  # the next member would fail alike: it is not the member's failure
                 scheduler.busy.discard(member.key)
                 raise ZatlasError(f"the study stopped at {member.told()}, and goes on when it is begun again: {fact}")
             case "failed" | "died" | "hung":

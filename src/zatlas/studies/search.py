@@ -50,7 +50,7 @@ class Search:
         return kinds.FloatDistribution(space.low, space.high, log=space.log)
 
     def _begin(self, scheduler: Scheduler) -> list[Member]:
-        """Takes over what the journal tells, and gives the members of trials that were asked for and not finished."""
+        """Restores what the journal records, and gives the members of trials that were asked for and not finished."""
         asked = {e["trial"]: e["point"] for e in scheduler.journal.events if e["event"] == "asked"}
         seed = self.plan.draw_seed + len(asked)  # the sampler's own state is not kept: it would repeat its first draws
         with warnings.catch_warnings():

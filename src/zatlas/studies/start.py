@@ -46,7 +46,7 @@ def study(
         grid: values of words, ``{"latent_dim": [2, 10], "beta": [1, 4]}``: every combination is trained.
         draw: ranges of words, ``{"learning_rate": "1e-4..1e-2:log"}``, or lists to choose from.
         trials: how many draws, or how many trials of a search.
-        search: whether Optuna chooses (``zatlas[search]``), in place of chance.
+        search: whether Optuna chooses (``zatlas[search]``), in place of random draws.
         goals: of a search, ``"elbo"``, ``"rate:min"``; several are balanced.
         halving: whether hopeless members are stopped early; or ``{"factor": 3, "first": 1 / 9}``.
         seeds: every combination is trained so often.

@@ -22,10 +22,10 @@ INTERNAL = frozenset(vars(nn.Module())) | {"made_with"}  # what torch itself kee
 class Ensemble(nn.Module):
     """E games as one: every parameter and buffer has the members as its first dimension, ``[E, ...]``.
 
-    Members see the same batches. Under the ``"same"`` randomness they see the same noise too (common random numbers),
-    and each is, to rounding, the game that it would have become alone from the same random state: members then differ
-    by their weights and by buffers such as beta, and never by luck. A buffer that a game changes while it plays must be
-    changed in place; each member then changes its own.
+    Members see the same batches. Under the ``"same"`` randomness they see the same noise too (common random
+    numbers), and each is, to rounding, the game that it would have become alone from the same random state: members
+    then differ by their weights and by buffers such as beta, and never by their random draws. A buffer that a game
+    changes while it plays must be changed in place; each member then changes its own.
 
     Args:
         games: of the same modules, settings and shapes; they are copied.

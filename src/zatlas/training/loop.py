@@ -83,7 +83,7 @@ class Trainer:
         budget: when to stop.
         optimisation: makes each player's optimiser.
         schedule: the learning rate's factor over the budget.
-        device: where the tensors live.
+        device: that the tensors are on.
         threads: of torch's operators while training; None: as they are.
         precision: of the networks; parameters, densities and optimiser are float32.
         clip_norm: largest norm of a player's gradient; None: no limit.

@@ -1,6 +1,6 @@
 """Device, precision and threads: all by rule, from what the machine is and how much a training step computes.
 
-No clock is asked. A stopwatch's choice between float32 and bfloat16, or between one thread and two, changes with what
+No time is measured. A choice by timing between float32 and bfloat16, or between one thread and two, changes with what
 else the machine does, and both change the weights: so the same command gave two results on a busy machine.
 """
 
@@ -56,7 +56,7 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 
 def runnable(threads: int) -> int:
-    """So many threads, or as many as can be had: a runtime that cannot start one ends the process without a word.
+    """So many threads, or as many as can be had: a runtime that cannot start one ends the process without a message.
 
     64 are started anywhere, so that a run made on a larger machine is repeated bit for bit on a smaller one.
     """
@@ -155,7 +155,7 @@ def choose_arithmetic(
     Args:
         game: what will be trained.
         batch: one of its batches.
-        device: where both live.
+        device: that both are on.
         precision: fixes the precision.
         threads: fixes the threads.
     """

@@ -73,7 +73,7 @@ def explanations(run: Run, rows: Rows, *, seed: int = 0, progress: Callable[[int
     Raises:
         UsageError: the model has no bound.
     """
-    run.need_inference("bound by which examples could be judged")
+    run.need_inference("bound by which examples could be scored")
     found = run.elbo(rows, progress, seed=seed)
 
     def batches() -> Iterator[npt.NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""What two trainings found alike: their codes of the same examples turned onto one another."""
+"""How alike the codes of two trainings are: those of the same examples, rotated onto one another."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ def calibration_error(probabilities: Array, labels: Array, *, bins: int = BINS, 
 
     .. math:: \sum_b \frac{n_b}{N} \left| \mathrm{acc}_b - \mathrm{conf}_b \right|
 
-    with the confidence the probability of the likeliest class. Chance alone opens gaps: part ``floor`` is what a
-    perfectly calibrated predictor of the same confidences would score, by the normal approximation.
+    with the confidence the probability of the likeliest class. Sampling noise alone makes gaps: part ``floor`` is what
+    a perfectly calibrated predictor of the same confidences would score, by the normal approximation.
 
     Args:
         probabilities: p(y|x), ``[N, Y]``, rows summing to 1.

@@ -1,4 +1,4 @@
-"""Linear models fitted without a word on the standard error stream."""
+"""Linear models fitted without warnings on the standard error stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every measure of disentanglement hands back."""
+"""What every measure of disentanglement returns."""
 
 from __future__ import annotations
 

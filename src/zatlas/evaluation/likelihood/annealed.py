@@ -62,7 +62,7 @@ class Chains:
         prior: p(z|y).
         batch: the examples.
         leapfrogs: steps of one trajectory.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
     """
 
@@ -91,7 +91,7 @@ class Chains:
         return self.at(self.prior.sample(shape))
 
     def move(self, state: State, beta: float, step: Tensor) -> tuple[State, Tensor]:
-        """One trajectory that leaves p(z) p(x|z)^beta as it is (Neal 2011, figure 2); and its chance of acceptance.
+        """One trajectory that leaves p(z) p(x|z)^beta as it is (Neal 2011, figure 2), and its acceptance probability.
 
         Args:
             state: where the chains are.
@@ -219,7 +219,7 @@ def annealed_importance(
             chains that find the step sizes.
         leapfrogs: steps of one trajectory.
         prior: ``y -> p(z|y)``; None: the model's own.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
         rows_at_once: images decoded at once, which bounds the memory.
@@ -295,7 +295,7 @@ def bidirectional(
         temperatures: T.
         leapfrogs: steps of one trajectory.
         prior: ``y -> p(z|y)``; None: the model's own.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
         rows_at_once: images decoded at once.

@@ -67,7 +67,7 @@ def amortisation_gap(
         samples: draws for a step's gradient.
         final_samples: draws for the two bounds.
         learning_rate: of Adam, for a mean counted in the encoder's standard deviations and for a log-variance.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
         rows_at_once: images decoded at once, which bounds the memory.

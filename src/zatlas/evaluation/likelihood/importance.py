@@ -33,7 +33,7 @@ def importance_weighted(
 
     A bound in the mean, which rises with K to log p(x). How fast depends on q, and the tail of the weights says how far
     to trust it: where its shape k is above 0.7 the gap is not known (Vehtari et al. 2024), and where the effective
-    sample size is near one a single draw carries the estimate. The tail is fitted to judge the weights, not to smooth
+    sample size is near one a single draw makes the estimate. The tail is fitted to diagnose the weights, not to smooth
     them: a smoothed mean is no bound, and published figures are of the plain one.
 
     With ``prior_share`` = a a share of the draws is from the prior, and every draw is weighted by
@@ -48,7 +48,7 @@ def importance_weighted(
         model: infers; of any number of layers.
         batches: N examples, in any order.
         samples: K.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
         rows_at_once: images decoded at once, which bounds the memory. A few thousand are fastest on a CPU, where they

@@ -35,7 +35,7 @@ def prior_sampled(
         batches: N examples, in any order.
         conditional: whether the model looks at y. False, and examples share the draws whatever their labels.
         samples: S.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
         rows_at_once: pairs of example and draw compared at once, which bounds the memory.

@@ -82,7 +82,7 @@ def integrated(
         model: infers and generates; one layer of one or two units. Any prior with a density, any likelihood.
         batches: N examples, in any order.
         conditional: whether the model looks at y. False, and examples share the work whatever their labels.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         seed: of the draws that find the prior's width; the global random state is left as it was.
         tolerance_nats: an example is done when its error is below.
@@ -120,7 +120,7 @@ class _Integrals:
         stddev: of their posteriors, ``[B, D]``.
         low: corner ``[D]`` of a box that holds the prior's bulk.
         high: the opposite corner.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         rows_at_once: decoded or compared.
     """

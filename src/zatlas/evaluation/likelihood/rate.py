@@ -127,7 +127,7 @@ def rate_parts(
         model: infers; one layer, a diagonal Gaussian posterior, a prior that factorises over units.
         batches: N examples, at least 4, in any order.
         examples: M, at how many of them z is drawn, spread evenly; None: all. The cost is M N D.
-        device: where the model lives.
+        device: that the model is on.
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
         pairs_at_once: pairs of z and posterior compared at once, which bounds the memory.

@@ -15,8 +15,8 @@ from zatlas.evaluation.disentanglement.points import LEAST_POINTS, check_codes
 
 BATCH = 500
 RAW = (
-    "Raw values judge images poorly, as one moved by a pixel is as far away as another image: compare with the floor, "
-    "and runs on the same data only."
+    "Raw values are a poor distance between images, as one moved by a pixel is as far away as another image: "
+    "compare with the floor, and runs on the same data only."
 )
 
 

@@ -60,7 +60,10 @@ def copying(samples: Array, train: Array, test: Array) -> Score:
         "least_seen": least,
         "copies": float(copies),
     }
-    told = f"0.5 means no copying: chance moves it by ±{spread:.2g}, and held-out examples themselves have {held:.3g}."
+    told = (
+        f"0.5 means no copying: sampling noise moves it by ±{spread:.2g}, "
+        f"and held-out examples themselves have {held:.3g}."
+    )
     if repeated >= 0.5:
         verdict = f"{repeated:.0%} of the held-out examples are among the training examples, so nothing can be told."
     elif different < FEWEST:
