@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from zatlas.distributions import DiagonalGaussian
+from zatlas.models import LatentVariableModel
+from zatlas.networks import StandardNormal
 from zatlas.objectives import Discrepancy, Disentangled, TotalCorrelation
 from zatlas.objectives.moments import mmd
 from zatlas.objectives.total_correlation import decompose, log_importance
 from zatlas.types import Batch
 
-from .test_family import X, linear, posteriors
+from .test_family import Linear, Posterior, X, linear, posteriors
 
 CPU = torch.device("cpu")
 
@@ -55,12 +57,15 @@ def test_one_example_weighs_as_much_as_it_is_of_the_data():
 
 
 def test_the_loss_of_tcvae_weighs_each_part_by_its_own():
-    model = linear(gain=0.3, variance=0.5)
+    model = LatentVariableModel(Posterior(gain=0.3, variance=0.5), Linear(), StandardNormal(2), 2)
+    x = torch.cat([X, X.square()], 1)  # of one unit there is no correlation
     torch.manual_seed(3)
-    (level,), px = model.infer(X)
+    (level,), px = model.infer(x)
     parts = decompose(level.q, level.p, level.z[0], 64)
-    d = -px.log_prob(X)[0]
-    found = seeded(TotalCorrelation(64, 5.0, alpha=2.0, gamma=3.0), model)
+    d = -px.log_prob(x)[0]
+    assert parts[1].abs().min() > 0
+    torch.manual_seed(3)
+    found = TotalCorrelation(64, 5.0, alpha=2.0, gamma=3.0)("model", model, Batch(x, None), 0)
     torch.testing.assert_close(found.loss, d + 2 * parts[0] + 5 * parts[1] + 3 * parts[2])
     torch.testing.assert_close(found.parts["rate"], sum(parts))
     torch.testing.assert_close(found.parts["tc"], parts[1])
@@ -74,6 +79,7 @@ def test_the_discrepancy_is_that_of_a_loop():
     pairs = lambda x: sum(kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j)
     wanted = pairs(a) / (4 * 3) + pairs(b) / (3 * 2) - 2 * sum(kernel(x, y) for x in a for y in b) / (4 * 3)
     assert mmd(a, b).item() == pytest.approx(wanted, rel=1e-5)
+    assert mmd(a[:1], b).item() == mmd(a, b[:1]).item() == 0
 
 
 def test_the_loss_of_infovae_charges_what_is_left_of_the_rate():

@@ -9,9 +9,10 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from zatlas.arrays import Array
+from zatlas.data import evenly_spaced
 from zatlas.errors import UsageError, printable
 from zatlas.evaluation import estimate_elbo
 from zatlas.explorer import forms
@@ -29,9 +30,6 @@ from zatlas.types import Batch
 from zatlas.walks import describe
 from zatlas.walks.attributes import columns
 from zatlas.walks.directions import saved
-from zatlas.walks.images import seen
-
-Array = npt.NDArray[Any]
 
 POINTS = 70_000
 FIRST = 4000  # of them are asked for at once, and all later
@@ -255,7 +253,12 @@ class Explored:
         """Examples of the data as the model sees them, and their posteriors."""
         rows = self.run.numbered(asked.rows)
         found = self.run.encode(rows)
-        return {}, {"x": seen(self.run, rows), "mean": found.mean, "std": found.std, "labels": self._numbers(found.y)}
+        return {}, {
+            "x": self.run.examples(rows),
+            "mean": found.mean,
+            "std": found.std,
+            "labels": self._numbers(found.y),
+        }
 
     # into the latent space and out of it ---------------------------------------------------------------------------
 
@@ -492,8 +495,7 @@ def _direction(direction: Direction) -> dict[str, Any]:
 
 
 def _thinned(rows: Array, most: int) -> Array:
-    rows = np.unique(rows)
-    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
+    return evenly_spaced(np.unique(rows), most)
 
 
 def open_explored(path: Any, *, device: str = "auto", data: str | None = None, say: Any = None) -> Explored:

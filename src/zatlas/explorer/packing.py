@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from zatlas.arrays import Array
 
 DTYPES = {"float32": "<f4", "int32": "<i4", "int16": "<i2", "uint8": "|u1"}
 

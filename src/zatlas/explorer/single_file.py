@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zatlas.arrays import Array
+from zatlas.data import evenly_spaced
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.explorer import forms
 from zatlas.explorer.asking import Explored
@@ -30,8 +31,6 @@ from zatlas.export.parts import parts_of
 from zatlas.files import write_bytes
 from zatlas.runs.opened import Run
 from zatlas.training.checkpoint import name_of
-
-Array = npt.NDArray[Any]
 
 CODE_BYTES = 480_000  # for the codes: 70,000 of two units as 16-bit numbers, with their labels
 FEWEST = 5000  # numbers of a tensor that is rounded: those of small ones matter most and take no room
@@ -156,12 +155,10 @@ def _contents(explored: Explored, images: int) -> tuple[dict[str, Any], dict[str
 
 def _images(run: Run, rows: Array | None, count: int) -> dict[str, Array | None]:
     """Training images, as bytes, and which codes are theirs."""
-    from zatlas.walks.images import seen
-
     if rows is None or not run.spec.is_image:
         raise UsageError(f"{run.folder.path} has no training images to hold: leave --with-images out.")
-    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)
-    x = run.displayable(seen(run, rows[chosen].astype(np.int64)))
+    chosen = evenly_spaced(np.arange(len(rows)), count)
+    x = run.displayable(run.examples(rows[chosen].astype(np.int64)))
     return {"examples": np.round(x * 255).astype(np.uint8), "example_of": chosen.astype(np.int32)}
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Array = npt.NDArray[Any]
+from zatlas.arrays import Array
 
 AT_ONCE = 2**22  # values of images with their tangents in memory
 STEP = 1e-2  # of the code, in central differences

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config, make_config
-from zatlas.data import Source, Splits, gathered, located, remarks
+from zatlas.data import Source, Splits, evenly_spaced, gathered, located, remarks
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
 from zatlas.parts import trusting
@@ -85,8 +84,7 @@ def set_up(
 
     kind, images = config.kind, None
     if held_out is not None and kind.infers and not recipes.lacks_grey_levels(config, source.spec):
-        spread = np.linspace(0, len(splits.validation) - 1, min(VALIDATION_IMAGES, len(splits.validation)))
-        images = batches(config, source, splits.validation[spread.astype(np.int64)], device)
+        images = batches(config, source, evenly_spaced(splits.validation, VALIDATION_IMAGES), device)
 
     def validate(game: Game) -> dict[str, float]:
         assert held_out is not None
