@@ -170,9 +170,12 @@ class Graphs(Settings):
 
 def check_exported(config: Any) -> None:
     """Both graphs, and a model of one layer without labels."""
-    if not SORTS["model"].get(config.model.kind).has("one_level") or config.model.kind == "cvae":
+    model = SORTS["model"].get(config.model.kind)
+    if not model.has("one_level") or model.conditional:
+        goes = [kind.name for kind in SORTS["model"].parts() if kind.has("one_level") and not kind.conditional]
         raise ValueError(
-            f"network.kind = 'exported' goes with model.kind = 'ae' or 'vae', not with '{config.model.kind}'"
+            f"network.kind = 'exported' goes with model.kind = {' or '.join(map(repr, sorted(goes)))}, not with "
+            f"'{model.name}'"
         )
     if None in (config.network.encoder_graph, config.network.decoder_graph):
         raise ValueError(

@@ -103,7 +103,7 @@ def samples(run: Run) -> Section | None:
         pictures.append(svg(figures.grid(run.displayable(other.mean)), alt, caption))
     if run.folder.record["data_kind"] in ("grey", "static", "dynamic"):
         law = SORTS["likelihood"].get(run.likelihood).title or run.likelihood
-        bits = ": every pixel black or white" if run.likelihood == "bernoulli" else ""
+        bits = ": every pixel black or white" if SORTS["likelihood"].get(run.likelihood).has("bits") else ""
         caption = f"{law} draws from p(x|z) at the same codes."
         drawn_at = run.displayable(new.draw)
         pictures.append(svg(figures.grid(drawn_at), f"{law} draws at the same codes{bits}.", caption))
