@@ -71,6 +71,17 @@ class TrainingConfig(Section):
     )
     device: str = "auto"
     seed: int = Field(0, ge=0, le=SEED)
-    validations: int = Field(20, ge=1, le=STEPS, description="how often over the whole training")
+    validations: int = Field(
+        20,
+        ge=1,
+        le=STEPS,
+        description="how often over the whole training, at most: one is put off where all would cost more than a "
+        "twentieth of the training; with patience or target_loss, exactly so often",
+    )
+    overfitting: Literal["begin_again", "go_on"] = Field(
+        "begin_again",
+        description="begin_again: where the validation loss has turned, train anew with a shorter schedule; "
+        "go_on: to the end of the budget. With patience or target_loss it goes on until they end it",
+    )
     checkpoint_every_seconds: float = Field(60.0, gt=0)
     checkpoint_every_steps: int | None = Field(None, ge=1, le=STEPS)

@@ -16,7 +16,7 @@ from zatlas.errors import UsageError, ZatlasError
 from zatlas.estimators.layout import Examples
 from zatlas.evaluation import estimate_elbo, mean_terms
 from zatlas.runs.data import batches
-from zatlas.runs.training import data_record, set_up
+from zatlas.runs.training import data_record, opens, set_up
 from zatlas.training import Trainer, Watcher, choose_device, forked_rng, load_module
 
 RATE_ROWS = 2000  # rows that the recorded rates of the units are a mean over
@@ -131,7 +131,7 @@ def fit(
         trainer.fit()
         stopped = trainer.state.stopped
         last = Stand.of(trainer)
-        best = memory.best if config.training.patience else None
+        best = memory.best if opens(setup) == "best" else None
         game = trainer.best_game
         if best:
             load_module(game, best.game())
@@ -160,6 +160,7 @@ def fit(
         "data_kind": recipes.data_kind(config, source.spec),
         "parameters": sum(p.numel() for p in game.parameters()),
         "steps_per_epoch": trainer.batches.steps_per_epoch,
+        "opens": opens(setup),
         "steps": trainer.state.step,
         "train_seconds": trainer.state.seconds,
         "examples": trainer.state.examples,

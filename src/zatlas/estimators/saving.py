@@ -61,7 +61,7 @@ def save(estimator: GenerativeEstimator, folder: Path) -> Path:
             where = {"metrics_bytes": len(before), "metrics_sha256": hashlib.sha256(before).hexdigest()}
             checkpoint.save(run.checkpoints_path / names[which], stand.tensors, {"trainer": stand.state, **where})
     if prior := estimator._trained.prior:
-        prior.save(run.path / "priors" / f"{prior.kind}-{names['last']}.safetensors")
+        prior.save(run.path / "priors" / f"{prior.kind}-{names.get('best', names['last'])}.safetensors")
     run.update(checkpoints=names, status=record["status"], finished=now())
     return folder
 
@@ -97,7 +97,7 @@ def load(path: str | Path, *, device: str = "auto") -> GenerativeEstimator:
         labels = Labelling.from_json(facts["labels"]) if facts["labels"] else None
     tensors, record, _ = run.load_checkpoint("last")
     best = None
-    if "best" in run.record.get("checkpoints", {}) and config.training.patience:
+    if "best" in run.record.get("checkpoints", {}) and run.opens(config) == "best":
         best_tensors, best_record, _ = run.load_checkpoint("best")
         best = Stand(best_tensors, best_record["trainer"])
     last = Stand(tensors, record["trainer"])
@@ -125,7 +125,7 @@ def _facts(record: dict[str, Any]) -> dict[str, Any]:
             "data_kind",
             "parameters",
         ),
-        *("steps_per_epoch", "steps", "train_seconds", "examples", "unit_rates"),
+        *("steps_per_epoch", "opens", "steps", "train_seconds", "examples", "unit_rates"),
     )
     result = record.get("result", {"split": "train", "loss": float("nan")})
     return {name: record[name] for name in kept if name in record} | {"result": result}

@@ -41,7 +41,8 @@ def training(run: Run) -> Section | None:
     why = {
         "budget": "Training used its whole budget.",
         "target": "Training stopped at the validation loss it was asked for.",
-        "patience": "Training stopped when the validation loss no longer improved; the best weights are used.",
+        "patience": "Training stopped when the validation loss no longer improved.",
+        "overfitting": "Training overfitted and was begun again with a shorter schedule, which it used.",
         "halted": "Training was stopped early by its study: others were better at the same point.",
         "interrupted": "Training was interrupted and can be resumed.",
     }.get(run.folder.record.get("stopped") or "", "Training has not ended.")
@@ -56,7 +57,8 @@ def training(run: Run) -> Section | None:
     loss = f"{weighted}: what is lost between an image and its reconstruction, plus what its code costs"
     if not run.config.is_weighted_elbo:
         loss = f"that of objective {o.kind}: {when}"
-    text = f"{why} The loss is {loss}."
+    parting = run.parting()
+    text = f"{why} The loss is {loss}.{' ' + parting if parting else ''}"
     alt = "Curves of loss, distortion and rate over the training steps, for training and validation rows."
     keys = ("loss", "distortion", "rate", *run.config.part("objective").facts.get("watch", ()))
     return Section("Training", text, [svg(figures.curves(history, keys=keys), alt)])

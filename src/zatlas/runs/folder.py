@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -292,6 +292,17 @@ class RunFolder:
     @property
     def checkpoints_path(self) -> Path:
         return self.path / "checkpoints"
+
+    def opens(self, config: Config) -> Literal["best", "last"]:
+        """Which checkpoint is opened where none is named.
+
+        The record's ``"opens"``, and the best wherever patience ended the training; a run from before 0.3 has no such
+        entry. Before anything was validated it is the last.
+        """
+        if "opens" in self.record and "best" not in self.record.get("checkpoints", {}):
+            return "last"
+        patience = self.record.get("limits", {}).get("patience", config.training.patience)
+        return "best" if patience or self.record.get("opens") == "best" else "last"
 
     def load_checkpoint(self, name: str = "last") -> tuple[dict[str, Tensor], dict[str, Any], list[str]]:
         """Tensors and record of a checkpoint, and sentences about damaged ones that were passed over.

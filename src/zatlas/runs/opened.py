@@ -32,6 +32,7 @@ from zatlas.parts import SORTS, Part, trusting
 from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, label_cycle, reopen
 from zatlas.runs.folder import RunFolder
 from zatlas.runs.hub import open_folder
+from zatlas.runs.parting import parting
 from zatlas.training import Precision, choose_device, load_module
 from zatlas.training.checkpoint import name_of as checkpoint_name
 from zatlas.types import Batch, DataSpec
@@ -45,7 +46,9 @@ class Run:
     Args:
         folder: the run's folder, or a hub folder (:mod:`zatlas.runs.hub`), which is read as one.
         device: where the model goes; ``"auto"`` chooses.
-        checkpoint: ``"last"``, ``"best"`` or a name; None: the best where early stopping was on, else the last.
+        checkpoint: ``"last"``, ``"best"`` or a name; None: the best where the run has validated losses that can be
+            compared (its record says ``"opens"``; a run from before 0.3 says nothing and is opened at its best where
+            early stopping was on), else the last.
         data: other data than the run's own, by name or path, or an array, a Dataset, ....
         say: is given sentences for people, such as a damaged checkpoint passed over.
         trust: whether code that the run names by its place, ``package.module:Class``, may be imported, which runs it.
@@ -80,9 +83,7 @@ class Run:
         self._trust = trust
         self.precision: Precision = "fp32"  # figures are not rounded to the precision that training was fastest in
         self.spec = DataSpec.from_json(self.folder.record["data"]["spec"])
-        patience = self.folder.record.get("limits", {}).get("patience", self.config.training.patience)
-        wanted = checkpoint or ("best" if patience else "last")
-        tensors, record, passed = self.folder.load_checkpoint(wanted)
+        tensors, record, passed = self.folder.load_checkpoint(checkpoint or self.folder.opens(self.config))
         for sentence in passed:
             say(f"{sentence} Step {record['trainer']['step']} is used.")
         self.step: int = record["trainer"]["step"]
@@ -250,6 +251,12 @@ class Run:
         players = self.game.players if not self.kind.infers else None
         shown = self.batches(rows)
         return term_figures(self.game, shown, players=players, device=self.device, precision=self.precision, seed=seed)
+
+    def parting(self) -> str | None:
+        """Where the validation loss turned away from the training loss, in a sentence; None where it did not."""
+        if self.folder.record.get("opens") != "best" or not self.folder.metrics_path.is_file():
+            return None
+        return parting(self.folder.metrics(), self.step)
 
     def test(self) -> dict[str, float]:
         """Mean terms over the test rows (validation or training rows where there are none), and what the field quotes

@@ -9,7 +9,8 @@ import math
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,24 @@ from zatlas.files import write_bytes, writing
 from zatlas.runs.folder import RunFolder, now
 from zatlas.training import Game, Trainer, Watcher, checkpoint
 
+CHECKPOINT_SHARE = 0.05  # of the seconds of training, for writing better weights while training goes on
+
+
+class Taken(NamedTuple):
+    """What a checkpoint holds, and what run.json says with it."""
+
+    step: int
+    tensors: dict[str, torch.Tensor]
+    record: dict[str, Any]
+    facts: dict[str, Any]
+
 
 class Recorder(Watcher):
-    """Metrics at once; checkpoints at the start, every so often, at each better validation, and at the end.
+    """Metrics at once; checkpoints at the start, every so often, and at the end; of better weights when it is cheap.
+
+    The best weights are held in memory until writing them costs no more than ``CHECKPOINT_SHARE`` of the training so
+    far, and are written before any later checkpoint is: a resumed training finds the best weights up to where it goes
+    on from.
 
     Args:
         run: where to.
@@ -46,6 +62,8 @@ class Recorder(Watcher):
         self._hash, self._length = hashlib.sha256(), 0
         self._saved_step, self._saved_at = -1, time.monotonic()
         self._started = self._before = 0.0
+        self._better: Taken | None = None  # the best weights, where they are not on the disk
+        self._writing = 0.0  # seconds that checkpoints took
 
     def resume(self, trainer: Trainer) -> None:
         """Puts the trainer back to the newest sound checkpoint, and the folder with it.
@@ -112,7 +130,9 @@ class Recorder(Watcher):
     def validated(self, trainer: Trainer, improved: bool) -> None:
         self._snapshot(trainer)
         if improved:
-            self.save(trainer, best=True)
+            self._better = self._take(trainer)
+            if self._writing <= CHECKPOINT_SHARE * trainer.state.seconds:
+                self._write_better()
 
     def stepped(self, trainer: Trainer) -> None:
         steps = trainer.state.step - self._saved_step
@@ -129,12 +149,28 @@ class Recorder(Watcher):
         status = "interrupted" if stopped == "interrupted" else "finished"
         self.folder.update(status=status, stopped=stopped, finished=now())
 
-    def save(self, trainer: Trainer, best: bool = False) -> None:
+    def close(self) -> None:
+        """After a training that failed, its best weights are kept as well."""
+        with suppress(ZatlasError):
+            self._write_better()
+
+    def save(self, trainer: Trainer) -> None:
         """Writes a checkpoint, unless the weights are not finite: then the last good one stays the last.
 
         Raises:
             ZatlasError: weights that are not finite, or a disk that refuses.
         """
+        self._write_better()
+        if trainer.state.step != self._saved_step:
+            self._write(self._take(trainer))
+
+    def _write_better(self) -> None:
+        if (taken := self._better) is not None:
+            self._write(taken, best=True)
+            self._better = None
+
+    def _take(self, trainer: Trainer) -> Taken:
+        """The state of a training as it is now, in tensors that it does not move any more."""
         state = trainer.state
         tensors = trainer.tensors()
         broken = [n for n, t in tensors.items() if t.is_floating_point() and not torch.isfinite(t).all()]
@@ -143,34 +179,39 @@ class Recorder(Watcher):
                 f"{broken[0]} is no longer finite at step {state.step}, most likely because the learning rate is too "
                 "high; lower training.learning_rate or set training.clip_norm."
             )
+        record = {
+            "trainer": {**trainer.snapshot(), "stopped": None},
+            "metrics_bytes": self._length,
+            "metrics_sha256": self._hash.hexdigest(),
+        }
+        facts = {
+            "steps": state.step,
+            "train_seconds": state.seconds,
+            "examples": state.examples,
+            "wall_seconds": round(self._before + time.monotonic() - self._started, 3),
+        }
+        # clones, which the training does not move
+        return Taken(state.step, {n: t.detach().cpu().clone() for n, t in tensors.items()}, record, facts)
+
+    def _write(self, taken: Taken, best: bool = False) -> None:
+        begun = time.monotonic()
         self.folder.check_place()
-        name = checkpoint.name_of(state.step)
+        name = checkpoint.name_of(taken.step)
         if self.folder.metrics_path.is_file():
             with (
                 writing(self.folder.metrics_path),
                 self.folder.metrics_path.open("ab") as handle,
             ):  # Windows syncs no "rb"
                 os.fsync(handle.fileno())
-        record = {
-            "trainer": {**trainer.snapshot(), "stopped": None},
-            "metrics_bytes": self._length,
-            "metrics_sha256": self._hash.hexdigest(),
-        }
-        checkpoint.save(self.folder.checkpoints_path / name, tensors, record)
+        checkpoint.save(self.folder.checkpoints_path / name, taken.tensors, taken.record)
         previous = self.names.get("last")
         self.names["last"] = name
         if best:
             self.names["best"] = name
-        wall = round(self._before + time.monotonic() - self._started, 3)
-        self.folder.update(
-            checkpoints=self.names,
-            steps=state.step,
-            train_seconds=state.seconds,
-            examples=state.examples,
-            wall_seconds=wall,
-        )
+        self.folder.update(checkpoints=self.names, **taken.facts)
         self.folder.prune({*self.names.values(), *([previous] if previous else [])})
-        self._saved_step, self._saved_at = state.step, time.monotonic()
+        self._saved_step, self._saved_at = taken.step, time.monotonic()
+        self._writing += self._saved_at - begun
 
     def _snapshot(self, trainer: Trainer) -> None:
         path = self.folder.path / "snapshots" / f"{checkpoint.name_of(trainer.state.step)}.npz"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 import torch
@@ -23,7 +23,17 @@ from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folde
 from zatlas.runs.opened import Run
 from zatlas.runs.recorder import Recorder
 from zatlas.runs.trackers import tracker
-from zatlas.training import Arithmetic, Game, Trainer, Watcher, choose_arithmetic, choose_device, crowded, forked_rng
+from zatlas.training import (
+    Arithmetic,
+    Ensemble,
+    Game,
+    Trainer,
+    Watcher,
+    choose_arithmetic,
+    choose_device,
+    crowded,
+    forked_rng,
+)
 from zatlas.types import DataSpec
 
 SNAPSHOT_SAMPLES = 36
@@ -108,9 +118,11 @@ def set_up(
         average=t.ema,
         validate=validate if held_out is not None else None,
         validations=t.validations,
+        validation_rows=len(splits.validation) + (0 if images is None else 2 * len(images)),
         target_loss=t.target_loss,
         patience=t.patience,
         validate_start=units > 0,
+        begin_again=comparable(game) and t.overfitting == "begin_again",
         watchers=watchers,
     )
     trainer.state.seconds = fitted_seconds
@@ -144,8 +156,23 @@ def record_of(setup: Setup, given: recipes.Given = recipes.NOTHING) -> dict[str,
         "data_kind": recipes.data_kind(config, setup.source.spec),
         "parameters": sum(p.numel() for p in setup.trainer.game.parameters()),
         "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
+        "opens": opens(setup),
         **recipes.foreign_record(config, given),
     }
+
+
+def opens(setup: Setup) -> Literal["best", "last"]:
+    """Which weights are a run's: the best by validation, where validation losses at two steps can be compared."""
+    t, trainer = setup.config.training, setup.trainer
+    return "best" if t.patience or (trainer.validate and comparable(trainer.game)) else "last"
+
+
+def comparable(game: Game | Ensemble) -> bool:
+    """Whether losses at two steps can be compared.
+
+    They cannot where a second player moves what the first one's loss is measured by: a critic, or a multiplier.
+    """
+    return len(game.players) == 1
 
 
 def sampler(setup: Setup) -> Callable[[Game], npt.NDArray[Any]] | None:
@@ -287,6 +314,7 @@ def _train(
     )
     if resume:
         recorder.resume(trainer)
+        trainer.begin_again &= dest.record.get("opens") == "best"  # runs from before 0.3 go on as they were
         for sentence in recorder.warnings:
             say(sentence)
     trainer.watchers = [recorder, *watchers]
@@ -294,7 +322,7 @@ def _train(
         trainer.fit()
         run = Run(dest, device=setup.device, source=setup.source, splits=setup.splits, given=given)
         if trainer.state.stopped != "interrupted":
-            run.test()
+            _close(run, say)
     except RunGone as error:
         last = dest.record.get("checkpoints", {}).get("last", "none")
         raise RunGone(f"{error} Training was at step {trainer.state.step}; its last checkpoint: {last}.") from error
@@ -317,6 +345,13 @@ def _train(
         for watcher in trainer.watchers:
             watcher.close()
     return run
+
+
+def _close(run: Run, say: Callable[[str], None]) -> None:
+    """What is said and kept of a training that has ended by itself."""
+    if parting := run.parting():
+        say(parting)
+    run.test()
 
 
 def _opening(dest: RunFolder, setup: Setup) -> list[str]:

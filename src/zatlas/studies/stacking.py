@@ -147,6 +147,7 @@ class StackedTrainer(Trainer):
         self.recorders[view.index].recorded(view, line)  # type: ignore[arg-type]
 
     def _validate(self) -> None:
+        self.state.validations += 1
         for view, validate in zip(self.views, self.validations_of, strict=True):
             assert validate is not None
             values, own = validate(view.best_game), view.own
@@ -212,6 +213,7 @@ def train_stacked(
             clip_norm=first.clip_norm,
             validate=first.validate,
             validations=first.validations,
+            validation_rows=first.validation_rows,
             validate_start=first.validate_start,
             watchers=watchers,
         )

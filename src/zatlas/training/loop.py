@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -23,6 +23,20 @@ from zatlas.training.precision import Precision, autocast, using_threads
 from zatlas.types import Batch, Terms
 
 LOG_POINTS = 200  # lines of training metrics over the whole budget: a curve needs no more
+
+# Validation may cost this share of the training's arithmetic; as much again is for checkpoints, by the recorder.
+VALIDATION_SHARE = 0.05
+PASSES = (
+    3.0  # an example's training step computes about three times what a look at it does: forward once, backward twice
+)
+FREE_ROWS = 2000  # so many rows may be looked at in any case, which takes at most a second or two
+
+
+# A training that overfits is begun again, shorter: after so many validations in a row without a better one, the last
+# three of them worse by this fraction, while the training loss went on falling.
+STALE, WORSE = 5, 0.01
+LONGER = 2  # times the steps to the best weights: on falling learning rates the best come later than on a high one
+BEGINNINGS = 5
 
 
 class Batches(Protocol):
@@ -52,6 +66,18 @@ class State:
     validations: int = 0
     stale: int = 0
     stopped: str | None = None
+    due: bool = False  # a validation was put off, as it would have cost more than its share
+    train_loss: float | None = None  # of the last record
+    beginnings: int = 1
+    begun_step: int = 0  # where the present beginning stands, and how many steps it has; None: the budget's
+    begun_seconds: float = 0.0
+    span: int | None = None
+    curve: list[list[float]] = field(default_factory=list)  # since: own step, validation loss, training loss
+
+    @property
+    def own_step(self) -> int:
+        """Steps since the present beginning."""
+        return self.step - self.begun_step
 
 
 class Watcher:
@@ -62,6 +88,8 @@ class Watcher:
     recorded: a record for metrics.jsonl, ``{"step", "epoch", "seconds", "split", "loss", ...}`` in nats per example,
         of ``split`` train (a mean over the steps since the last record, with the learning rate) or validation.
     validated: after a validation; ``improved``: its loss is the best so far.
+    begun_again: after a validation that showed overfitting: the weights are the first ones again, and the schedule is
+        shorter; ``trainer.state.span`` says how many steps it has.
     finished: after the last step; ``trainer.state.stopped`` says why it was the last.
     close: nothing more will come, whether the training finished, failed or was interrupted.
     """
@@ -70,6 +98,7 @@ class Watcher:
     def stepped(self, trainer: Trainer) -> None: ...
     def recorded(self, trainer: Trainer, record: dict[str, Any]) -> None: ...
     def validated(self, trainer: Trainer, improved: bool) -> None: ...
+    def begun_again(self, trainer: Trainer) -> None: ...
     def finished(self, trainer: Trainer) -> None: ...
     def close(self) -> None: ...
 
@@ -89,10 +118,16 @@ class Trainer:
         clip_norm: largest norm of a player's gradient; None: no limit.
         average: decay of the average of the weights; 0: none.
         validate: gives the named mean terms of a game on held-out rows, ``"loss"`` among them; None: no validation.
-        validations: how many times over the budget.
+        validations: how many times over the budget, at most.
+        validation_rows: how many examples ``validate`` looks at. One is put off until training has been worth
+            ``1 / VALIDATION_SHARE`` times as much arithmetic as all of them. Examples are counted, and no clock is
+            asked, since which weights are the best must not depend on what else the machine does. 0, a target or
+            patience: none is put off, for there the count of validations decides when training ends.
         target_loss: stop when a validation's loss is at most this.
         patience: stop after so many validations in a row without a better loss.
         validate_start: validate before the first step too, where the start may be better than what is learned.
+        begin_again: begin anew from the first weights, with a shorter schedule, where training overfits; never with a
+            target or patience, which say themselves when it ends.
         watchers: are told of every step, record and validation.
     """
 
@@ -111,31 +146,50 @@ class Trainer:
         average: float = 0.0,
         validate: Callable[[Game], dict[str, float]] | None = None,
         validations: int = 20,
+        validation_rows: int = 0,
         target_loss: float | None = None,
         patience: int | None = None,
         validate_start: bool = False,
+        begin_again: bool = False,
         watchers: Sequence[Watcher] = (),
     ) -> None:
         self.game, self.batches, self.budget, self.schedule = game, batches, budget, schedule
         self.device, self.threads = device, threads
         self.precision, self.clip_norm = precision, clip_norm
         self.owned = {player: game.owned(player) for player in game.players}
-        self.optimizers = {player: optimisation(self.owned[player], game.decays) for player in game.players}
+        self._optimisation, self._decay = optimisation, average
+        self._fresh()
         self.base_rate = optimisation.learning_rate
-        self.average = Average(game, average) if average else None
         self.validate, self.validations = validate, validations
+        self.validation_rows = 0 if target_loss is not None or patience is not None else validation_rows
         self.target_loss, self.patience = target_loss, patience
         self.validate_start = validate_start
+        self.begin_again = begin_again and validate is not None and target_loss is None and patience is None
+        self._first = {n: t.detach().clone() for n, t in game.state_dict().items()} if self.begin_again else {}
         self.watchers = list(watchers)
         self.state = State()
         self._sums: dict[str, Any] = {}
         self._counts: dict[str, int] = {}  # a player whose turn comes seldom has fewer terms to its sum
 
+    def _fresh(self) -> None:
+        """Optimisers and average at their start."""
+        game = self.game
+        self.optimizers = {player: self._optimisation(self.owned[player], game.decays) for player in game.players}
+        self.average = Average(game, self._decay) if self._decay else None
+
+    def _used(self, step: int, seconds: float) -> float:
+        return self.budget.progress(step=step, epochs=step / self.batches.steps_per_epoch, seconds=seconds)
+
     @property
     def progress(self) -> float:
-        """The fraction of the budget that is used."""
+        """The fraction of the budget that is used; of a shorter beginning's own steps, or of what was left for it."""
         s = self.state
-        return self.budget.progress(step=s.step, epochs=s.step / self.batches.steps_per_epoch, seconds=s.seconds)
+        used = self._used(s.step, s.seconds)
+        if s.span is None:
+            return used
+        before = self._used(s.begun_step, s.begun_seconds)
+        left = (used - before) / (1 - before) if before < 1 else 1.0
+        return min(1.0, max(s.own_step / s.span, left))
 
     @property
     def best_game(self) -> Game:
@@ -180,16 +234,16 @@ class Trainer:
                 return
             mark = time.perf_counter()
         if self.progress >= 1:
-            state.stopped = "budget"
+            state.stopped = "budget" if state.span is None else "overfitting"
 
     def _step(self, batch: Batch, progress: float) -> None:
         factor = self.schedule(progress)
         self.game.train()
         for player, optimizer in self.optimizers.items():
-            if not self.game.plays(player, self.state.step):
+            if not self.game.plays(player, self.state.own_step):
                 continue
             with autocast(self.device, self.precision):
-                terms = self.game(player, batch, self.state.step)
+                terms = self.game(player, batch, self.state.own_step)
             loss = terms.loss.mean(-1).sum()
             # a GPU would have to wait for the answer, so there the check is made at every record
             if self.device.type == "cpu" and not math.isfinite(loss.item()):
@@ -208,7 +262,7 @@ class Trainer:
                 self._add(name, self.mean(part))
             self._last = (terms, batch)
         if self.average:
-            self.average.update(self.state.step + 1)
+            self.average.update(self.state.own_step + 1)
 
     def mean(self, term: Tensor) -> Tensor:
         """What is recorded of a term of one step."""
@@ -221,11 +275,21 @@ class Trainer:
     def _after_step(self, before: float, after: float) -> None:
         crossed = lambda times: int(after * times) > int(before * times) or (after >= 1 > before)
         if crossed(LOG_POINTS):
-            self.record("train", self.live())
+            means = self.live()
+            self.state.train_loss = means.get("loss")
+            self.record("train", means)
             self._sums, self._counts = {}, {}
         if self.validate and crossed(self.validations):
+            self.state.due = True
+        if self.state.due and (after >= 1 or self._affordable()):
+            self.state.due = False
             self._validate()
         self._tell("stepped")
+
+    def _affordable(self) -> bool:
+        """Whether one more validation keeps all of them within their share."""
+        looked_at = self.validation_rows * (self.state.validations + 1)
+        return looked_at <= max(FREE_ROWS, VALIDATION_SHARE * PASSES * self.state.examples)
 
     def live(self) -> dict[str, float]:
         """Mean terms since the last record, in nats per example.
@@ -260,6 +324,21 @@ class Trainer:
             state.stale += 1
         state.stopped = self._enough()
         self._tell("validated", improved)
+        if self.begin_again and state.train_loss is not None and math.isfinite(loss):
+            state.curve.append([state.own_step, loss, state.train_loss])
+            if state.beginnings < BEGINNINGS and self.progress < 1 and overfits(state.curve):
+                self._begin_again()
+
+    def _begin_again(self) -> None:
+        """From the first weights, with new optimisers, on a schedule that ends not long after the best weights."""
+        state = self.state
+        best = int(min(state.curve, key=lambda point: point[1])[0])
+        state.begun_step, state.begun_seconds, state.span = state.step, state.seconds, max(1, LONGER * best)
+        state.beginnings, state.curve, state.train_loss, state.due = state.beginnings + 1, [], None, False
+        load_module(self.game, self._first)
+        self._fresh()
+        self._sums, self._counts = {}, {}
+        self._tell("begun_again")
 
     def _enough(self) -> str | None:
         """Why validation has seen enough, from the state alone: a run killed right after knows it still."""
@@ -326,6 +405,21 @@ class Trainer:
         self._counts = snapshot.pop("counts")
         self.state = State(**snapshot)
         set_rng_state(tensors, self.device)
+
+
+def overfits(curve: Sequence[Sequence[float]]) -> bool:
+    """Whether a curve of (step, validation loss, training loss) has turned for good.
+
+    >>> falling = [(step, 100 - step, 90 - step) for step in range(10)]
+    >>> overfits(falling), overfits(falling + [(step, 80 + step, 90 - step) for step in range(12, 18)])
+    (False, True)
+    """
+    best = min(range(len(curve)), key=lambda index: curve[index][1])
+    since = curve[best + 1 :]
+    if len(since) < STALE:
+        return False
+    worse = curve[best][1] + WORSE * abs(curve[best][1])
+    return all(point[1] > worse for point in since[-3:]) and since[-1][2] < curve[best][2]
 
 
 def load_module(module: nn.Module, tensors: dict[str, Tensor]) -> None:
