@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn import functional as F
 
+from zatlas.distributions.broadcasting import broadcast_shapes
 from zatlas.types import Shape
 
 
@@ -45,7 +46,7 @@ class Bernoulli(Distribution):
             return (torch.rand(mean.shape, dtype=mean.dtype, device=mean.device) < mean).to(mean.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        shape = torch.broadcast_shapes(value.shape, self.logits.shape)
+        shape = broadcast_shapes(value.shape, self.logits.shape)
         if shape.numel() > max(value.numel(), self.logits.numel()):
             return self._log_prob_of_pairs(value)
         value, logits = value.expand(shape), self.logits.expand(shape)

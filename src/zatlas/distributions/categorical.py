@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from zatlas.distributions.broadcasting import broadcast_shapes
 from zatlas.types import Shape
 
 
@@ -64,7 +65,7 @@ class Categorical(Distribution):
     def log_prob_per_unit(self, value: Tensor) -> Tensor:
         """Log probability of each value, ``[..., *event]``."""
         index = (value * (self.logits.shape[self.dim] - 1)).round().long()
-        batch = torch.broadcast_shapes(index.shape, self.batch_shape + self.event_shape)
+        batch = broadcast_shapes(index.shape, self.batch_shape + self.event_shape)
         index = index.expand(batch).unsqueeze(self.dim)
         split = len(batch) - len(self.event_shape)
         logits = self.logits.expand(*batch[:split], *self.logits.shape[self.dim :])

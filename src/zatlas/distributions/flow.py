@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 from torch.func import functional_call
 
+from zatlas.distributions.broadcasting import broadcast_shapes
 from zatlas.distributions.gaussian import DiagonalGaussian
 from zatlas.types import Shape
 
@@ -82,7 +83,7 @@ class Flow(Distribution):
             return self.rsample(sample_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        value = value.expand(torch.broadcast_shapes(value.shape, self.base.mean.shape))
+        value = value.expand(broadcast_shapes(value.shape, self.base.mean.shape))
         u, log_determinant = self._map(value, inverse=True)
         return self.base.log_prob(u) + log_determinant
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from zatlas.distributions.broadcasting import broadcast_shapes
 from zatlas.distributions.gaussian import LOG_2PI, DiagonalGaussian
 from zatlas.types import Shape
 
@@ -29,7 +30,7 @@ class FullGaussian(Distribution):
     support = constraints.real_vector
 
     def __init__(self, mean: Tensor, scale_tril: Tensor) -> None:
-        batch = torch.broadcast_shapes(mean.shape[:-1], scale_tril.shape[:-2])
+        batch = broadcast_shapes(mean.shape[:-1], scale_tril.shape[:-2])
         self._mean = mean.expand(*batch, -1)
         self.scale_tril = scale_tril.expand(*batch, -1, -1)
         super().__init__(batch, mean.shape[-1:], validate_args=False)

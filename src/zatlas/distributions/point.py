@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from zatlas.distributions.broadcasting import broadcast_shapes
 from zatlas.errors import UsageError
 from zatlas.types import Shape
 
@@ -39,7 +40,7 @@ class Point(Distribution):
 
     def from_noise(self, noise: Tensor) -> Tensor:
         """The place itself, whatever the noise ``[..., D]``."""
-        return self.value.expand(torch.broadcast_shapes(noise.shape, self.value.shape))
+        return self.value.expand(broadcast_shapes(noise.shape, self.value.shape))
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         return self.rsample(sample_shape).detach()

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
+import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
+
+
+@cache
+def eager(kind: type[Optimizer]) -> type[Any]:
+    """The same optimiser without the wrappers that keep torch.compile out of it.
+
+    They import torch._dynamo, which takes 1.2 s, at first use. What else they do is the torch.no_grad
+    that is put back here.
+    """
+    names = ("add_param_group", "state_dict", "load_state_dict", "zero_grad")
+    plain: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(inspect.unwrap(kind.step))})
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class Optimisation:
         ]
         groups = [group for group in groups if group["params"]]
         if self.optimizer == "sgd":
-            return SGD(groups, lr=self.learning_rate, momentum=self.betas[0], foreach=True)
+            return eager(SGD)(groups, lr=self.learning_rate, momentum=self.betas[0], foreach=True)
         kind = AdamW if self.optimizer == "adamw" else Adam
         fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
-        return kind(groups, lr=self.learning_rate, betas=self.betas, fused=fused)
+        return eager(kind)(groups, lr=self.learning_rate, betas=self.betas, fused=fused)
