@@ -230,3 +230,69 @@ def test_weight_decay_spares_biases_and_offsets():
     decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
     for name, parameter in t.game.named_parameters():
         assert (id(parameter) in decayed) is name.endswith("weight"), name
+
+
+def turning(at, steps=100, watchers=(), **options):
+    """A trainer whose validation loss falls until its own step ``at`` and rises from there."""
+    t = trainer(steps=steps, watchers=watchers, begin_again=True, schedule=Schedule("linear", 0.1), **options)
+    t.validate = lambda game: {"loss": 10.0 + 0.01 * abs(t.state.own_step - at)}
+    return t
+
+
+class Beginnings(Watcher):
+    def __init__(self):
+        self.seen = []
+
+    def begun_again(self, trainer):
+        self.seen.append((trainer.state.step, trainer.state.span, trainer.progress, weights(trainer)))
+
+
+def test_what_overfits_begins_again_from_the_first_weights_with_twice_the_steps_to_its_best():
+    seen = Beginnings()
+    t = turning(25, watchers=[seen], validate=lambda game: {"loss": 0.0}, validations=20)
+    before = weights(t)
+    state = t.fit()
+    # 25 is the best; 1 % worse from 36 on, so that three are so at 50
+    (step, span, progress, first), *more = seen.seen
+    assert (step, span, progress, more) == (50, 50, 0.0, [])
+    assert all(torch.equal(before[name], value) for name, value in first.items())
+    assert (state.stopped, state.step, state.beginnings) == ("overfitting", 100, 2)
+
+
+def test_with_patience_or_a_target_it_goes_on():
+    for limit in ({"patience": 50}, {"target_loss": 0.0}):
+        t = turning(25, validate=lambda game: {"loss": 0.0}, validations=20, **limit)
+        t.target_loss = None
+        assert t.fit().beginnings == 1
+
+
+@pytest.mark.parametrize("at", [30, 50, 51, 70])
+def test_a_training_that_began_again_is_resumed_identically(at):
+    keeper = Keeper(at)
+    whole = turning(25, watchers=[keeper], validate=lambda game: {"loss": 0.0}, average=0.9)
+    whole.fit()
+    resumed = turning(25, validate=lambda game: {"loss": 0.0}, average=0.9)
+    torch.manual_seed(12345)
+    tensors, snapshot = keeper.kept
+    resumed.restore(tensors, {**snapshot, "stopped": None})
+    resumed.fit()
+    assert {**whole.snapshot(), "seconds": 0, "begun_seconds": 0} == {
+        **resumed.snapshot(),
+        "seconds": 0,
+        "begun_seconds": 0,
+    }
+    for name, value in whole.tensors().items():
+        assert torch.equal(value, resumed.tensors()[name]), name
+
+
+def test_a_validation_is_put_off_until_it_costs_a_twentieth():
+    steps = []
+    t = trainer(steps=2000, validate=lambda game: {"loss": steps.append(t.state.step) or 1.0}, validation_rows=1500)
+    t.fit()
+    # 20 rows a step: 1500 rows are looked at for free, 3000 once 1000 steps were worth 20 times as much
+    examples = t.state.examples / 2000
+    assert steps[0] == 100
+    assert steps[1] == pytest.approx(3000 / (0.05 * 3 * examples), abs=1)
+    assert steps[-1] == 2000
+    asked = trainer(steps=100, validate=lambda game: {"loss": 1.0}, validation_rows=10**6, patience=100, validations=10)
+    assert asked.fit().validations == 10

@@ -35,6 +35,7 @@ FREE_ROWS = 2000  # so many rows may be looked at in any case, which takes at mo
 # A training that overfits is begun again, shorter: after so many validations in a row without a better one, the last
 # three of them worse by this fraction, while the training loss went on falling.
 STALE, WORSE = 5, 0.01
+SHORTER = 0.75  # at most: a schedule hardly shorter would find the same weights
 LONGER = 2  # times the steps to the best weights: on falling learning rates the best come later than on a high one
 BEGINNINGS = 5
 
@@ -327,13 +328,15 @@ class Trainer:
         if self.begin_again and state.train_loss is not None and math.isfinite(loss):
             state.curve.append([state.own_step, loss, state.train_loss])
             if state.beginnings < BEGINNINGS and self.progress < 1 and overfits(state.curve):
-                self._begin_again()
+                best = int(min(state.curve, key=lambda point: point[1])[0])
+                span = max(1, LONGER * best)
+                if span <= SHORTER * state.own_step / self.progress:
+                    self._begin_again(span)
 
-    def _begin_again(self) -> None:
-        """From the first weights, with new optimisers, on a schedule that ends not long after the best weights."""
+    def _begin_again(self, span: int) -> None:
+        """From the first weights, with new optimisers, on a schedule of so many steps."""
         state = self.state
-        best = int(min(state.curve, key=lambda point: point[1])[0])
-        state.begun_step, state.begun_seconds, state.span = state.step, state.seconds, max(1, LONGER * best)
+        state.begun_step, state.begun_seconds, state.span = state.step, state.seconds, span
         state.beginnings, state.curve, state.train_loss, state.due = state.beginnings + 1, [], None, False
         load_module(self.game, self._first)
         self._fresh()
