@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -29,6 +29,7 @@ from zatlas.cli import (
     models,
     picture,
     runs,
+    showing,
     study,
     train,
     walk,
@@ -174,15 +175,40 @@ def _with_trust(command: Callable[..., Any]) -> Callable[..., Any]:
     return trusting
 
 
+def _with_look(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that draws, with the options of how its figure looks."""
+    signature = inspect.signature(command, eval_str=True)
+    out = signature.parameters.get("out")
+    if out is None or not any(getattr(one, "help", None) == showing.DRAWN for one in get_args(out.annotation)):
+        return command
+
+    @functools.wraps(command)
+    def looking(*given: Any, **named: Any) -> Any:
+        with showing.looking(**{name: named.pop(name, None) for name in showing.LOOK}):
+            return command(*given, **named)
+
+    asked = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in showing.LOOK.items()
+    ]
+    looking.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *asked])  # type: ignore[attr-defined]
+    looking.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()} | showing.LOOK
+    return looking
+
+
+def _whole(command: Callable[..., Any]) -> Callable[..., Any]:
+    return _with_trust(_with_look(command))
+
+
 for panel, commands in COMMANDS.items():
     for name, command in commands.items():
         if isinstance(command, typer.Typer):
             for inner in command.registered_commands:
                 inner.cls = _Command
-                inner.callback = inner.callback and _with_trust(inner.callback)
+                inner.callback = inner.callback and _whole(inner.callback)
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
-            app.command(name, cls=_Command, rich_help_panel=panel)(_with_trust(command))
+            app.command(name, cls=_Command, rich_help_panel=panel)(_whole(command))
 
 
 def main() -> None:

@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zatlas.cli.showing import Seed, show
+from zatlas.cli.showing import Out, Seed, show
 from zatlas.cli.train import Json
 from zatlas.errors import UsageError
 
 if TYPE_CHECKING:
     from zatlas.figures import View
 
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", "-o", help="Where to: NAME.png, .svg or .pdf; NAME.npz is written beside it. (default: in this folder)"
-    ),
-]
 Rows = Sequence[Sequence[str]]
 
 EXAMPLES = (

@@ -95,7 +95,7 @@ def compare(
         typer.Argument(help="Run folders.", metavar="RUN RUN…", show_default=False, autocompletion=complete_run),
     ],
     split: Split = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture. (default: compare.png)")] = None,
+    out: Out = None,
     curve: Annotated[
         str | None,
         typer.Option(help="prior, importance or defensive: instead, log p(x) against the number of such draws."),

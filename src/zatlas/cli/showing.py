@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,18 +29,65 @@ def _writable(out: Path | None) -> Path | None:
     return out
 
 
+DRAWN = (
+    "Where to: NAME.png, .svg or .pdf for the figure, .gif or .webp where it moves; NAME.npz is written "
+    "beside it. (default: in RUN/pictures; of a lesson, here)"
+)
 Out = Annotated[
     Path | None,
     typer.Option(
         "--out",
         "-o",
         callback=_writable,
-        help="Where to: NAME.png, .svg or .pdf for the figure, .gif or .webp where it moves; NAME.npz is written "
-        "beside it. (default: in RUN/pictures)",
+        help=DRAWN,
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
 Label = Annotated[str | None, typer.Option(help="Class of a conditional model. (default: every class in turn)")]
+
+
+_LOOKS = "Looks"
+LOOK: dict[str, Any] = {
+    "theme": Annotated[
+        str | None,
+        typer.Option(
+            "--theme",
+            help="light, dark, print, rc (matplotlib's rcParams) or a style sheet of matplotlib's, by name or path.",
+            rich_help_panel=_LOOKS,
+        ),
+    ],
+    "font_size": Annotated[
+        float | None,
+        typer.Option("--font-size", help="Points of ordinary text; 14 for slides.", rich_help_panel=_LOOKS),
+    ],
+    "colour_map": Annotated[
+        str | None,
+        typer.Option("--colour-map", help="A name that matplotlib knows: viridis, magma, …", rich_help_panel=_LOOKS),
+    ],
+    "figure_size": Annotated[
+        str | None, typer.Option("--size", help="Inches, width x height: 8x5.", rich_help_panel=_LOOKS)
+    ],
+}
+
+
+@contextmanager
+def looking(
+    theme: str | None, font_size: float | None, colour_map: str | None, figure_size: str | None
+) -> Iterator[None]:
+    """Figures drawn inside look as the options say."""
+    if not (theme or font_size is not None or colour_map or figure_size):
+        yield
+        return
+    size = None
+    if figure_size is not None:
+        match = re.fullmatch(r"\s*(\d{1,4}(?:\.\d{1,6})?)\s*x\s*(\d{1,4}(?:\.\d{1,6})?)\s*", figure_size, re.ASCII)
+        if match is None:
+            raise UsageError(f"--size wants inches, width x height, as 8x5, and {figure_size!r} is not that.")
+        size = (float(match[1]), float(match[2]))
+    from zatlas.figures import look
+
+    with look(theme, font_size=font_size, colour_map=colour_map, size=size):
+        yield
 
 
 def opened(folder: Path, device: str | None, data: str | None = None) -> Run:

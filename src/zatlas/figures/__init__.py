@@ -7,6 +7,7 @@ from zatlas.figures.directions import archetype, archetypes, moved
 from zatlas.figures.editing import relabelled, transfers
 from zatlas.figures.heat import heat
 from zatlas.figures.latents import DEAD_NATS, manifold, manifolds, number, plane_through, traversals
+from zatlas.figures.look import Look, look, make_look
 from zatlas.figures.output import save, themed_svg
 from zatlas.figures.paths import paths
 from zatlas.figures.pictures import beside, grid, pairs, progress
@@ -21,6 +22,7 @@ from zatlas.figures.view import View, arrays
 __all__ = [
     "DEAD_NATS",
     "Estimate",
+    "Look",
     "Model",
     "Panel",
     "Place",
@@ -38,6 +40,8 @@ __all__ = [
     "grid",
     "heat",
     "layout",
+    "look",
+    "make_look",
     "manifold",
     "manifolds",
     "moved",

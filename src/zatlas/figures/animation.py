@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zatlas.errors import UsageError
+from zatlas.figures.look import LIGHT, current
 from zatlas.figures.pictures import fit_scale
 from zatlas.figures.style import NORMAL, canvas, styled, text_width
 from zatlas.figures.tiles import Pixels, as_pixels, default_columns, upscaled
@@ -20,7 +21,7 @@ _NAME = 18  # pixels of height for a name
 
 @styled
 def moving(images: ArrayLike, names: Sequence[str], *, columns: int | None = None, scale: int | None = None) -> Pixels:
-    """Frames ``[T, H, W, 3]`` of several pictures that move at once, each under its name, on white.
+    """Frames ``[T, H, W, 3]`` of several pictures that move at once, each under its name, on the look's background.
 
     Args:
         images: ``[T, N, C, H, W]`` or ``[T, N, H, W]``, floats in [0, 1] or uint8.
@@ -39,18 +40,19 @@ def moving(images: ArrayLike, names: Sequence[str], *, columns: int | None = Non
     height, width = pixels.shape[1:3]
     columns = min(default_columns(count) if columns is None else columns, count)
     scale = fit_scale(columns * width + columns - 1, 640 if count > 1 else 320) if scale is None else scale
-    cell = max(width * scale, *(ceil(text_width(name)) for name in names))
-    across, down = cell + 6, height * scale + _NAME + 4
+    look = current()
+    grown = (look.font_size or NORMAL) / NORMAL
+    room = ceil(_NAME * grown)
+    cell = max(width * scale, *(ceil(text_width(name) * grown) for name in names))
+    across, down = cell + 6, height * scale + room + 4
     rows = -(-count // columns)
     figure = canvas(columns * across, rows * down)
-    figure.set_facecolor("white")
-    corners = [
-        (i // columns * down + _NAME, i % columns * across + (across - width * scale) // 2) for i in range(count)
-    ]
+    figure.set_facecolor(look.background or "white")
+    corners = [(i // columns * down + room, i % columns * across + (across - width * scale) // 2) for i in range(count)]
     for (top, left), name in zip(corners, names, strict=True):
         figure.text(
             (left + width * scale / 2) / (columns * across), 1 - (top - 4) / (rows * down), name,
-            ha="center", va="bottom", size=NORMAL, color="black",
+            ha="center", va="bottom", size=NORMAL * grown, color=look.ink if look != LIGHT else "black",
         )  # fmt: skip
     drawn = FigureCanvasAgg(figure)
     drawn.draw()

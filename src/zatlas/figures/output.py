@@ -37,7 +37,8 @@ def save(figure: Figure, path: str | Path, *, background: str | None = None, pix
     Args:
         figure: what to write.
         path: where; its suffix chooses the format.
-        background: colour behind it; None leaves SVG and PDF transparent and PNG white, since its ink is dark.
+        background: colour behind it where its look has none; None leaves SVG and PDF transparent and PNG white,
+            since its ink is dark.
         pixels_per_inch: of a PNG and of points inside a vector file; whole multiples of 96 keep image pixels exact.
     """
     path = Path(path)
@@ -52,7 +53,8 @@ def save_to(
     figure: Figure, file: str | Path | IO[bytes], kind: str, *, background: str | None, pixels_per_inch: float = 2 * PX
 ) -> None:
     """As :func:`save`, to a file that need not have a name."""
-    face = background or ("white" if kind == "png" else "none")
+    own = figure.get_facecolor()
+    face = own if own[3] else background or ("white" if kind == "png" else "none")
     with matplotlib.rc_context(_SETTINGS), boxes_for_missing_glyphs():
         figure.savefig(file, format=kind, dpi=pixels_per_inch, facecolor=face, metadata=_METADATA[kind])
 
@@ -80,7 +82,7 @@ def themed_svg(figure: Figure, *, alt: str = "", prefix: str | None = None) -> s
         for text, effects, gid in halos.values():
             text.set_path_effects(effects)
             text.set_gid(gid)
-    root = ElementTree.fromstring(buffer.getvalue())  # a file of matplotlib's making, not an untrusted one
+    root = ElementTree.fromstring(buffer.getvalue())  # our own file, no stranger's
     for parent in [element for element in root.iter() if element.tag in (_SVG + "svg", _SVG + "defs")]:
         for child in [child for child in parent if child.tag in (_SVG + "metadata", _SVG + "style")]:
             parent.remove(child)

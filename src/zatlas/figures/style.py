@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from math import ceil
 from typing import Any, ParamSpec, TypeVar
@@ -25,14 +26,11 @@ from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 from zatlas.errors import printable
+from zatlas.figures.look import INK, LINE, MUTED, NORMAL, PAPER, current, dress
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-INK = "#1a1d21"
-MUTED = "#697079"
-LINE = "#d6dae0"
-PAPER = "#fefefd"
 
 # Ten classes, found by search from a hand-picked start: the smallest OKLab distance of any two colours is 0.14 to
 # normal sight, 0.08 under full deuteranopia and protanopia and 0.06 under tritanopia (Machado et al. 2009), where the
@@ -44,8 +42,31 @@ PALETTE = (
 ACCENT = PALETTE[0]
 SECOND = PALETTE[1]
 
+__all__ = [
+    "ACCENT",
+    "INK",
+    "LINE",
+    "MUTED",
+    "NORMAL",
+    "PALETTE",
+    "PAPER",
+    "PX",
+    "SECOND",
+    "SMALL",
+    "TITLE",
+    "boxes_for_missing_glyphs",
+    "canvas",
+    "class_colours",
+    "name_axes",
+    "place",
+    "sequential",
+    "short",
+    "styled",
+    "text_width",
+]
+
 PX = 96.0  # figure pixels per inch: one figure pixel is one CSS pixel
-SMALL, NORMAL, TITLE = 7.5, 8.5, 10.0  # points
+SMALL, TITLE = 7.5, 10.0  # points
 
 _RC: Any = {
     "font.family": "sans-serif",
@@ -85,6 +106,9 @@ _RC: Any = {
 }
 
 
+_drawing: ContextVar[bool] = ContextVar("drawing", default=False)  # a figure that another one draws is dressed once
+
+
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
     """Run ``draw`` under zatlas's settings, and leave those of the caller as they were.
 
@@ -93,8 +117,16 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(draw)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        outermost = not _drawing.get()
+        token = _drawing.set(True)
+        try:
+            with matplotlib.rc_context(_RC):
+                drawn = draw(*args, **kwargs)
+                if outermost and isinstance(drawn, Figure):
+                    dress(drawn, current())
+        finally:
+            _drawing.reset(token)
         with matplotlib.rc_context(_RC):
-            drawn = draw(*args, **kwargs)
             if isinstance(drawn, Figure):
                 for text in drawn.findobj(Text):
                     if not (words := text.get_text()).isprintable():
@@ -168,5 +200,7 @@ def class_colours(count: int) -> list[Any]:
 
 
 def sequential() -> ListedColormap:
-    """Viridis without its darkest end, which would not be seen on a dark page."""
+    """The look's colour map; viridis without its darkest end, unseen on a dark page, where it names none."""
+    if (name := current().colour_map) is not None:
+        return ListedColormap(matplotlib.colormaps[name](np.linspace(0, 1, 256)), name=name)
     return ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.14, 0.97, 256)), name="zatlas")

@@ -319,7 +319,10 @@ def _train(
             say(sentence)
     trainer.watchers = [recorder, *watchers]
     try:
-        trainer.fit()
+        try:
+            trainer.fit()
+        finally:  # before anything is said of what was saved
+            recorder.close()
         run = Run(dest, device=setup.device, source=setup.source, splits=setup.splits, given=given)
         if trainer.state.stopped != "interrupted":
             _close(run, say)

@@ -324,14 +324,15 @@ class Trainer:
         else:
             state.stale += 1
         state.stopped = self._enough()
-        self._tell("validated", improved)
-        if self.begin_again and state.train_loss is not None and math.isfinite(loss):
+        if self.begin_again and state.train_loss is not None:
             state.curve.append([state.own_step, loss, state.train_loss])
-            if state.beginnings < BEGINNINGS and self.progress < 1 and overfits(state.curve):
-                best = int(min(state.curve, key=lambda point: point[1])[0])
-                span = max(1, LONGER * best)
-                if span <= SHORTER * state.own_step / self.progress:
-                    self._begin_again(span)
+        self._tell("validated", improved)
+        again = state.beginnings < BEGINNINGS and self.progress < 1 and state.stopped is None
+        if again and overfits(state.curve):
+            best = int(min(state.curve, key=lambda point: point[1])[0])
+            span = max(1, LONGER * best)
+            if span <= SHORTER * state.own_step / self.progress:
+                self._begin_again(span)
 
     def _begin_again(self, span: int) -> None:
         """From the first weights, with new optimisers, on a schedule of so many steps."""
@@ -417,6 +418,8 @@ def overfits(curve: Sequence[Sequence[float]]) -> bool:
     >>> overfits(falling), overfits(falling + [(step, 80 + step, 90 - step) for step in range(12, 18)])
     (False, True)
     """
+    if len(curve) <= STALE:
+        return False
     best = min(range(len(curve)), key=lambda index: curve[index][1])
     since = curve[best + 1 :]
     if len(since) < STALE:
