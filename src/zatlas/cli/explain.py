@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zatlas.cli.showing import Out, Seed, show
+from zatlas.cli.showing import Out, Seed, moves, show
 from zatlas.cli.train import Json
 from zatlas.errors import UsageError
 
@@ -55,14 +55,19 @@ def conv_transpose(
     """A transposed convolution step by step: sizes, values, a drawing."""
     from zatlas import explain
 
-    view = explain.conv_transpose(
-        _sides("--input", size),
-        _sides("--kernel", kernel),
-        stride=_sides("--stride", stride),
-        padding=_sides("--padding", padding),
-        output_padding=_sides("--output-padding", output_padding),
-        dilation=_sides("--dilation", dilation),
-    )
+    def lesson(at: float) -> View:
+        whole = _sides("--input", size)
+        height, width = (max(1, round(at * side)) for side in ((whole, whole) if isinstance(whole, int) else whole))
+        return explain.conv_transpose(
+            (height, width),
+            _sides("--kernel", kernel),
+            stride=_sides("--stride", stride),
+            padding=_sides("--padding", padding),
+            output_padding=_sides("--output-padding", output_padding),
+            dilation=_sides("--dilation", dilation),
+        )
+
+    view = _shown(lesson, out)
     show(Path("."), out, "conv-transpose", json, view)
 
 
@@ -105,7 +110,8 @@ def kl(
     if asked["--p and --q"]:
         if p is None or q is None:
             raise UsageError("a divergence wants two distributions: give both --p and --q.")
-        view = explain.discrete_kl(_numbers("--p", p), _numbers("--q", q), normalise=normalise)
+        first, other = _numbers("--p", p), _numbers("--q", q)
+        view = _shown(lambda at: explain.discrete_kl(first, _between(first, other, at), normalise=normalise), out)
         if not json:
             console.print(_table(("outcome", "p", "q", "p log p/q", "q log q/p"), _terms(view)))
     elif asked["--mu and --sigma"] or asked["--mean1 and --cov1"]:
@@ -118,16 +124,19 @@ def kl(
             if mean1 is None or cov1 is None:
                 raise UsageError("a Gaussian wants both its mean and its covariance: give --mean1 and --cov1.")
             mean, covariance = _numbers("--mean1", mean1), _matrix("--cov1", cov1)
-        view = explain.gaussian_kl(
-            mean,
-            covariance,
-            None if mean2 is None else _numbers("--mean2", mean2),
-            None if cov2 is None else _matrix("--cov2", cov2),
-            draws=draws,
-            seed=seed,
+        view = _shown(
+            lambda at: explain.gaussian_kl(
+                mean if at == 1 else [at * part for part in mean],
+                covariance,
+                None if mean2 is None else _numbers("--mean2", mean2),
+                None if cov2 is None else _matrix("--cov2", cov2),
+                draws=draws,
+                seed=seed,
+            ),
+            out,
         )
     else:
-        view = explain.kl_fit() if fit else explain.kl_curves()
+        view = _fit(out) if fit else _curves(out)
     show(Path("."), out, "kl", json, view)
 
 
@@ -146,6 +155,10 @@ def elbo(
     from zatlas.console import console
 
     view = explain.elbo(x=x, noise=noise, mu=mu, sigma=sigma, seed=seed)
+    if moves(out):  # from that q to the best one
+        start, best = view.facts["q"], view.facts["best"]
+        to = lambda at, name: start[name] + at * (best[name] - start[name])
+        view = _shown(lambda at: explain.elbo(x=x, noise=noise, mu=to(at, "mu"), sigma=to(at, "sigma"), seed=seed), out)
     if not json:
         names = ("mu", "sigma", "reconstruction", "rate", "elbo", "gap")
         columns = ("", "μ", "σ", "E log p(x|z)", "KL(q‖p(z))", "ELBO", "KL(q‖p(z|x))", "log p(x)")
@@ -171,7 +184,10 @@ def reparameterisation(
     from zatlas import explain
     from zatlas.console import console
 
-    view = explain.reparameterisation(mu=mu, sigma=sigma, draws=draws, rate=rate, seed=seed)
+    view = _shown(
+        lambda at: explain.reparameterisation(mu=mu, sigma=sigma * 4 ** (1 - at), draws=draws, rate=rate, seed=seed),
+        out,
+    )
     if not json:
         columns = (
             "gradient in",
@@ -191,6 +207,36 @@ def reparameterisation(
         ]  # fmt: skip
         console.print(_table(columns, rows))
     show(Path("."), out, "reparameterisation", json, view)
+
+
+def _between(first: list[float], other: list[float], at: float) -> list[float]:
+    """On the way from one list to another; the other where they do not go together, which the lesson will say."""
+    if at == 1 or len(first) != len(other):
+        return other
+    return [(1 - at) * a + at * b for a, b in zip(first, other, strict=True)]
+
+
+def _fit(out: Path | None) -> View:
+    """Moving: the bumps of p part."""
+    from zatlas import explain
+
+    return _shown(lambda at: explain.kl_fit(means=(-2.0 * at, 2.0 * at)), out)
+
+
+def _curves(out: Path | None) -> View:
+    """Moving: N(3, 0.3²) on its way to the prior."""
+    from zatlas import explain
+
+    if not moves(out):
+        return explain.kl_curves()
+    return _shown(lambda at: explain.gaussian_kl([3.0 * (1 - at)], [[0.3 ** (2 * (1 - at))]], draws=1000), out)
+
+
+def _shown(lesson: Callable[[float], View], out: Path | None) -> View:
+    """The lesson as it was asked for; the way to it, too, where it is to move."""
+    from zatlas.explain.film import film
+
+    return film(lesson) if moves(out) else lesson(1.0)
 
 
 def _terms(view: View) -> Rows:

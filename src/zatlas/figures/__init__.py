@@ -1,6 +1,6 @@
 """Arrays in, a matplotlib Figure out, and never a model: every picture that zatlas draws."""
 
-from zatlas.figures.animation import moving, save_animation
+from zatlas.figures.animation import filmed, moving, save_animation
 from zatlas.figures.captioned import captioned
 from zatlas.figures.convergence import Estimate, convergence
 from zatlas.figures.directions import archetype, archetypes, moved
@@ -36,6 +36,7 @@ __all__ = [
     "captioned",
     "convergence",
     "curves",
+    "filmed",
     "frontier",
     "grid",
     "heat",

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from zatlas.errors import UsageError
 from zatlas.figures.look import LIGHT, current
 from zatlas.figures.pictures import fit_scale
-from zatlas.figures.style import NORMAL, canvas, styled, text_width
+from zatlas.figures.style import NORMAL, boxes_for_missing_glyphs, canvas, styled, text_width
 from zatlas.figures.tiles import Pixels, as_pixels, default_columns, upscaled
 
 _NAME = 18  # pixels of height for a name
@@ -60,6 +61,28 @@ def moving(images: ArrayLike, names: Sequence[str], *, columns: int | None = Non
     large = pixels.repeat(scale, 1).repeat(scale, 2).reshape(times, count, height * scale, width * scale, 3)
     for i, (top, left) in enumerate(corners):
         frames[:, top : top + height * scale, left : left + width * scale] = large[:, i]
+    return frames
+
+
+def filmed(figures: Sequence[Figure]) -> Pixels:
+    """Frames ``[T, H, W, 3]`` of figures as they are on their page, each in the middle of the largest."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    shots = []
+    for figure in figures:
+        page = figure.get_facecolor()
+        figure.set_facecolor(page if page[3] else "white")
+        drawn = FigureCanvasAgg(figure)
+        with boxes_for_missing_glyphs():
+            drawn.draw()
+        shots.append(np.asarray(drawn.buffer_rgba())[..., :3].copy())
+        figure.set_facecolor(page)
+    height, width = (max(shot.shape[side] for shot in shots) for side in (0, 1))
+    frames = np.empty((len(shots), height, width, 3), np.uint8)
+    for frame, shot in zip(frames, shots, strict=True):
+        frame[:] = shot[0, 0]
+        top, left = (height - shot.shape[0]) // 2, (width - shot.shape[1]) // 2
+        frame[top : top + shot.shape[0], left : left + shot.shape[1]] = shot
     return frames
 
 

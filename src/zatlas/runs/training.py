@@ -319,10 +319,7 @@ def _train(
             say(sentence)
     trainer.watchers = [recorder, *watchers]
     try:
-        try:
-            trainer.fit()
-        finally:  # before anything is said of what was saved
-            recorder.close()
+        _fit(trainer, recorder)
         run = Run(dest, device=setup.device, source=setup.source, splits=setup.splits, given=given)
         if trainer.state.stopped != "interrupted":
             _close(run, say)
@@ -348,6 +345,14 @@ def _train(
         for watcher in trainer.watchers:
             watcher.close()
     return run
+
+
+def _fit(trainer: Trainer, recorder: Recorder) -> None:
+    """Trains; the best weights are on the disk before anything is said of what was saved."""
+    try:
+        trainer.fit()
+    finally:
+        recorder.close()
 
 
 def _close(run: Run, say: Callable[[str], None]) -> None:
