@@ -94,3 +94,15 @@ def test_wrong_words_are_answered_in_one_sentence(words, says, zatlas, elsewhere
     assert says in answer.err
     assert answer.err.count("\n") == 1
     assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.slow
+def test_a_lesson_moves(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    done = invoke("explain", "conv-transpose", "--out", "x.gif", "--theme", "dark")
+    assert done.exit_code == 0
+    with Image.open("x.gif") as picture:
+        assert picture.n_frames > 2
+        assert picture.convert("RGB").getpixel((1, 1)) == (0x14, 0x17, 0x1A)

@@ -65,7 +65,7 @@ def moving(images: ArrayLike, names: Sequence[str], *, columns: int | None = Non
 
 
 def filmed(figures: Sequence[Figure]) -> Pixels:
-    """Frames ``[T, H, W, 3]`` of figures as they are on their page, each in the middle of the largest."""
+    """Frames ``[T, H, W, 3]`` of figures as they are on their page, the smaller ones at the top left of the largest."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     shots = []
@@ -81,8 +81,7 @@ def filmed(figures: Sequence[Figure]) -> Pixels:
     frames = np.empty((len(shots), height, width, 3), np.uint8)
     for frame, shot in zip(frames, shots, strict=True):
         frame[:] = shot[0, 0]
-        top, left = (height - shot.shape[0]) // 2, (width - shot.shape[1]) // 2
-        frame[top : top + shot.shape[0], left : left + shot.shape[1]] = shot
+        frame[: shot.shape[0], : shot.shape[1]] = shot
     return frames
 
 

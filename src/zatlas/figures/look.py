@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import matplotlib
@@ -30,6 +31,7 @@ from zatlas.errors import UsageError, nearest
 
 INK, MUTED, LINE, PAPER = "#1a1d21", "#697079", "#d6dae0", "#fefefd"
 NORMAL = 8.5  # points
+LEAST = 0.6  # axes may shrink to this part of what they are beside their text; below it titles run into one another
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,15 @@ def _of_style(name: str) -> Look:
     plain = matplotlib.rcParamsDefault
     colour = lambda key: to_hex(rc[key]) if isinstance(rc[key], str) and rc[key] not in ("auto", "inherit") else None
     ink, page = colour("text.color") or INK, colour("figure.facecolor") or "#ffffff"
+    line = colour("grid.color") or LINE
+    if line == page:  # a grid for axes of another colour
+        line = colour("axes.facecolor") or LINE
     family = rc["font.family"][0]
     family = rc[f"font.{family}"][0] if f"font.{family}" in rc else family
     return Look(
         ink,
         colour("axes.labelcolor") or ink,
-        colour("grid.color") or LINE,
+        line,
         page,
         page,
         family if family != plain["font.sans-serif"][0] else None,
@@ -217,11 +222,18 @@ def _dress(artist: Any, swap: Callable[[Any], Any], scale: float, look: Look) ->
                 getattr(artist, f"set_{part}")(getattr(artist, f"get_{part}")() * scale)
         case Patch():
             if id(artist) != id(getattr(artist.figure, "patch", None)):
-                artist.set_facecolor(swap(artist.get_facecolor()))
-                artist.set_edgecolor(swap(artist.get_edgecolor()))
+                _recolour(artist, swap)
                 artist.set_linewidth(artist.get_linewidth() * scale)
         case Collection():
             _dress_collection(artist, swap, scale)
+
+
+def _recolour(patch: Patch, swap: Callable[[Any], Any]) -> None:
+    """Sets what changes alone: a patch of some transparency would give it to an edge that is not there."""
+    for name in ("facecolor", "edgecolor"):
+        colour = getattr(patch, f"get_{name}")()
+        if swap(colour) != colour:
+            getattr(patch, f"set_{name}")(swap(colour))
 
 
 def _dress_text(artist: Text, swap: Callable[[Any], Any], scale: float, look: Look) -> None:
@@ -230,8 +242,7 @@ def _dress_text(artist: Text, swap: Callable[[Any], Any], scale: float, look: Lo
     if look.font:
         artist.set_fontfamily(look.font)
     if (box := artist.get_bbox_patch()) is not None:
-        box.set_facecolor(swap(box.get_facecolor()))
-        box.set_edgecolor(swap(box.get_edgecolor()))
+        _recolour(box, swap)
     if isinstance(artist, Annotation):
         if artist.anncoords == "offset points":
             artist.xyann = tuple(scale * part for part in artist.xyann)
@@ -271,10 +282,13 @@ def _lay_out(figure: Figure, look: Look) -> float:
         x = _union([(box.x0 * wide, box.x1 * wide) for box in spans]) or [(0.0, wide)]
         y = _union([(box.y0 * high, box.y1 * high) for box in spans]) or [(0.0, high)]
         kx, ky = _left(x, wide, width, asked), _left(y, high, height, asked)
-        if min(kx, ky) < 0.2:
+        if min(kx, ky) < LEAST * asked:
+            needs = [_room(x, wide), _room(y, high)]
+            most = NORMAL * min(width / needs[0], height / needs[1])
             raise UsageError(
                 f"text of {look.font_size:g} points leaves no room for the picture in {width:g}x{height:g} inches: "
-                "give a larger --size or a smaller --font-size."
+                f"give a font size of at most {int(10 * most) / 10:g}, or a size of at least "
+                f"{ceil(10 * asked * needs[0]) / 10:g}x{ceil(10 * asked * needs[1]) / 10:g}."
             )
         if any(axes.images or axes.get_aspect() != "auto" for axes in figure.axes):  # what is square stays so
             kx = ky = min(kx, ky)
@@ -297,6 +311,12 @@ def _left(spans: list[tuple[float, float]], old: float, new: float, text: float)
     """The factor of the axes that makes them and the room for text between them fill the page."""
     inside = sum(high - low for low, high in spans)
     return (new - text * (old - inside)) / inside
+
+
+def _room(spans: list[tuple[float, float]], old: float) -> float:
+    """Inches that it needs at the least, with text of ordinary size."""
+    inside = sum(high - low for low, high in spans)
+    return old - inside + LEAST * inside
 
 
 def _stretched(
