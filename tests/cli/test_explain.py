@@ -97,12 +97,11 @@ def test_wrong_words_are_answered_in_one_sentence(words, says, zatlas, elsewhere
 
 
 @pytest.mark.slow
-def test_a_lesson_moves(tmp_path, monkeypatch):
+def test_a_lesson_moves(zatlas, elsewhere):
     from PIL import Image
 
-    monkeypatch.chdir(tmp_path)
-    done = invoke("explain", "conv-transpose", "--out", "x.gif", "--theme", "dark")
-    assert done.exit_code == 0
-    with Image.open("x.gif") as picture:
+    answer = zatlas("explain", "conv-transpose", "--out", "x.gif", "--theme", "dark")
+    assert answer.status == 0, answer.err
+    with Image.open(elsewhere / "x.gif") as picture:
         assert picture.n_frames > 2
         assert picture.convert("RGB").getpixel((1, 1)) == (0x14, 0x17, 0x1A)
