@@ -70,7 +70,7 @@ def filmed(figures: Sequence[Figure]) -> Pixels:
 
     shots = []
     for figure in figures:
-        page = figure.get_facecolor()
+        page: Any = figure.get_facecolor()
         figure.set_facecolor(page if page[3] else "white")
         drawn = FigureCanvasAgg(figure)
         with boxes_for_missing_glyphs():

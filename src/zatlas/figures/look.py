@@ -99,7 +99,7 @@ def make_look(
         raise UsageError(f"a font of {font_size:g} points cannot be read: give 2 to 200.")
     if size is not None and not all(0.5 <= side <= 100 for side in size):
         raise UsageError(f"a figure of {size[0]:g}x{size[1]:g} inches cannot be drawn: give 0.5 to 100 for each side.")
-    asked = {"font_size": font_size, "colour_map": colour_map, "size": size}
+    asked: dict[str, Any] = {"font_size": font_size, "colour_map": colour_map, "size": size}
     return replace(look, **{name: value for name, value in asked.items() if value is not None})
 
 
@@ -109,11 +109,11 @@ def _of_style(name: str) -> Look:
 
     try:
         with matplotlib.style.context([] if name == "rc" else name):
-            rc = dict(matplotlib.rcParams)
+            rc: dict[Any, Any] = dict(matplotlib.rcParams)
     except (OSError, ValueError):
         known = [*THEMES, "rc", *matplotlib.style.available]
         raise UsageError(f"there is no theme {name!r}; {nearest(name, known)}") from None
-    plain = matplotlib.rcParamsDefault
+    plain: dict[Any, Any] = dict(matplotlib.rcParamsDefault)
     colour = lambda key: to_hex(rc[key]) if isinstance(rc[key], str) and rc[key] not in ("auto", "inherit") else None
     ink, page = colour("text.color") or INK, colour("figure.facecolor") or "#ffffff"
     line = colour("grid.color") or LINE
@@ -198,9 +198,10 @@ def _swapping(look: Look) -> Callable[[Any], Any]:
 
 def _dress_ticks(axes: Axes, which: Any, tick: Tick, swap: Callable[[Any], Any], scale: float, look: Look) -> None:
     label, mark, grid = tick.label1, tick.tick1line, tick.gridline
+    pad: Any = tick.get_pad()  # type: ignore[func-returns-value]  # as matplotlib's stubs have it
     axes.tick_params(
-        axis=which, which="major", labelsize=label.get_fontsize() * scale, labelcolor=swap(label.get_color()),
-        length=mark.get_markersize() * scale, width=mark.get_markeredgewidth() * scale, pad=tick.get_pad() * scale,
+        axis=which, which="major", labelsize=float(label.get_fontsize()) * scale, labelcolor=swap(label.get_color()),
+        length=mark.get_markersize() * scale, width=mark.get_markeredgewidth() * scale, pad=pad * scale,
         color=swap(mark.get_color()), grid_color=swap(grid.get_color()), grid_linewidth=grid.get_linewidth() * scale,
         **({"labelfontfamily": look.font} if look.font else {}),
     )  # fmt: skip
@@ -238,14 +239,14 @@ def _recolour(patch: Patch, swap: Callable[[Any], Any]) -> None:
 
 def _dress_text(artist: Text, swap: Callable[[Any], Any], scale: float, look: Look) -> None:
     artist.set_color(swap(artist.get_color()))
-    artist.set_fontsize(artist.get_fontsize() * scale)
+    artist.set_fontsize(float(artist.get_fontsize()) * scale)
     if look.font:
         artist.set_fontfamily(look.font)
     if (box := artist.get_bbox_patch()) is not None:
         _recolour(box, swap)
     if isinstance(artist, Annotation):
         if artist.anncoords == "offset points":
-            artist.xyann = tuple(scale * part for part in artist.xyann)
+            artist.xyann = (scale * artist.xyann[0], scale * artist.xyann[1])
         if artist.arrow_patch is not None:
             _dress(artist.arrow_patch, swap, scale, look)
 

@@ -53,7 +53,7 @@ def save_to(
     figure: Figure, file: str | Path | IO[bytes], kind: str, *, background: str | None, pixels_per_inch: float = 2 * PX
 ) -> None:
     """As :func:`save`, to a file that need not have a name."""
-    own = figure.get_facecolor()
+    own: Any = figure.get_facecolor()
     face = own if own[3] else background or ("white" if kind == "png" else "none")
     with matplotlib.rc_context(_SETTINGS), boxes_for_missing_glyphs():
         figure.savefig(file, format=kind, dpi=pixels_per_inch, facecolor=face, metadata=_METADATA[kind])
