@@ -352,7 +352,7 @@ def _check_run(made: recipes.Given, source: ArraySource) -> None:
 
 
 def _run(made: recipes.Given, source: ArraySource, folder: Path, steps: int) -> Run:
-    words = {**made.words, "steps": steps, "schedule": "constant", "warmup": 0.0}
+    words = {**made.words, "steps": steps, "schedule": "constant", "warmup": 0.0, "validation": 0}  # opens the last
     config = _config(recipes.Given(words))
     fresh = recipes.Given(words, {k: copy.deepcopy(v) for k, v in made.parts.items()}, made.weights)
     return train(config, out=folder, source=source, given=fresh)

@@ -201,6 +201,7 @@ COMMANDS = {
         "export",
         "similar",
         "outliers",
+        "explore",
         "walk",
     ]
 }

@@ -85,7 +85,9 @@ class Layout:
         spec = DataSpec.from_json(data["spec"])
         grey = spec.is_image and spec.shape[0] == 1
         about = data.get("about", {})
-        factor = about.get("factor", 255 if "values" in about else 1)  # at first 0 and 1 were known by a sentence alone
+        factor = about.get(
+            "factor", 255 if "0 and 1" in str(about.get("values")) else 1
+        )  # at first 0 and 1 were known by a sentence alone
         scale = 255.0 / factor if spec.values == "uint8" else 1.0
         return cls(spec, spec.shape[1:] if grey else spec.shape, scale)
 
