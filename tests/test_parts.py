@@ -14,6 +14,7 @@ from zatlas.config import make_config
 from zatlas.errors import UsageError
 from zatlas.objectives import Objective, distortion
 from zatlas.parts import SORTS, Sort
+from zatlas.trust import changed, origin
 from zatlas.types import Terms
 
 
@@ -122,11 +123,11 @@ def test_a_place_is_imported_only_with_trust(tmp_path, monkeypatch):
     config = make_config(("a person", {"objective": {"kind": place, "beta": 3.0}}), trust=True)
     assert (tmp_path / "ran").exists()
     assert config.objective.beta == 3.0
-    kept = parts.origin(config.part("objective"))
+    kept = origin(config.part("objective"))
     assert kept["place"] == place
-    assert parts.changed(kept) is None
+    assert changed(kept) is None
     (tmp_path / "mine_of_a_test.py").write_text(SOURCE + "# more\n")
-    assert "has changed since this run was made" in parts.changed(kept)
+    assert "has changed since this run was made" in changed(kept)
     assert sys.path.count(str(tmp_path)) == 0
 
 

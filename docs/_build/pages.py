@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "build" / "book"
 MODULES = (
     *("zatlas", "zatlas.estimators", "zatlas.walks", "zatlas.measure", "zatlas.export", "zatlas.testing"),
-    *("zatlas.parts", "zatlas.objectives", "zatlas.networks", "zatlas.models", "zatlas.distributions"),
+    *("zatlas.parts", "zatlas.trust", "zatlas.objectives", "zatlas.networks", "zatlas.models", "zatlas.distributions"),
     *("zatlas.training", "zatlas.evaluation", "zatlas.data", "zatlas.config", "zatlas.importers"),
 )
 SORTS = {

@@ -10,8 +10,9 @@ from zatlas.cli.app import app
 from zatlas.data import split
 from zatlas.data.source import NEEDED, OPTIONAL, completed
 from zatlas.objectives import Variational
-from zatlas.parts import SORTS, changed, missing, objective, place_of, walk
+from zatlas.parts import SORTS, missing, objective, walk
 from zatlas.testing import check_source, small_data
+from zatlas.trust import changed, place_of
 
 
 class Inherited(Variational):

@@ -29,7 +29,8 @@ def walk(
 ) -> None:
     """Any walk through the latent space of a run, also one of your own: a function of a run that gives a View."""
     from zatlas.figures import View
-    from zatlas.parts import SORTS, trusting
+    from zatlas.parts import SORTS
+    from zatlas.trust import trusting
 
     with trusting():  # the walk that is named is asked for
         target = SORTS["walk"].get(name).target

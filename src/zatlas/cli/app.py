@@ -164,9 +164,9 @@ def _with_trust(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def trusting(*given: Any, trust: bool = False, **named: Any) -> Any:
         if trust:
-            from zatlas import parts
+            from zatlas import trust as foreign
 
-            parts.trust()
+            foreign.trust()
         return command(*given, **named)
 
     asked = inspect.Parameter("trust", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Trust)

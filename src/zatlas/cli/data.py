@@ -50,7 +50,7 @@ def info(
     from zatlas.cli.train import level, sizes
     from zatlas.console import console
     from zatlas.data import describe, open_source
-    from zatlas.parts import trusting
+    from zatlas.trust import trusting
 
     with trusting():  # a source that is named by its place is asked for
         opened = open_source(

@@ -40,8 +40,8 @@ def evaluate(
     from zatlas.latent import unit_names
     from zatlas.measure import METRICS, Options, chosen, evaluate_run
     from zatlas.measure.words import GREY_EVIDENCE, about, lines, notes
-    from zatlas.parts import trusting
     from zatlas.runs.opened import Run
+    from zatlas.trust import trusting
 
     with trusting():  # a metric that is named by its place is asked for
         chosen(metric)

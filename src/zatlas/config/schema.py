@@ -21,7 +21,8 @@ from zatlas.config.former import FLOW, SCHEMA, as_written, modern
 from zatlas.config.rules import check, lacks
 from zatlas.config.sections import DataConfig, TrainingConfig
 from zatlas.errors import UsageError, listed, nearest, shown
-from zatlas.parts import SORTS, ModelSettings, Part, Section, Settings, trusting
+from zatlas.parts import SORTS, ModelSettings, Part, Section, Settings
+from zatlas.trust import trusting
 
 PARTS = ("model", "network", "likelihood", "prior", "posterior", "objective")  # in the order of a file
 KINDS = {"network": "auto", "likelihood": "auto", "prior": "normal", "posterior": "diagonal"}  # where nothing is said

@@ -16,7 +16,8 @@ from typing import Any
 from zatlas.config.former import FORMER
 from zatlas.config.schema import PARTS, Config, known_keys, make_config, parse_set, preset, read_toml, square
 from zatlas.errors import UsageError, nearest
-from zatlas.parts import PLACE, SORTS, trusting
+from zatlas.parts import SORTS
+from zatlas.trust import PLACE, trusting
 
 Nested = Mapping[str, Mapping[str, Any]]
 
@@ -110,7 +111,7 @@ def configuration(
         assignments: ``section.key=value`` each, over all else.
         trust: whether code that the words name by its place, ``package.module:Class``, may be imported: a person who
             writes the place asks for it. A file that lies in a run folder may come from somebody else, and is trusted
-            only if a word of ``trust`` says so (:func:`zatlas.parts.trusting`).
+            only if a word of ``trust`` says so (:func:`zatlas.trust.trusting`).
 
     Raises:
         UsageError: an unknown word or preset, a file that is none, a value or a combination that cannot be.

@@ -19,7 +19,8 @@ from zatlas.decoding.geometry import Geometry
 from zatlas.decoding.members import kind_of
 from zatlas.errors import UsageError, ZatlasError, listed, nearest
 from zatlas.files import look, typed_path
-from zatlas.parts import PLACE, SORTS
+from zatlas.parts import SORTS
+from zatlas.trust import PLACE
 
 Size = int | tuple[int, int]
 

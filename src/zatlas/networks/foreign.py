@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from zatlas.errors import UsageError
 from zatlas.networks.declaring import Pair
-from zatlas.parts import Context, Settings, imported, network
+from zatlas.parts import Context, Settings, network
+from zatlas.trust import imported
 
 Head = Literal["mean-logvar", "interleaved", "tuple", "mean"]
 Output = Literal["logits", "mean"]

@@ -13,7 +13,8 @@ from torch import nn
 from zatlas.errors import UsageError, nearest
 from zatlas.networks.foreign import ForeignDecoder, ForeignEncoder, Head, Output, ends_in_sigmoid, takes_labels
 from zatlas.networks.tracing import trace
-from zatlas.parts import SORTS, changed, kept_parts, origin, origin_of, place_of
+from zatlas.parts import SORTS
+from zatlas.trust import changed, kept_parts, origin, origin_of, place_of
 from zatlas.types import DataSpec
 
 SECTIONS = ("model", "network", "likelihood", "prior", "posterior", "objective")

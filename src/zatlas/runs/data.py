@@ -15,8 +15,9 @@ from zatlas.data.own import own_source
 from zatlas.decoding.members import SUFFIXES
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import typed_path
-from zatlas.parts import PLACE, SORTS, trusting
+from zatlas.parts import SORTS
 from zatlas.runs.folder import RunFolder
+from zatlas.trust import PLACE, trusting
 from zatlas.types import DataSpec
 
 EVALUATION_BATCH = 1000

@@ -37,8 +37,9 @@ from torch import Tensor
 from zatlas.config import Config, make_config, read_toml
 from zatlas.errors import UsageError, ZatlasError, nearest, shown
 from zatlas.files import read_json, sha256, sync_folder, write_bytes, write_json, writing
-from zatlas.parts import kept_parts, missing
+from zatlas.parts import missing
 from zatlas.training import checkpoint
+from zatlas.trust import kept_parts
 from zatlas.types import DataSpec
 
 SCHEMA = 1

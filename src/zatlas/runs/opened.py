@@ -28,13 +28,14 @@ from zatlas.latent import (
     encode,
     fit_ex_post,
 )
-from zatlas.parts import SORTS, Part, trusting
+from zatlas.parts import SORTS, Part
 from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, label_cycle, reopen
 from zatlas.runs.folder import RunFolder
 from zatlas.runs.hub import open_folder
 from zatlas.runs.parting import parting
 from zatlas.training import Precision, choose_device, load_module
 from zatlas.training.checkpoint import name_of as checkpoint_name
+from zatlas.trust import trusting
 from zatlas.types import Batch, DataSpec
 
 SHOWN = 20  # samples in a notebook

@@ -17,7 +17,6 @@ from zatlas.config import Config, make_config
 from zatlas.data import Source, Splits, evenly_spaced, gathered, located, remarks
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
-from zatlas.parts import trusting
 from zatlas.runs.data import batches, check_same_data, label_cycle, open_data, reopen
 from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folder, now, provenance
 from zatlas.runs.opened import Run
@@ -34,6 +33,7 @@ from zatlas.training import (
     crowded,
     forked_rng,
 )
+from zatlas.trust import trusting
 from zatlas.types import DataSpec
 
 SNAPSHOT_SAMPLES = 36

@@ -19,7 +19,6 @@ from zatlas.evaluation.disentanglement import udr
 from zatlas.figures import Model, Panel, Spot
 from zatlas.files import write_bytes
 from zatlas.measure.words import of_figure, unit_of
-from zatlas.parts import trusting
 from zatlas.report import File, Headline, Picture, Report, Section, Table, render
 from zatlas.runs.folder import RunFolder
 from zatlas.runs.opened import Run
@@ -28,6 +27,7 @@ from zatlas.studies.plan import Goal, names
 from zatlas.studies.study import Study
 from zatlas.studies.table import Row, figures_of, over_seeds, ranked
 from zatlas.studies.work import opened_data
+from zatlas.trust import trusting
 
 Say = Callable[[str], None]
 
