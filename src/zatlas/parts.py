@@ -373,6 +373,8 @@ def _read_settings(target: Any, base: type[Settings]) -> type[Settings]:
             if one.default is one.empty and not keyword:
                 continue
             fields[one.name] = (hint, ... if one.default is one.empty else one.default)
+    if not fields:
+        return base
     try:
         return create_model("Settings", __base__=base, **fields)
     except Exception:  # an annotation that is no type of plain data

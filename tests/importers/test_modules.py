@@ -95,7 +95,7 @@ def test_the_modules_are_left_as_they_were(pair):
 def test_the_run_holds_tensors_and_a_graph_of_words(folder):
     names = {p.name for p in folder.rglob("*") if p.is_file()}
     assert names == {"config.toml", "run.json", "state.json", "tensors.safetensors"}
-    graph = Run(folder).config.model.encoder_graph
+    graph = Run(folder).config.network.encoder_graph
     operators = {line[1] for line in map(json.loads, graph)} - {"parameter", "buffer", "input", "output"}
     assert operators <= {name for name in operators if name.startswith("aten.") or name == "getitem"}
     assert "aten.convolution.default" in operators
@@ -179,7 +179,7 @@ def test_a_graph_runs_core_operators_and_nothing_else(line, sentence):
 def test_the_word_exported_wants_its_graphs():
     with pytest.raises(UsageError, match=r"what zatlas.importers.from_modules makes of modules"):
         make_config(("here", {"model": {"network": "exported"}}))
-    with pytest.raises(UsageError, match=r"belong to model.network = 'exported'"):
+    with pytest.raises(UsageError, match=r"network.encoder_graph belongs to network.kind = 'exported'"):
         make_config(("here", {"model": {"encoder_graph": ["x"]}}))
     with pytest.raises(UsageError, match=r"goes with model.kind = 'ae' or 'vae'"):
         make_config(("here", {"model": {"kind": "cvae", "network": "exported"}}))
