@@ -94,3 +94,13 @@ def test_a_sequence_of_codewords_is_drawn_as_the_record_says():
         assert (ours - theirs).abs().max() < 6 * (0.5 / DRAWS) ** 0.5
         z = found["codebook"].module(indices)
         assert torch.equal(made.model.codebook.nearest(z), indices)
+
+
+def test_a_prior_that_no_graph_can_draw_from_is_refused_in_a_sentence():
+    from torch.distributions import Independent, StudentT
+
+    from zatlas.errors import UsageError
+    from zatlas.export.parts import draw_of
+
+    with pytest.raises(UsageError, match=r"gives a Independent has no form .* --hub"):
+        draw_of(Independent(StudentT(3.0, torch.zeros(2)), 1), torch.nn.Identity())

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from zatlas.distributions import Codeword, DiagonalGaussian, Flat, Flow, GaussianMixture, Point
+from zatlas.errors import UsageError
 from zatlas.latent import EX_POST, ExPostPrior
 from zatlas.latent.densities import Flowing, Mixture
 from zatlas.models import Ladder, LinearGaussian, VectorQuantised
@@ -281,7 +282,10 @@ def _(model: LinearGaussian) -> nn.Module:
 @singledispatch
 def draw_of(p: Distribution, prior: nn.Module) -> Draw | None:
     """How codes are drawn from the prior that said p; None where it cannot be drawn from."""
-    raise NotImplementedError(f"a prior {type(p).__name__} has no form in which noise is an input")
+    raise UsageError(
+        f"a prior that gives a {type(p).__name__} has no form in which noise is an input, so that no graph can draw "
+        "from it: export the run with --hub, which keeps it as it is."
+    )
 
 
 @draw_of.register
@@ -335,7 +339,10 @@ def _by_component(module: nn.Module, family: str, weights: Tensor) -> Draw:
 @singledispatch
 def white_draw_of(density: Any, centre: Tensor, matrix: Tensor) -> Draw:
     """How codes are drawn from a density fitted to white codes u: z = centre + matrix u."""
-    raise NotImplementedError(f"a fitted {type(density).__name__} has no form in which noise is an input")
+    raise UsageError(
+        f"a fitted {type(density).__name__} has no form in which noise is an input, so that no graph can draw from it: "
+        "export the run with --hub, which keeps it as it is."
+    )
 
 
 @white_draw_of.register
