@@ -178,6 +178,28 @@ def test_the_nearest_is_found_far_from_the_origin():
     assert [f.value for f in far.values()] == [f.value for f in overlap(real, made).values()]
 
 
+@pytest.mark.parametrize("others", [False, True])
+@pytest.mark.parametrize(
+    "points",
+    [
+        gaussian(200, 5),
+        gaussian(200, 5) * 1e20,  # whose squares float32 does not hold
+        gaussian(200, 5) * 1e-20,
+        np.round(gaussian(200, 2)),  # ties: the first of them
+        np.concatenate([gaussian(100, 3) * 1e-3 + 50, gaussian(100, 3) * 1e-3 - 50]),  # float32 cannot tell them apart
+        np.concatenate([gaussian(150, 3), gaussian(50, 3) * 1e-5]),  # and here of some alone
+    ],
+)
+def test_the_nearest_is_that_of_exact_arithmetic(points, others):
+    queries = points if others else gaussian(60, points.shape[1], 1) * np.abs(points).max() / 3
+    apart = np.square(queries[:, None] - points).sum(-1)
+    if others:
+        np.fill_diagonal(apart, np.inf)
+    index, distance = nearest(queries, points, others=others)
+    assert np.allclose(distance, np.sqrt(apart.min(1)), rtol=1e-9)
+    assert np.allclose(apart[np.arange(len(index)), index], apart.min(1), rtol=1e-9)
+
+
 def planted(seed, share, *, samples=300, train=600, test=300, blur=1.0):
     """The score of samples of which a share are training examples, but for a little noise."""
     rng = np.random.default_rng(seed)

@@ -20,7 +20,7 @@ COMPARED = 1000  # samples, of which those nearest to training images are shown
 MOST_VALUES = 20_000_000
 
 
-def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None) -> View:
+def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None, held_out: int | None = None) -> View:
     """New samples, nearest to the training data first, each with its nearest training example.
 
     Distances are in the features of the data's classifier where ``zatlas classifier`` has trained one, else between
@@ -31,6 +31,8 @@ def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None)
         n: samples shown, of at least 1,000 drawn.
         seed: of the samples.
         most: training examples that are searched, spread evenly; None: 20,000, or as many as fit some 160 MB.
+        held_out: held-out examples that stand against them; None: as many as ``most``. Fewer take less time, and widen
+            the null spread.
 
     Returns:
         sample ``[n, *data]``, nearest ``[n, *data]``, rows ``[n]`` of the latter in the data, distance ``[n]``.
@@ -51,7 +53,7 @@ def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None)
         else:
             extractor = replace(known.extractor, name=f"{known.name} (accuracy {accuracy.value:.3f})")
     most = most or min(MOST_TRAINING, max(SMALLEST, MOST_VALUES // run.spec.size))
-    rows, held = run.spread("train", most), run.spread(run.held_out(), most)
+    rows, held = run.spread("train", most), run.spread(run.held_out(), held_out or most)
     train, made = examples(source, rows, binarise, seen)[0], shown_as_data(run, max(COMPARED, n), seed)
     features, of_samples = extractor(train), extractor(made)
     index, distance = nearest(of_samples, features)

@@ -17,6 +17,7 @@ from zatlas.parts import SORTS
 from zatlas.report.page import Picture, Section, Table
 from zatlas.runs.opened import Run
 
+HELD_OUT = 2500  # examples that a report sets against the training ones: all of 10,000 take it half a minute
 _LISTED = 100  # files that were left out
 GAME = (
     "V(D,G) is the mean of log D(x) + log(1 - D(G(z))): −log 4 where the critic cannot tell draws from data, "
@@ -110,7 +111,7 @@ def samples(run: Run) -> Section | None:
         drawn_at = run.displayable(new.draw)
         pictures.append(svg(figures.grid(drawn_at), f"{law} draws at the same codes{bits}.", caption))
     if min(len(run.rows(split)) for split in ("train", run.held_out())) >= LEAST_POINTS:
-        near = neighbours(run, n=10)
+        near = neighbours(run, n=10, held_out=HELD_OUT)
         pictures.append(shown(near, f"Samples above their nearest training images. {near.sentences[0]}"))
     return Section("Samples", "New examples: a code from the prior, and what the decoder makes of it.", pictures)
 

@@ -16,16 +16,17 @@ from zatlas.evaluation.quality.features import check_pair
 
 PAIRS = 1_000_000  # compared at once, which bounds the memory; ten times as many leave the cache, and are slower
 GROUPS = 10  # of each set, for standard errors
+CANDIDATES = 64  # for each row, on average; from there on float64 products are as fast
 LEFT_OUT = ((), *((g,) for g in range(GROUPS)), *itertools.combinations(range(GROUPS), 2))
 
 
-def squared_distances(a: Array, b: Array) -> Iterator[tuple[slice, Array]]:
+def squared_distances(a: Array, b: Array, *, whole: bool = False) -> Iterator[tuple[slice, Array]]:
     """Pieces ``[n, M]`` of the squared distances between rows of ``[N, F]`` and ``[M, F]``, and where they begin.
 
-    Equal rows are at distance zero exactly: what is left by rounding counts as nothing.
+    Equal rows are at distance zero exactly: what is left by rounding counts as nothing. ``whole``: one piece.
     """
     norms_a, norms_b = (a**2).sum(axis=1), (b**2).sum(axis=1)
-    size = max(1, PAIRS // len(b))
+    size = len(a) if whole else max(1, PAIRS // len(b))
     for start in range(0, len(a), size):
         rows = slice(start, start + size)
         scale = norms_a[rows, None] + norms_b
@@ -123,18 +124,57 @@ def _figure(name: str, values: Array, group: Array, of: str) -> Figure:
 def nearest(queries: Array, points: Array, *, others: bool = False) -> tuple[Array, Array]:
     """Row of the nearest of ``[M, F]`` and its distance, for each of ``[N, F]``: ``[N]`` and ``[N]``.
 
-    With ``others`` the queries are the points, and the nearest of the others is meant.
+    With ``others`` the queries are the points, and the nearest of the others is meant. The search is exact: float32
+    products, twice as fast, leave those points that their rounding cannot rule out, and float64 decides.
 
     Raises:
         UsageError: shapes that do not match, NaN, or fewer than 20 examples.
     """
     queries, points = check_pair(queries, points)
     middle = points.mean(axis=0)
-    index, distance = np.empty(len(queries), np.int64), np.empty(len(queries))
-    for rows, squared in squared_distances(queries - middle, points - middle):
-        lines = np.arange(len(squared))
-        if others:
-            squared[lines, lines + rows.start] = np.inf
-        index[rows] = best = squared.argmin(axis=1)
-        distance[rows] = np.sqrt(squared[lines, best])
+    a, b = queries - middle, points - middle
+    index, distance = np.empty(len(a), np.int64), np.empty(len(a))
+    for rows, rough, error in _rough_distances(a, b):
+        lines = np.arange(len(rough))
+        own = lines + rows.start if others else None
+        if own is not None:
+            rough[lines, own] = np.inf
+        line, point = np.nonzero(rough - error <= (rough + error).min(axis=1, keepdims=True))
+        if len(line) <= CANDIDATES * len(rough):
+            index[rows], squared = _first_least(a[rows], b, line, point)
+        else:  # of points far from their middle and close together float32 tells little
+            exact = next(squared_distances(a[rows], b, whole=True))[1]
+            if own is not None:
+                exact[lines, own] = np.inf
+            index[rows] = best = exact.argmin(axis=1)
+            squared = exact[lines, best]
+        distance[rows] = np.sqrt(squared)
     return index, distance
+
+
+def _rough_distances(a: Array, b: Array) -> Iterator[tuple[slice, Array, Array]]:
+    """Pieces ``[n, M]`` of squared distances in float32 if values permit, and how far each may be off."""
+    norms_a, norms_b = ((x**2).sum(axis=1) for x in (a, b))
+    # beyond these float32 has no square, or no place after the first
+    low = np.float32 if 1e-25 < max(norms_a.max(), norms_b.max()) < 1e25 else np.float64
+    norms_a, norms_b, low_a, low_b = (x.astype(low) for x in (norms_a, norms_b, a, b))
+    # each of F products and sums rounds by at most half of eps, and so do both factors and what is added to them
+    unit = (a.shape[1] + 8) * np.finfo(low).eps
+    size = max(1, PAIRS // len(b))
+    for start in range(0, len(a), size):
+        rows = slice(start, start + size)
+        scale = norms_a[rows, None] + norms_b
+        yield rows, scale - 2 * low_a[rows] @ low_b.T, unit * scale
+
+
+def _first_least(a: Array, b: Array, line: Array, point: Array) -> tuple[Array, Array]:
+    """Of pairs of rows, lines rising, the first nearest of each line, and its squared distance: ``[n]`` and ``[n]``."""
+    squared = np.concatenate(
+        [
+            np.square(a[line[part]] - b[point[part]]).sum(axis=1)
+            for part in (slice(i, i + PAIRS // 100) for i in range(0, len(line), PAIRS // 100))
+        ]
+    )
+    order = np.lexsort((point, squared, line))
+    first = order[np.unique(line[order], return_index=True)[1]]
+    return point[first], squared[first]
