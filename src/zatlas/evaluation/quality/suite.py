@@ -11,6 +11,7 @@ import numpy as np
 
 from zatlas.arrays import Array
 from zatlas.errors import UsageError
+from zatlas.evaluation.disentanglement.score import Score
 from zatlas.evaluation.figure import Figure
 from zatlas.evaluation.quality.features import Extractor, check_pair
 from zatlas.evaluation.quality.frechet import frechet_distance
@@ -18,6 +19,8 @@ from zatlas.evaluation.quality.kernel import kernel_distance
 from zatlas.evaluation.quality.memorisation import copying
 from zatlas.evaluation.quality.modes import mode_coverage
 from zatlas.evaluation.quality.neighbours import overlap
+
+FLOOR = "_floor"  # after the name of a measure: the same of test examples
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +81,7 @@ def quality(
     Raises:
         UsageError: examples of different shapes, too few of them, or features that are not finite.
     """
-    sets = {"samples": np.asarray(samples), "train": np.asarray(train), "test": np.asarray(test)}
-    if len({x.shape[1:] for x in sets.values()}) > 1:
-        shapes = ", ".join(f"{name} {x.shape[1:]}" for name, x in sets.items())
-        raise UsageError(f"examples of different shapes cannot be compared: {shapes}.")
+    sets = _checked({"samples": samples, "train": train, "test": test})
     tell = progress or (lambda name: None)
     rng = np.random.default_rng(seed)
     number = min(count, *(len(x) for x in sets.values()))
@@ -90,16 +90,9 @@ def quality(
     every = extractor(sets["train"])
     reference, made, held = every[rows["train"]], extractor(sets["samples"]), extractor(sets["test"])
     check_pair(reference, made)
-    pairs = {"": made[rows["samples"]], "_floor": held[rows["test"]]}
-    size = "x".join(map(str, sets["test"].shape[1:]))
-    named = lambda figure: replace(
-        figure,
-        estimator=f"{figure.estimator} by {extractor.name}, N={figure.count}, {size}",
-        caution=f"{figure.caution} {extractor.caution}".strip(),
-    )
     found: dict[str, dict[str, Figure]] = {}
     warnings: list[str] = []
-    for suffix, features in pairs.items():
+    for suffix, features in (("", made[rows["samples"]]), (FLOOR, held[rows["test"]])):
         tell(f"distances{suffix}")
         frechet = frechet_distance(features, reference)
         warnings += frechet.warnings
@@ -112,33 +105,69 @@ def quality(
     if predict is not None:
         tell("modes")
         seen = {name: predict(x[rows[name]]) for name, x in sets.items()}
-        for suffix, name in (("", "samples"), ("_floor", "test")):
+        for suffix, name in (("", "samples"), (FLOOR, "test")):
             modes = mode_coverage(seen[name], seen["train"])
             warnings += modes.warnings
-            kl = Figure(
-                modes.parts["kl"],
-                modes.parts["kl_error"] or math.nan,  # all in one class: their own spread tells nothing
-                number,
-                "KL(samples || training) of classes, nats",
-                unit="nats",
-                over="samples",
-                fixed=f"the classifier and its counts of {number} training examples",
-                caution=f"{number} draws of the training classes themselves have {modes.parts['kl_floor']:.2g} nats.",
-            )
-            found[suffix] |= {"modes": modes.figure, "mode_kl": kl}
+            found[suffix] |= _mode_figures(modes, number)
     tell("copying")
     copies = copying(made, every, held)
     found[""]["neighbour_share"] = copies.figure
-    found["_floor"]["neighbour_share"] = replace(
-        copies.figure,
-        value=copies.parts["held_out"],
-        standard_error=copies.parts["held_out_error"],
-        count=len(held),
-        over="test examples",
-        caution="Each test example beside the training and the other test examples.",
-    )
+    found[FLOOR]["neighbour_share"] = _held_out_copies(copies, len(held))
+    size = "x".join(map(str, sets["test"].shape[1:]))
     figures = {
-        name + suffix: named(found[suffix][name]) for name in found[""] for suffix in pairs if name in found[suffix]
+        name + suffix: _of_features(found[suffix][name], extractor, size)
+        for name in found[""]
+        for suffix in found
+        if name in found[suffix]
     }
     told = tuple(dict.fromkeys((*warnings, *copies.warnings)))  # the floor's are the same sentences
     return Quality(figures, copies.matrices["index"], copies.matrices["distance"], told)
+
+
+def _checked(sets: dict[str, Array]) -> dict[str, Array]:
+    """The sets as arrays.
+
+    Raises:
+        UsageError: their examples differ in shape.
+    """
+    sets = {name: np.asarray(x) for name, x in sets.items()}
+    if len({x.shape[1:] for x in sets.values()}) > 1:
+        shapes = ", ".join(f"{name} {x.shape[1:]}" for name, x in sets.items())
+        raise UsageError(f"examples of different shapes cannot be compared: {shapes}.")
+    return sets
+
+
+def _mode_figures(modes: Score, number: int) -> dict[str, Figure]:
+    """The number of classes that were hit, and the divergence of their shares from those of ``number`` examples."""
+    kl = Figure(
+        modes.parts["kl"],
+        modes.parts["kl_error"] or math.nan,  # all in one class: their own spread tells nothing
+        number,
+        "KL(samples || training) of classes, nats",
+        unit="nats",
+        over="samples",
+        fixed=f"the classifier and its counts of {number} training examples",
+        caution=f"{number} draws of the training classes themselves have {modes.parts['kl_floor']:.2g} nats.",
+    )
+    return {"modes": modes.figure, "mode_kl": kl}
+
+
+def _held_out_copies(copies: Score, count: int) -> Figure:
+    """The share of test examples, ``count`` of them, that the test for copies would call copies."""
+    return replace(
+        copies.figure,
+        value=copies.parts["held_out"],
+        standard_error=copies.parts["held_out_error"],
+        count=count,
+        over="test examples",
+        caution="Each test example beside the training and the other test examples.",
+    )
+
+
+def _of_features(figure: Figure, extractor: Extractor, size: str) -> Figure:
+    """A figure that says by which features of examples of which size it was measured."""
+    return replace(
+        figure,
+        estimator=f"{figure.estimator} by {extractor.name}, N={figure.count}, {size}",
+        caution=f"{figure.caution} {extractor.caution}".strip(),
+    )
