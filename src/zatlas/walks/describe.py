@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,18 +92,8 @@ def describe(
         progress=progress,
     )
     order = np.argsort(-(found.size if rates is None else rates), kind="stable")
-    names = unit_names(run.model.latent_dims)
     told = Told(run, start.rows, start.codes, start.labels)
-    facts: list[Facts] = []
-    for row in map(int, order):
-        unit = wanted[row]
-        rate = None if rates is None else float(rates[row])
-        facts.append(
-            {"name": names[unit], "unit": unit + 1, "rate_nats": rate, "dead": is_dead(found, row, rate)}
-            | of_effect(found, row)
-            | {"properties": of_links(found, row, kinds)}
-            | told.of(unit)
-        )
+    facts = _facts(found, order, wanted, rates, unit_names(run.model.latent_dims), kinds, told)
     alive = [(unit, row) for unit, row in zip(facts, order, strict=True) if not unit["dead"]]
     variables = learned_variables(found, [unit for unit, _ in alive])
     tests = int(np.isfinite(found.moved.r).sum())
@@ -111,30 +101,58 @@ def describe(
     for one in spoken:
         one["sentence"] = sentence(one)
     figure = _figure(run, start, decode, found, alive[:DRAWN]) if alive else None
-    moved = found.moved
     return View(
-        arrays(
-            units=np.array(wanted)[order],
-            values=found.values[order],
-            rates=None if rates is None else rates[order],
-            effect=found.size[order],
-            effect_error=found.size_error[order],
-            heat=found.heat[order],
-            properties=found.names,
-            correlation=moved.r[order],
-            correlation_error=moved.r_error[order],
-            slope=moved.slope[order],
-            slope_error=moved.slope_error[order],
-            rank=moved.rank[order],
-            curve=moved.curve[order],
-            p_value=moved.p_value[order],
-            share=found.share[order],
-            total=found.total[order],
-        ),
+        _arrays(found, order, wanted, rates),
         figure,
         "A row for each latent unit: images as it moves, where they change, and the properties that move with it.",
         (*(one["sentence"] for one in spoken), *answer(facts, variables, len(start.base), tests, DRAWN)),
         {"units": facts, "variables": variables, "base_codes": len(start.base), "steps": steps, "tests": tests},
+    )
+
+
+def _facts(
+    found: Effects,
+    order: Array,
+    units: tuple[int, ...],
+    rates: Array | None,
+    names: Sequence[str],
+    kinds: dict[str, Property],
+    told: Told,
+) -> list[Facts]:
+    """What is known of each unit, in that order of the rows of ``found``; ``units`` are the rows' own numbers."""
+    facts: list[Facts] = []
+    for row in map(int, order):
+        unit = units[row]
+        rate = None if rates is None else float(rates[row])
+        facts.append(
+            {"name": names[unit], "unit": unit + 1, "rate_nats": rate, "dead": is_dead(found, row, rate)}
+            | of_effect(found, row)
+            | {"properties": of_links(found, row, kinds)}
+            | told.of(unit)
+        )
+    return facts
+
+
+def _arrays(found: Effects, order: Array, units: tuple[int, ...], rates: Array | None) -> dict[str, Array]:
+    """The same figures as arrays, the units in that order."""
+    moved = found.moved
+    return arrays(
+        units=np.array(units)[order],
+        values=found.values[order],
+        rates=None if rates is None else rates[order],
+        effect=found.size[order],
+        effect_error=found.size_error[order],
+        heat=found.heat[order],
+        properties=found.names,
+        correlation=moved.r[order],
+        correlation_error=moved.r_error[order],
+        slope=moved.slope[order],
+        slope_error=moved.slope_error[order],
+        rank=moved.rank[order],
+        curve=moved.curve[order],
+        p_value=moved.p_value[order],
+        share=found.share[order],
+        total=found.total[order],
     )
 
 
