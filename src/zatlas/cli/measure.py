@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from zatlas.cli.completing import complete_metric, complete_run
 from zatlas.cli.showing import Out, opened, show, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 from zatlas.errors import ZatlasError
+
+if TYPE_CHECKING:
+    from zatlas.measure import Group
 
 
 def evaluate(
@@ -106,59 +109,69 @@ def compare(
     json: Json = False,
 ) -> None:
     """Set runs beside one another: a table, and a picture of rate against distortion, or of log p(x) by more draws."""
-    from zatlas.cli.console import comparison_table, print_json
-    from zatlas.console import console, counting, say
-    from zatlas.figures import Place, rate_distortion, save
-    from zatlas.files import replacing
-    from zatlas.measure import Options, compare_curves, compare_runs, groups, short_names
+    from zatlas.cli.console import print_json
+    from zatlas.console import counting, say
+    from zatlas.measure import Options, compare_curves, compare_runs, groups
 
     opened_runs = [opened(folder, device) for folder in runs]
     if curve is not None:
         options = Options(rows=n, samples=samples)
-        show(
-            Path(),
-            out,
-            f"{curve}-curves",
-            json,
-            compare_curves(opened_runs, curve, split, options=options, counting=counting),
-        )
+        view = compare_curves(opened_runs, curve, split, options=options, counting=counting)
+        show(Path(), out, f"{curve}-curves", json, view)
         return
     rows = compare_runs(opened_runs, split)
     found = groups(rows)
     folders = [row["run"] for row in rows]
-    names, pictures, refused = short_names(folders), list[Path](), None
+    pictures, refused = _draw_groups(found, folders, out or Path("compare.png"))
+    if json:
+        apart = [{"runs": [row["run"] for row in group.rows], "why": group.why} for group in found]
+        paths = [str(picture) for picture in pictures]
+        print_json({"rows": rows, "groups": apart, "picture": paths[0] if paths else None, "pictures": paths})
+    else:
+        _say_groups(found, folders)
+        for picture in pictures:
+            say(str(picture))
+    if refused is not None:
+        raise refused
+
+
+def _draw_groups(found: list[Group], folders: list[str], out: Path) -> tuple[list[Path], ZatlasError | None]:
+    """A picture of rate against distortion for each group that has any; and why one could not be written, to be raised
+    when the figures have been shown."""
+    from zatlas.figures import Place, rate_distortion, save
+    from zatlas.files import replacing
+    from zatlas.measure import short_names
+
+    names, first, pictures = short_names(folders), out.with_suffix(".png"), list[Path]()
     for group in found:
         here = [row for row in group.rows if "rate" in row["figures"] and not row["point"]]
         if len(here) < (2 if pictures else 1):  # beside no other, a point of a second picture says nothing
             continue
         value = lambda row, name: row["figures"][name]["value"]
         places = [Place(names[row["run"]], value(row, "rate"), value(row, "distortion")) for row in here]
-        first = (out or Path("compare.png")).with_suffix(".png")
         picture = first if not pictures else first.with_stem(f"{first.stem}-{len(pictures) + 1}")
         try:
             with replacing(picture) as part:
                 save(rate_distortion(places), part, background="white")
-        except ZatlasError as error:  # raised when the figures have been shown
-            refused = error
-            break
+        except ZatlasError as error:
+            return pictures, error
         pictures.append(picture)
-    if json:
-        apart = [{"runs": [row["run"] for row in group.rows], "why": group.why} for group in found]
-        paths = [str(picture) for picture in pictures]
-        print_json({"rows": rows, "groups": apart, "picture": paths[0] if paths else None, "pictures": paths})
-    else:
-        for number, group in enumerate(found):
-            if number:
-                say(f"\n{group.why}")
-            title, table, cautions = comparison_table(group, folders, console.width)
-            say(title)
-            console.print(table)
-            for caution in cautions:
-                say(caution)
-        for picture in pictures:
-            say(str(picture))
-    if refused is not None:
-        raise refused
+    return pictures, None
+
+
+def _say_groups(found: list[Group], folders: list[str]) -> None:
+    """A table for each group, and why it is not in the one before."""
+    from zatlas.cli.console import comparison_table
+    from zatlas.console import console, say
+
+    for number, group in enumerate(found):
+        if number:
+            say(f"\n{group.why}")
+        title, table, cautions = comparison_table(group, folders, console.width)
+        say(title)
+        console.print(table)
+        for caution in cautions:
+            say(caution)
 
 
 def agree(
