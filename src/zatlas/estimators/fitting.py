@@ -9,15 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from zatlas import recipes
 from zatlas.config import Config
 from zatlas.data import evenly_spaced, split
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.estimators.layout import Examples
 from zatlas.evaluation import estimate_elbo, mean_terms
 from zatlas.runs.data import batches
-from zatlas.runs.training import data_record, opens, set_up
-from zatlas.training import Trainer, Watcher, choose_device, forked_rng, load_module
+from zatlas.runs.training import Setup, facts_of, opens, set_up
+from zatlas.training import Game, Trainer, Watcher, choose_device, forked_rng, load_module
 
 RATE_ROWS = 2000  # rows that the recorded rates of the units are a mean over
 REPORTS = 10  # lines that verbose prints
@@ -135,15 +134,8 @@ def fit(
         game = trainer.best_game
         if best:
             load_module(game, best.game())
-        rows = splits.validation if len(splits.validation) else splits.train
-        result = mean_terms(game, batches(config, source, rows, device), device=device, precision=trainer.precision)
-        some = evenly_spaced(rows, RATE_ROWS)
-        known: dict[str, Any] = {}
-        if config.kind.infers:
-            shown = batches(config, source, some, device)
-            elbo = estimate_elbo(game.model, shown, device=device, precision=trainer.precision)
-            known["unit_rates"] = elbo.unit_rates.tolist()
-    if not math.isfinite(result["loss"]):
+        found = _measured(setup, game)
+    if not math.isfinite(found["result"]["loss"]):
         raise ZatlasError(
             f"{who}: the loss is no longer finite after step {trainer.state.step}, most likely because the learning "
             "rate is too high: lower learning_rate."
@@ -151,20 +143,23 @@ def fit(
     record = {
         "status": "interrupted" if stopped == "interrupted" else "finished",
         "stopped": stopped,
-        "device": str(device),
-        "precision": trainer.precision,
-        "threads": setup.arithmetic.threads,
-        "arithmetic": setup.arithmetic.reason,
-        "seed": config.training.seed,
-        "data": data_record(source, splits),
-        "data_kind": recipes.data_kind(config, source.spec),
-        "parameters": sum(p.numel() for p in game.parameters()),
-        "steps_per_epoch": trainer.batches.steps_per_epoch,
-        "opens": opens(setup),
+        **facts_of(setup),
         "steps": trainer.state.step,
         "train_seconds": trainer.state.seconds,
         "examples": trainer.state.examples,
-        **known,
-        "result": {"split": "validation" if len(splits.validation) else "train", **result},
+        **found,
     }
     return Fitted(game.model.eval(), setup.config, last, best, memory.history, record)
+
+
+def _measured(setup: Setup, game: Game) -> dict[str, Any]:
+    """Mean terms over validation rows, or training rows where there are none; and the rate of each unit."""
+    config, source, splits = setup.config, setup.source, setup.splits
+    on: dict[str, Any] = {"device": setup.device, "precision": setup.trainer.precision}
+    rows = splits.validation if len(splits.validation) else splits.train
+    result = mean_terms(game, batches(config, source, rows, setup.device), **on)
+    found: dict[str, Any] = {"result": {"split": "validation" if len(splits.validation) else "train", **result}}
+    if config.kind.infers:
+        some = batches(config, source, evenly_spaced(rows, RATE_ROWS), setup.device)
+        found["unit_rates"] = estimate_elbo(game.model, some, **on).unit_rates.tolist()
+    return found

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zatlas import recipes
 from zatlas.config import Config, make_config
-from zatlas.data import Source, Splits, evenly_spaced, gathered, located, remarks
+from zatlas.data import Batches, Source, Splits, evenly_spaced, gathered, located, remarks
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
 from zatlas.runs.data import batches, check_same_data, label_cycle, open_data, reopen
@@ -26,6 +26,7 @@ from zatlas.training import (
     Arithmetic,
     Ensemble,
     Game,
+    Precision,
     Trainer,
     Watcher,
     choose_arithmetic,
@@ -72,11 +73,7 @@ def set_up(
     units = recipes.linear_units(config)
     stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config), units=units)
     game = recipes.build_game(config, source.spec, len(splits.train), stats, given).to(device)
-    fitted_seconds = 0.0
-    if config.kind.closed:
-        start = time.perf_counter()
-        game.model.fit(gathered(batches(config, source, splits.train, device).epoch(0)))
-        fitted_seconds = time.perf_counter() - start
+    fitted_seconds = _fit_closed(game, config, source, splits, device)
     training = batches(config, source, splits.train, device, training=True)
     held_out = batches(config, source, splits.validation, device) if len(splits.validation) else None
     if held_out is None and (t.target_loss is not None or t.patience is not None):
@@ -91,20 +88,9 @@ def set_up(
     torch.manual_seed(t.seed + 1)
     resolved = recipes.resolve(config, source.spec, training.steps_per_epoch)
     resolved.training.precision, resolved.training.threads = arithmetic.precision, arithmetic.threads
-
-    kind, images = config.kind, None
-    if held_out is not None and kind.infers and not recipes.lacks_grey_levels(config, source.spec):
+    images = None
+    if held_out is not None and config.kind.infers and not recipes.lacks_grey_levels(config, source.spec):
         images = batches(config, source, evenly_spaced(splits.validation, VALIDATION_IMAGES), device)
-
-    def validate(game: Game) -> dict[str, float]:
-        assert held_out is not None
-        terms, shown = mean_terms(game, held_out, device=device, precision=arithmetic.precision), None
-        if images is not None:
-            shown = estimate_reconstruction(
-                game.model, images, conditional=kind.conditional, device=device, precision=arithmetic.precision
-            )
-        return quoted(terms, bits_over=recipes.bits_over(config, source.spec), shown=shown)
-
     trainer = Trainer(
         game,
         training,
@@ -116,7 +102,9 @@ def set_up(
         precision=arithmetic.precision,
         clip_norm=t.clip_norm or None,
         average=t.ema,
-        validate=validate if held_out is not None else None,
+        validate=None
+        if held_out is None
+        else _validation(config, source, held_out, images, device, arithmetic.precision),
         validations=t.validations,
         validation_rows=len(splits.validation) + (0 if images is None else 2 * len(images)),
         target_loss=t.target_loss,
@@ -127,6 +115,36 @@ def set_up(
     )
     trainer.state.seconds = fitted_seconds
     return Setup(resolved, source, splits, trainer, device, sum(game.model.latent_dims), arithmetic)
+
+
+def _fit_closed(game: Game, config: Config, source: Source, splits: Splits, device: torch.device) -> float:
+    """Fits a model that has a closed form, or EM, and gives the seconds; 0 for one that is trained by steps."""
+    if not config.kind.closed:
+        return 0.0
+    start = time.perf_counter()
+    game.model.fit(gathered(batches(config, source, splits.train, device).epoch(0)))
+    return time.perf_counter() - start
+
+
+def _validation(
+    config: Config,
+    source: Source,
+    held_out: Batches,
+    images: Batches | None,
+    device: torch.device,
+    precision: Precision,
+) -> Callable[[Game], dict[str, float]]:
+    """What is measured of held-out data, and of how some of their images come back, as training goes on."""
+
+    def validate(game: Game) -> dict[str, float]:
+        terms, shown = mean_terms(game, held_out, device=device, precision=precision), None
+        if images is not None:
+            shown = estimate_reconstruction(
+                game.model, images, conditional=config.kind.conditional, device=device, precision=precision
+            )
+        return quoted(terms, bits_over=recipes.bits_over(config, source.spec), shown=shown)
+
+    return validate
 
 
 def data_record(source: Source, splits: Splits) -> dict[str, Any]:
@@ -142,11 +160,10 @@ def data_record(source: Source, splits: Splits) -> dict[str, Any]:
     }
 
 
-def record_of(setup: Setup, given: recipes.Given = recipes.NOTHING) -> dict[str, Any]:
-    """What run.json says of a training that is ready to go."""
+def facts_of(setup: Setup) -> dict[str, Any]:
+    """What is recorded of a training that is ready to go: its device, arithmetic, data and size."""
     config = setup.config
     return {
-        **provenance(),
         "device": str(setup.device),
         "precision": config.training.precision,
         "threads": config.training.threads,
@@ -157,8 +174,12 @@ def record_of(setup: Setup, given: recipes.Given = recipes.NOTHING) -> dict[str,
         "parameters": sum(p.numel() for p in setup.trainer.game.parameters()),
         "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
         "opens": opens(setup),
-        **recipes.foreign_record(config, given),
     }
+
+
+def record_of(setup: Setup, given: recipes.Given = recipes.NOTHING) -> dict[str, Any]:
+    """What run.json says of it: also by which program, and of whose parts."""
+    return {**provenance(), **facts_of(setup), **recipes.foreign_record(setup.config, given)}
 
 
 def opens(setup: Setup) -> Literal["best", "last"]:
