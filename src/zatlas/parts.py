@@ -19,12 +19,17 @@ from functools import cache, cached_property, wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from zatlas.errors import UsageError, nearest
 from zatlas.trust import PLACE, imported, is_module, place_of, trusted
+
+if TYPE_CHECKING:  # torch is not imported to read declarations
+    from torch import nn
+
+    from zatlas.types import DataSpec
 
 Defaults = Mapping[str, Mapping[str, Any]]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -450,12 +455,12 @@ class Context:
     """
 
     config: Any
-    spec: Any
+    spec: DataSpec
     stats: Any
     dataset_size: int = 0
     label_dim: int = 0
     given: Mapping[str, Any] = field(default_factory=dict)
-    encoder: Any = None
+    encoder: nn.Module | None = None
 
     @property
     def latent_dim(self) -> int:

@@ -27,7 +27,7 @@ from zatlas.runs.opened import Run
 from zatlas.runs.training import train
 from zatlas.training import Budget, Game, Optimisation, Schedule, Trainer
 from zatlas.training.ensemble import Ensemble
-from zatlas.types import Batch, Infers
+from zatlas.types import Batch, Infers, inferring
 
 __all__ = [
     "check_likelihood",
@@ -117,7 +117,7 @@ def check_model(words: Mapping[str, Any] | None = None, *, data: str = IMAGES, *
         again = model.generate(y=batch.y if config.kind.conditional else None, z=generation.z)
         assert torch.equal(generation.px.mean, again.px.mean), "the same code is decoded differently twice"
         if config.kind.infers:
-            _check_inference(model, batch, config)
+            _check_inference(inferring(model), batch, config)
     _check_game(made, source)
     _check_run(made, source)
 
@@ -145,7 +145,7 @@ def check_prior(prior: Any, *, latent_dim: int = 2, **settings: Any) -> None:
     made = _words({"prior": prior, "latent_dim": 2}, settings, "prior")
     game = _built(_config(made), small_data(), made)
     with torch.no_grad():
-        p = game.model.prior(None)
+        p = game.get_submodule("model.prior")(None)
         line = torch.linspace(-9, 9, 181)
         grid = torch.cartesian_prod(line, line)
         shape = (len(grid), *p.batch_shape, 2)
@@ -338,9 +338,8 @@ def _check_run(made: recipes.Given, source: ArraySource) -> None:
 
         again = recipes.Given(parts={k: copy.deepcopy(v) for k, v in made.parts.items()})
         resumed = resume(part.folder.path, changes={"steps": 6}, data=source, given=again, trust=True)
-        for (name, one), other in zip(
-            whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
-        ):
+        models = (run.game.get_submodule("model").state_dict() for run in (whole, resumed))
+        for (name, one), other in zip(next(models).items(), next(models).values(), strict=True):
             assert torch.equal(one, other), f"resumed, {name} is not what an unbroken training gives"
         own = {name: value for name, value in made.parts.items() if name != "network"}
         if pair := made.parts.get("network"):

@@ -6,13 +6,16 @@ E ensemble members. ``*data`` is ``[C, H, W]`` for images and ``[features]`` for
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
+
+from zatlas.arrays import Array
 
 Values = Literal["uint8", "unit", "real"]
 Binarise = Literal["none", "static", "dynamic"]
@@ -137,7 +140,8 @@ class Terms(NamedTuple):
 class Generates(Protocol):
     """Draws x: n examples from the prior, or from given z (top layers first; missing ones are drawn).
 
-    ``eval`` is that of torch.nn.Module: it ends training, for layers such as BatchNorm and dropout.
+    A model is a torch.nn.Module: ``eval``, which ends training for layers such as BatchNorm and dropout, ``parameters``
+    and ``cpu`` are those of its base class.
 
     Attributes:
         latent_dims: D of every stochastic layer, top first; the code of an example is all of them side by side.
@@ -145,11 +149,13 @@ class Generates(Protocol):
 
     latent_dims: tuple[int, ...]
 
-    def eval(self) -> Any: ...
-
+    def eval(self) -> Self: ...
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def cpu(self) -> Self: ...
     def generate(self, n: int | None = None, y: Tensor | None = None, *, z: tuple[Tensor, ...] = ()) -> Generation: ...
 
 
+@runtime_checkable
 class Infers(Generates, Protocol):
     """Also answers which z made x.
 
@@ -161,3 +167,36 @@ class Infers(Generates, Protocol):
         self, x: Tensor, y: Tensor | None = None, *, samples: int = 1, noise: Tensor | None = None
     ) -> Inference: ...
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution: ...
+
+
+@runtime_checkable
+class ClosedForm(Infers, Protocol):
+    """Is also fitted without steps, in closed form or by EM, and knows its likelihood.
+
+    ``fit`` sets the parameters to the best for x ``[N, *data]``; ``log_marginal`` gives log p(x) ``[B]`` in nats.
+    """
+
+    def fit(self, x: Array) -> Any: ...
+    def log_marginal(self, x: Tensor) -> Tensor: ...
+
+
+def inferring(model: Generates) -> Infers:
+    """The same model, as one that infers.
+
+    Raises:
+        TypeError: it has no ``infer`` or no ``encode``.
+    """
+    if not isinstance(model, Infers):
+        raise TypeError(f"a {type(model).__name__} does not infer: it lacks infer(x, y) or encode(x, y).")
+    return model
+
+
+def in_closed_form(model: Generates) -> ClosedForm:
+    """The same model, as one that is fitted in closed form.
+
+    Raises:
+        TypeError: it has no ``fit`` or no ``log_marginal``.
+    """
+    if not isinstance(model, ClosedForm):
+        raise TypeError(f"a {type(model).__name__} has no closed form: it lacks fit(x) or log_marginal(x).")
+    return model

@@ -17,6 +17,7 @@ from zatlas.evaluation import estimate_elbo, mean_terms
 from zatlas.runs.data import batches
 from zatlas.runs.training import Setup, facts_of, opens, set_up
 from zatlas.training import Game, Trainer, Watcher, choose_device, forked_rng, load_module
+from zatlas.types import Generates, inferring
 
 RATE_ROWS = 2000  # rows that the recorded rates of the units are a mean over
 REPORTS = 10  # lines that verbose prints
@@ -44,7 +45,7 @@ class Stand:
 class Fitted:
     """What a training gives: the model, where training stood at its end and at its best, its curve, its record."""
 
-    model: Any
+    model: Generates
     config: Config
     last: Stand
     best: Stand | None
@@ -161,5 +162,5 @@ def _measured(setup: Setup, game: Game) -> dict[str, Any]:
     found: dict[str, Any] = {"result": {"split": "validation" if len(splits.validation) else "train", **result}}
     if config.kind.infers:
         some = batches(config, source, evenly_spaced(rows, RATE_ROWS), setup.device)
-        found["unit_rates"] = estimate_elbo(game.model, some, **on).unit_rates.tolist()
+        found["unit_rates"] = estimate_elbo(inferring(game.model), some, **on).unit_rates.tolist()
     return found

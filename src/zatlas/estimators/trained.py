@@ -19,7 +19,7 @@ from zatlas.estimators.layout import Layout
 from zatlas.latent import Codes, ExPostPrior, decode, draw_codes, encode
 from zatlas.recipes import likelihood_name
 from zatlas.training import autocast
-from zatlas.types import Batch
+from zatlas.types import Batch, Generates, Infers, inferring
 
 CHUNK = 500  # rows that are in the networks at once
 
@@ -31,7 +31,7 @@ class Trained:
     Where a conditional model is given no y, classes are summed over.
     """
 
-    model: Any
+    model: Generates
     config: Config
     layout: Layout
     labelling: Labelling | None
@@ -39,8 +39,11 @@ class Trained:
 
     @property
     def device(self) -> torch.device:
-        device: torch.device = next(self.model.parameters()).device
-        return device
+        return next(self.model.parameters()).device
+
+    @property
+    def _inferring(self) -> Infers:
+        return inferring(self.model)
 
     @property
     def seed(self) -> int:
@@ -61,13 +64,13 @@ class Trained:
         """Posterior means ``[N, D]``."""
         if self.labelling is None or y is not None:
             shown = self._batches(x, y)
-            return encode(self.model, shown, device=self.device, precision=self.precision).mean
+            return encode(self._inferring, shown, device=self.device, precision=self.precision).mean
         return self._over_classes(x, self.codes)
 
     def posteriors(self, x: Array, y: Array | None) -> Codes:
         """Posterior means and deviations; classes that are not given are not summed over but refused."""
         self.need_condition(y)
-        return encode(self.model, self._batches(x, y), device=self.device, precision=self.precision)
+        return encode(self._inferring, self._batches(x, y), device=self.device, precision=self.precision)
 
     def need_condition(self, y: Array | None) -> None:
         """Raises:
@@ -100,8 +103,8 @@ class Trained:
         def one(batch: Batch, rows: Array) -> Tensor:
             noise = content_noise(rows, self.seed, samples, sum(self.model.latent_dims)).to(self.device)
             if self.labelling is not None and batch.y is None:
-                return marginal_bound(self.model, batch.x, self._prior(), noise)
-            return bound(self.model, batch.x, batch.y, noise)
+                return marginal_bound(self._inferring, batch.x, self._prior(), noise)
+            return bound(self._inferring, batch.x, batch.y, noise)
 
         nats = self._each(one, x, y, max(1, CHUNK // samples))
         name = likelihood_name(self.config, self.layout.spec)
@@ -170,7 +173,7 @@ class Trained:
 
     def _over_classes(self, x: Array, ask: Callable[[Array, Array], Array]) -> Array:
         """sum_y p(y|x) ask(x, y)."""
-        weights = self._each(lambda batch, _: class_posterior(self.model, batch.x, self._prior()), x, None, CHUNK)
+        weights = self._each(lambda batch, _: class_posterior(self._inferring, batch.x, self._prior()), x, None, CHUNK)
         total: Array = np.zeros((), np.float32)
         for row, weight in zip(np.eye(self._width, dtype=np.float32), weights.T, strict=True):
             answer = ask(x, np.tile(row, (len(x), 1)))

@@ -298,7 +298,7 @@ class Explored:
     def encode(self, asked: forms.Encode) -> tuple[dict[str, Any], dict[str, Array | None]]:
         """The posterior of an image of the reader's own, its reconstruction, and the bound on its log-likelihood."""
         run = self.run
-        run.need_inference("code of an image")
+        model = run.need_inference("code of an image")
         if len(asked.image) != run.spec.size:
             raise UsageError(f"an image of this model has {run.spec.size} values, and {len(asked.image)} were sent.")
         low, high = self._range
@@ -307,12 +307,12 @@ class Explored:
         tensor = torch.from_numpy(x).float().to(run.device)
         given = None if y is None else torch.from_numpy(y).to(run.device)
         with torch.no_grad():
-            q = run.model.encode(tensor, given)
+            q = model.encode(tensor, given)
         mean, std = q.mean.float().cpu().numpy(), q.stddev.float().cpu().numpy()
         shown = self._decoded(mean, y)
         facts: dict[str, Any] = {"pixel_error": float(np.abs(shown - x).mean() / (high - low))}
         if not run.kind.point:
-            bound = estimate_elbo(run.model, _One(tensor, given), device=run.device, precision=run.precision)
+            bound = estimate_elbo(model, _One(tensor, given), device=run.device, precision=run.precision)
             facts |= {"distortion": float(bound.distortion[0]), "rate": float(bound.rate[0])}
             facts["loss"] = facts["distortion"] + facts["rate"]
         facts["quantity"] = str(run.quantity)
@@ -426,7 +426,8 @@ class Explored:
         y = self._y(asked.labels, len(z))
         x = torch.from_numpy(self._decoded(z, y)).to(run.device)
         with torch.no_grad():
-            back = run.model.encode(x, None if y is None else torch.from_numpy(y).to(run.device)).mean
+            model = run.need_inference("code of what is decoded")
+            back = model.encode(x, None if y is None else torch.from_numpy(y).to(run.device)).mean
         return {}, {"error": np.linalg.norm(back.float().cpu().numpy() - z, axis=1)}
 
     @question(forms.Decode, slow=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,9 @@ from zatlas.errors import UsageError
 from zatlas.latent import EX_POST, ExPostPrior
 from zatlas.latent.densities import Flowing, Mixture
 from zatlas.models import Ladder, LinearGaussian, VectorQuantised
-from zatlas.networks import StandardNormal
+from zatlas.networks import Codebook, StandardNormal
 from zatlas.runs.opened import Run
+from zatlas.types import Generates, Infers, inferring
 
 Tensors = tuple[Tensor, ...]
 EXAMPLES = 6  # inputs that outputs are compared on
@@ -109,10 +110,16 @@ class Draw(NamedTuple):
 # Modules -----------------------------------------------------------------------------------------------------------
 
 
+class HasPrior(Generates, Protocol):
+    """Keeps its prior as a module, ``(y) -> p(z|y)``."""
+
+    prior: nn.Module
+
+
 class Encodes(nn.Module):
     """x ``[B, *data]`` and y ``[B, Y]`` to the mean and the log-variance of q(z|x,y), ``[B, D]`` each."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Infers) -> None:
         super().__init__()
         self.model = model
 
@@ -123,7 +130,7 @@ class Encodes(nn.Module):
 class Decodes(nn.Module):
     """z ``[B, D]`` and y ``[B, Y]`` to the mean of p(x|z,y), ``[B, *data]``."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Generates) -> None:
         super().__init__()
         self.model = model
 
@@ -219,7 +226,7 @@ class Coloured(nn.Module):
 class Spells(nn.Module):
     """The numbers of P codewords ``[B, P]`` to the code that they spell, ``[B, P d]``."""
 
-    def __init__(self, codebook: Any) -> None:
+    def __init__(self, codebook: Codebook) -> None:
         super().__init__()
         self.codebook = codebook
 
@@ -253,7 +260,7 @@ def _(q: Codeword) -> Tensors:
 
 
 @singledispatch
-def encoder_of(model: Any) -> nn.Module:
+def encoder_of(model: Infers) -> nn.Module:
     """The module of q(z|x,y)."""
     return Encodes(model)
 
@@ -269,7 +276,7 @@ def _(model: LinearGaussian) -> nn.Module:
 
 
 @singledispatch
-def decoder_of(model: Any) -> nn.Module:
+def decoder_of(model: Generates) -> nn.Module:
     """The module of the mean of p(x|z,y)."""
     return Decodes(model)
 
@@ -315,9 +322,10 @@ def _(p: Flat, prior: nn.Module) -> None:
 
 
 @singledispatch
-def drawing_of(model: Any, y: Tensor | None) -> Draw | None:
+def drawing_of(model: Generates, y: Tensor | None) -> Draw | None:
     """How codes are drawn from the model's own prior; None where it cannot be drawn from."""
-    return draw_of(model.prior(y), model.prior)
+    prior = cast(HasPrior, model).prior
+    return draw_of(prior(y), prior)
 
 
 @drawing_of.register
@@ -383,7 +391,7 @@ def parts_of(run: Run) -> Parts:
     encoder = made.encoder(decoder) if run.kind.infers else None
     drawing, prior = made.drawing()
     found = (encoder, decoder, *drawing)
-    posterior = type(run.model.encode(*encoder.examples)).__name__ if encoder else ""
+    posterior = type(inferring(run.model).encode(*encoder.examples)).__name__ if encoder else ""
     return Parts(tuple(part for part in found if part), POSTERIORS.get(posterior, posterior), prior)
 
 
@@ -439,17 +447,19 @@ class _Making:
         second: tuple[Port, ...] = ()
         clear = None
         if not self.run.kind.axes:
-            book = self.model.codebook
-            second = (Port("indices", (self.model.prior.positions,), "numbers of the codewords", book.size),)
+            quantised = cast(VectorQuantised, self.model)
+            book = quantised.codebook
+            second = (Port("indices", (quantised.prior.positions,), "numbers of the codewords", book.size),)
             clear = self._clear
         elif not self.run.kind.point:
             second = (Port("log_variance", code.shape, "log variances of q(z|x)"),)
         inputs = (x, *decoder.examples[1:])
         ports = (self.x, *self.with_y), (code, *second)
-        return Part("encoder", encoder_of(self.model), *ports, inputs, Encodes(self.model), clear)
+        model = inferring(self.model)
+        return Part("encoder", encoder_of(model), *ports, inputs, Encodes(model), clear)
 
     def _clear(self, inputs: Tensors, tolerance: float) -> Tensor:
-        model: VectorQuantised = self.model
+        model = cast(VectorQuantised, self.model)
         book = model.codebook
         vectors = model.encoder(model.standardise(inputs[0]), None).unflatten(-1, (-1, book.dim))
         words = book.codewords
@@ -488,7 +498,7 @@ class _Making:
         return draw
 
     def _sequences(self) -> tuple[list[Part], dict[str, Any]]:
-        model: VectorQuantised = self.model
+        model = cast(VectorQuantised, self.model)
         positions, words = model.prior.positions, model.codebook.size
         indices = Port("indices", (positions,), "numbers of the codewords", words)
         logits = Port("logits", (positions, words), "log probabilities, up to a constant, of each position's codeword")

@@ -91,7 +91,7 @@ def read(tensors: Tensors, mapping: Mapping[str, Any]) -> Foreign:
         ZatlasError: a tensor that is wanted twice, is left over, or cannot stand where it is to.
     """
     found = Foreign(mapping["model"], mapping["data"], {}, {})
-    own = neutral_game(configured(found), found.spec).model.state_dict()
+    own = neutral_game(configured(found), found.spec).get_submodule("model").state_dict()
     used: set[str] = set()
     for ours, theirs in mapping["tensors"].items():
         for name, star in _matching(ours, own):

@@ -43,7 +43,7 @@ def neutral_game(config: Config, spec: DataSpec) -> Game:
     unknown = recipes.Statistics(torch.zeros(spec.shape), torch.ones(spec.shape), torch.zeros(0))
     with forked_rng():
         game = recipes.build_game(config, spec, 0, unknown)
-    for name, parameter in game.model.named_parameters():
+    for name, parameter in game.get_submodule("model").named_parameters():
         if name == "decoder.offset":
             torch.nn.init.zeros_(parameter)
     return game
@@ -55,7 +55,8 @@ def fill(game: Game, found: Foreign) -> None:
     Raises:
         ZatlasError: one is missing, of another shape or left over; it is named as the file names it.
     """
-    own: Tensors = game.model.state_dict()
+    model = game.get_submodule("model")
+    own: Tensors = model.state_dict()
     for name, tensor in found.tensors.items():
         called = found.theirs.get(name, name)
         if name not in own:
@@ -66,7 +67,7 @@ def fill(game: Game, found: Foreign) -> None:
     for name in own:
         if name not in found.tensors and not name.startswith(NEUTRAL):
             raise ZatlasError(f"the weights do not fit: nothing is given for {name}, which {_what(found)} has.")
-    game.model.load_state_dict(own | found.tensors)
+    model.load_state_dict(own | found.tensors)
 
 
 def _what(found: Foreign) -> str:

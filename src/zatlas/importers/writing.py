@@ -79,7 +79,9 @@ def write_run(found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path
         "seed": config.training.seed,
         "data": known,
         "data_kind": recipes.data_kind(config, spec),
-        "parameters": sum(p.numel() for name, p in game.model.named_parameters() if name in found.tensors),
+        "parameters": sum(
+            p.numel() for name, p in game.get_submodule("model").named_parameters() if name in found.tensors
+        ),
         "steps_per_epoch": steps_per_epoch,
         "imported": dict(origin),
     }

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from zatlas.arrays import Array
+from zatlas.types import Generates
 
 AT_ONCE = 2**22  # values of images with their tangents in memory
 STEP = 1e-2  # of the code, in central differences
 
 
-def _tangents(model: Any, z: Tensor, y: Tensor | None) -> Tensor:
+def _tangents(model: Generates, z: Tensor, y: Tensor | None) -> Tensor:
     """The Jacobians of the means of p(x|z) at codes ``[N, D]``, ``[N, D, *data]``, by central differences.
 
     Forward-mode derivatives were tried first: not every operation of every network has them, and the reverse mode
@@ -30,7 +29,7 @@ def _tangents(model: Any, z: Tensor, y: Tensor | None) -> Tensor:
 
 
 @torch.no_grad()
-def singular_directions(model: Any, z: Array, y: Array | None, *, device: torch.device) -> tuple[Array, Array]:
+def singular_directions(model: Generates, z: Array, y: Array | None, *, device: torch.device) -> tuple[Array, Array]:
     r"""The singular values ``[K]`` of the decoder's Jacobian at a code ``[D]`` and its right directions ``[K, D]``.
 
     .. math:: \mu(z + t v_k) \approx \mu(z) + t \sigma_k u_k, \qquad K = \min(D, \text{pixels})
@@ -54,7 +53,7 @@ def singular_directions(model: Any, z: Array, y: Array | None, *, device: torch.
 
 
 @torch.no_grad()
-def magnification(model: Any, z: Array, y: Array | None, *, device: torch.device) -> Array:
+def magnification(model: Generates, z: Array, y: Array | None, *, device: torch.device) -> Array:
     """The largest singular value of the decoder's Jacobian at codes ``[N, D]``: ``[N]``.
 
     How far, at most, the image moves for a step of the code: where it is large the picture changes suddenly

@@ -72,14 +72,14 @@ def probes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
 def bayes(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """p(y|x) from a bound on log p(x|y) for every class, all classes being equally frequent, against the true class."""
     classes = run.spec.label_dim
-    log_joint, truth = [], []
+    model, log_joint, truth = run.need_inference("likelihood of each class"), [], []
     with forked_rng(run.device, seed=options.seed):
         for batch in run.batches(rows).epoch(0):
             assert batch.y is not None
             columns = []
             for one in torch.eye(classes, device=run.device):
                 y = one.expand(len(batch.x), -1)
-                inference = run.model.infer(batch.x, y, samples=options.samples or BAYES_SAMPLES)
+                inference = model.infer(batch.x, y, samples=options.samples or BAYES_SAMPLES)
                 columns.append(importance_bound(inference, batch.x).cpu())
             log_joint.append(torch.stack(columns, 1).double().numpy())
             truth.append(batch.y.cpu().numpy().argmax(1))

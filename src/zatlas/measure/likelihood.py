@@ -24,6 +24,7 @@ from zatlas.evaluation.likelihood.rate import FEWEST as FEWEST_EXAMPLES
 from zatlas.measure.metric import Found, Options, Progress
 from zatlas.parts import metric
 from zatlas.runs.opened import Run
+from zatlas.types import in_closed_form
 
 QUADRATURE_UNITS = 2
 PRIOR_SHARE = 0.2  # of defensive draws
@@ -116,9 +117,9 @@ def game(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
 )
 @torch.no_grad()
 def exact(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
-    values = []
+    model, values = in_closed_form(run.model), []
     for batch in run.batches(rows).epoch(0):
-        values.append(run.model.log_marginal(batch.x).cpu())
+        values.append(model.log_marginal(batch.x).cpu())
         progress(len(batch.x))
     return Found({"log_likelihood": mean_figure(torch.cat(values), "exact, in closed form")})
 
@@ -263,7 +264,7 @@ def simulated(run: Run, rows: Rows, options: Options, progress: Progress) -> Fou
     if run.kind.conditional:
         y = torch.cat([batch.y for batch in run.batches(rows).epoch(0) if batch.y is not None])
     found = bidirectional(
-        run.model,
+        run.need_inference("likelihood"),
         None if y is not None else len(rows),
         y,
         temperatures=options.samples or 500,

@@ -27,7 +27,7 @@ class LatentVariableModel(nn.Module):
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, latent_dim: int) -> None:
         super().__init__()
-        self.latent_dims = (latent_dim,)
+        self.latent_dims: tuple[int, ...] = (latent_dim,)
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior

@@ -65,7 +65,7 @@ class LinearGaussian(nn.Module):
                 f"give 1 to {size - 1}."
             )
         self.data_shape = tuple(data_shape)
-        self.latent_dims = (latent_dim,)
+        self.latent_dims: tuple[int, ...] = (latent_dim,)
         self.shared_noise = shared_noise
         variance = (torch.ones(size) if scale is None else scale.flatten().float()).square()
         self.register_buffer("log_floor", self._floor(variance).log())

@@ -66,7 +66,7 @@ class VectorQuantised(nn.Module):
         standardise: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.latent_dims = (prior.positions * codebook.dim,)
+        self.latent_dims: tuple[int, ...] = (prior.positions * codebook.dim,)
         self.standardise = standardise or nn.Identity()
         self.encoder = encoder
         self.codebook = codebook

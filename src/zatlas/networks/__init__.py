@@ -17,7 +17,7 @@ from zatlas.networks.adversarial_conv import (
 from zatlas.networks.burgess import BurgessDecoder, BurgessEncoder
 from zatlas.networks.code_maps import CodeMapDecoder, CodeMapEncoder
 from zatlas.networks.code_prior import CausalTransformer
-from zatlas.networks.codebook import GradientCodebook, MovingCodebook
+from zatlas.networks.codebook import Codebook, GradientCodebook, MovingCodebook
 from zatlas.networks.conditional import (
     ConditionalNormal,
     Decoder,
@@ -56,6 +56,7 @@ __all__ = [
     "CausalTransformer",
     "CodeMapDecoder",
     "CodeMapEncoder",
+    "Codebook",
     "ConditionalNormal",
     "ContinuousBernoulliLikelihood",
     "ConvDecoder",

@@ -98,6 +98,7 @@ class VampPrior(nn.Module):
         """Of the model's encoder, starting from training examples: from the first again where there are fewer."""
         limits = None if context.spec.values == "real" else (0.0, 1.0)
         examples = context.stats.examples
+        assert context.encoder is not None  # models with one put it there
         return cls(context.encoder, examples[torch.arange(settings.components) % len(examples)], limits)
 
     def forward(self, y: Tensor | None = None) -> GaussianMixture:

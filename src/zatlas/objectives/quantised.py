@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar, Protocol, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from zatlas.distributions import Codeword
+from zatlas.networks import CausalTransformer, Codebook
 from zatlas.objectives.bounds import distortion, rate
 from zatlas.objectives.objective import Objective
 from zatlas.parts import Settings, objective
-from zatlas.types import Batch, Terms
+from zatlas.types import Batch, Infers, Terms
+
+
+class Quantises(Infers, Protocol):
+    """A model whose codes are words of a codebook, with a prior over their numbers."""
+
+    codebook: Codebook
+    prior: CausalTransformer
 
 
 def perplexity(counts: Tensor) -> Tensor:
@@ -55,14 +64,15 @@ class VectorQuantisation(Objective):
         super().__init__()
         self.register_buffer("commitment", torch.tensor(float(commitment)))
 
-    def forward(self, player: str, model: Any, batch: Batch, step: Tensor | int) -> Terms:
+    def forward(self, player: str, model: Infers, batch: Batch, step: Tensor | int) -> Terms:
+        model = cast(Quantises, model)
         if player == "prior":
             with torch.no_grad():
-                q = model.encode(batch.x)
+                q = cast(Codeword, model.encode(batch.x))
             r = -model.prior.log_prob(q.indices)
             return Terms(r, {"rate": r})
         inference = model.infer(batch.x)
-        q = inference.levels[0].q
+        q = cast(Codeword, inference.levels[0].q)
         d = distortion(inference, batch.x).mean(0)
         committed = (q.encoded - q.code.detach()).square().sum(-1)
         loss = d + self.commitment * committed + model.codebook.pull(q)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from zatlas.config import Config, TrainingConfig
 from zatlas.errors import UsageError
 from zatlas.networks.starting import start_log_variance
@@ -13,7 +11,7 @@ from zatlas.parts import Context
 from zatlas.recipes.adopting import NOTHING, Given
 from zatlas.recipes.deciding import decided
 from zatlas.training import Budget, Game, Optimisation, Schedule
-from zatlas.types import DataSpec, Statistics
+from zatlas.types import DataSpec, Generates, Statistics
 
 DEFAULT_STEPS, DEFAULT_EPOCHS = 1500, 10
 
@@ -53,7 +51,7 @@ def context_of(
     return Context(config, spec, stats, dataset_size, condition_dim(config, spec), given.parts)
 
 
-def build_model(config: Config, spec: DataSpec, stats: Statistics | None = None) -> Any:
+def build_model(config: Config, spec: DataSpec, stats: Statistics | None = None) -> Generates:
     """The model alone; arguments as for :func:`build_game`."""
     return context_of(config, spec, 0, stats).make("model")
 

@@ -36,7 +36,7 @@ from zatlas.runs.parting import parting
 from zatlas.training import Precision, choose_device, load_module
 from zatlas.training.checkpoint import name_of as checkpoint_name
 from zatlas.trust import trusting
-from zatlas.types import Batch, DataSpec
+from zatlas.types import Batch, DataSpec, Generates, Infers, inferring
 
 SHOWN = 20  # samples in a notebook
 
@@ -119,7 +119,7 @@ class Run:
         return self.folder
 
     @property
-    def model(self) -> Any:
+    def model(self) -> Generates:
         return self.game.model
 
     @property
@@ -159,8 +159,8 @@ class Run:
         """Length of a code: the units of all levels."""
         return sum(self.model.latent_dims)
 
-    def need_inference(self, what: str) -> None:
-        """Refuses for a model that only generates.
+    def need_inference(self, what: str) -> Infers:
+        """The model, as one that infers; refuses for one that only generates.
 
         Raises:
             UsageError: there is no posterior, so ``what`` cannot be.
@@ -170,6 +170,7 @@ class Run:
                 f"{self.folder.path} is a {self.config.model.kind}, which cannot say which code made an example: "
                 f"it has no {what}. Choose a model with an encoder, such as a vae."
             )
+        return inferring(self.model)
 
     @cached_property
     def _data(self) -> tuple[Source, Splits]:
@@ -229,17 +230,13 @@ class Run:
 
     def elbo(self, rows: Rows, progress: Callable[[int], None] | None = None, *, seed: int = 0) -> Elbo:
         """The bound over some rows, at one draw of z for each from ``seed``."""
-        self.need_inference("bound on the likelihood")
-        shown = self.batches(rows)
-        return estimate_elbo(
-            self.model, shown, device=self.device, precision=self.precision, seed=seed, progress=progress
-        )
+        model, shown = self.need_inference("bound on the likelihood"), self.batches(rows)
+        return estimate_elbo(model, shown, device=self.device, precision=self.precision, seed=seed, progress=progress)
 
     def reconstruction(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Reconstruction:
         """How far some images are from what the means of their codes decode to."""
-        self.need_inference("reconstructions")
         return estimate_reconstruction(
-            self.model,
+            self.need_inference("reconstructions"),
             self.batches(rows),
             conditional=self.kind.conditional,
             device=self.device,
@@ -296,9 +293,8 @@ class Run:
 
     def encode(self, rows: Rows, progress: Callable[[int], None] | None = None) -> Codes:
         """Posterior means and deviations of some rows."""
-        self.need_inference("codes of examples")
-        batches = self.batches(rows).epoch(0)
-        return encode(self.model, batches, device=self.device, precision=self.precision, progress=progress)
+        model, batches = self.need_inference("codes of examples"), self.batches(rows).epoch(0)
+        return encode(model, batches, device=self.device, precision=self.precision, progress=progress)
 
     def decode(self, z: Array, y: Array | None = None, *, seed: int = 0) -> Pictures:
         """Means and draws at codes ``[N, D]``."""
@@ -467,10 +463,10 @@ class Run:
 
     def _own_rates(self, n: int) -> Array:
         """The mean rate of each unit over n examples of the model's own."""
-        self.need_inference("rates")
+        model = self.need_inference("rates")
         pictures, y = self.sample(n)
         shown = _Shown(torch.from_numpy(pictures.mean), None if y is None else torch.from_numpy(y), self.device)
-        return estimate_elbo(self.model, shown, device=self.device, precision=self.precision).unit_rates.numpy()
+        return estimate_elbo(model, shown, device=self.device, precision=self.precision).unit_rates.numpy()
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from zatlas.training import (
     forked_rng,
 )
 from zatlas.trust import trusting
-from zatlas.types import DataSpec
+from zatlas.types import DataSpec, in_closed_form, inferring
 
 SNAPSHOT_SAMPLES = 36
 VALIDATION_IMAGES = 500  # whose PSNR is shown as training goes on: encoded and decoded in hundredths of a second
@@ -122,7 +122,7 @@ def _fit_closed(game: Game, config: Config, source: Source, splits: Splits, devi
     if not config.kind.closed:
         return 0.0
     start = time.perf_counter()
-    game.model.fit(gathered(batches(config, source, splits.train, device).epoch(0)))
+    in_closed_form(game.model).fit(gathered(batches(config, source, splits.train, device).epoch(0)))
     return time.perf_counter() - start
 
 
@@ -140,7 +140,7 @@ def _validation(
         terms, shown = mean_terms(game, held_out, device=device, precision=precision), None
         if images is not None:
             shown = estimate_reconstruction(
-                game.model, images, conditional=config.kind.conditional, device=device, precision=precision
+                inferring(game.model), images, conditional=config.kind.conditional, device=device, precision=precision
             )
         return quoted(terms, bits_over=recipes.bits_over(config, source.spec), shown=shown)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 
 from zatlas.objectives import Objective
-from zatlas.types import Batch, Terms
+from zatlas.types import Batch, Generates, Terms
 
 
 class Game(nn.Module):
@@ -19,9 +18,9 @@ class Game(nn.Module):
         objective: names the players and their losses.
     """
 
-    def __init__(self, model: nn.Module, objective: Objective) -> None:
+    def __init__(self, model: Generates, objective: Objective) -> None:
         super().__init__()
-        self.model: Any = model
+        self.model: Generates = model
         self.objective = objective
 
     @property
