@@ -47,6 +47,10 @@ class Settings(Section):
 
     kind: str = ""
 
+    def resolve(self, context: Context) -> None:
+        """Writes out each value that is decided by the data and the parts beside it, so that the recorded
+        configuration repeats the run even where that decision changes; there are none, unless a part says so."""
+
 
 class ModelSettings(Settings):
     """The settings of a model."""

@@ -40,6 +40,9 @@ class PosteriorSettings(Settings):
         None, ge=-12, le=2, description="of an untrained posterior; None: -4, or 0 for the course's networks"
     )
 
+    def resolve(self, context: Context) -> None:
+        self.start_log_variance = start_log_variance(context)
+
 
 @posterior(
     "diagonal",

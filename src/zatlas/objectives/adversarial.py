@@ -57,6 +57,9 @@ class PenaltySettings(GameSettings):
         description="charged at every so manieth step, that many times; 0: 8 for convolutions, else 1",
     )
 
+    def resolve(self, context: Context) -> None:
+        self.penalty_every = penalty_every(self, context)
+
 
 class RelativisticSettings(PenaltySettings):
     """Those of the relativistic game."""

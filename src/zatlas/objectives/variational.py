@@ -59,6 +59,10 @@ class ElboSettings(Settings):
         """Whether the loss is distortion + beta rate and nothing else."""
         return self.capacity_nats is None
 
+    def resolve(self, context: Context) -> None:
+        if self.is_weighted_elbo and not context.model.point:
+            self.beta_warmup_steps = warmup_steps(self, context)
+
 
 def warmup_steps(settings: ElboSettings, context: Context) -> int:
     """The steps asked for; else none for a network that does not collapse at so few units and would lose over a nat."""

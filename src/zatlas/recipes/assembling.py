@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from zatlas.config import Config, TrainingConfig
 from zatlas.errors import UsageError
-from zatlas.networks.starting import start_log_variance
-from zatlas.objectives.adversarial import PenaltySettings, penalty_every
-from zatlas.objectives.variational import ElboSettings, warmup_steps
-from zatlas.parts import Context
+from zatlas.parts import SORTS, Context, Settings
 from zatlas.recipes.adopting import NOTHING, Given
 from zatlas.recipes.deciding import decided
 from zatlas.training import Budget, Game, Optimisation, Schedule
@@ -85,12 +82,9 @@ def resolve(config: Config, spec: DataSpec, steps_per_epoch: int) -> Config:
     """The configuration with every automatic value written out: it repeats the run even where defaults change."""
     resolved = decided(config, spec)
     context = Context(resolved, spec, None)
-    if resolved.posterior is not None and hasattr(resolved.posterior, "start_log_variance"):
-        resolved.posterior.start_log_variance = start_log_variance(context)
-    if isinstance(resolved.objective, ElboSettings) and resolved.objective.is_weighted_elbo and not config.kind.point:
-        resolved.objective.beta_warmup_steps = warmup_steps(resolved.objective, context)
-    if isinstance(resolved.objective, PenaltySettings):
-        resolved.objective.penalty_every = penalty_every(resolved.objective, context)
+    for section in SORTS:
+        if isinstance(settings := getattr(resolved, section, None), Settings):
+            settings.resolve(context)
     resolved.training.steps = budget(config, steps_per_epoch).steps or None
     return resolved
 
