@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zatlas.cli.showing import Label, Out, Seed, opened, read_codes, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
-from zatlas.errors import ZatlasError
 
 if TYPE_CHECKING:
-    from zatlas.data import Rows
-    from zatlas.latent import Codes
     from zatlas.runs.opened import Run
 
 
@@ -35,13 +32,10 @@ def sample(
 
     An autoencoder has no prior of its own: a mixture of Gaussians fitted to its codes stands in.
     """
-    from zatlas.figures import View, arrays, grid
+    from zatlas import walks
 
     run = opened(folder, device, data)
-    pictures, y = run.sample(n, label=label, seed=seed, prior=prior)
-    shown = pictures.draw if draws else pictures.mean
-    figure = grid(run.displayable(shown)) if run.spec.is_image else None
-    show_run(run, out, "sample", json, View(arrays(**pictures._asdict(), y=y), figure))
+    show_run(run, out, "sample", json, walks.sample(run, n=n, draws=draws, label=label, prior=prior, seed=seed))
 
 
 def prior(
@@ -76,15 +70,10 @@ def reconstruct(
     json: Json = False,
 ) -> None:
     """Examples beside what comes back from the mean of their code; DATA may be a single image file."""
-    from zatlas.figures import View, arrays, pairs
+    from zatlas import walks
 
     run = opened(folder, device, source)
-    rows = run.spread(split or run.held_out(), n)
-    x, codes, pictures = run.reconstruct(rows)
-    images = run.spec.is_image
-    figure = pairs(run.displayable(x), run.displayable(pictures.mean)) if images else None
-    found = arrays(x=x, reconstruction=pictures.mean, z=codes.mean, rows=rows, y=codes.y)
-    show_run(run, out, "reconstruct", json, View(found, figure))
+    show_run(run, out, "reconstruct", json, walks.reconstruct(run, n=n, split=split))
 
 
 def encode(
@@ -100,51 +89,33 @@ def encode(
     --out codes.csv or codes.parquet: a table instead, a row an example, with its file, class, code, and the bound,
     distortion and rate in nats.
     """
+    from zatlas import walks
     from zatlas.cli.tables import SUFFIXES, check_table
     from zatlas.console import counting
-    from zatlas.figures import View, arrays, scatter
 
-    as_table = out if out is not None and out.suffix.lower() in SUFFIXES else None
-    if as_table is not None:
-        check_table(as_table)
+    table = out if out is not None and out.suffix.lower() in SUFFIXES else None
+    if table is not None:
+        check_table(table)
     run = opened(folder, device, source)
-    rows = run.rows(split)
-    with counting("encoding", len(rows)) as progress:
-        codes = run.encode(rows, progress)
-    if as_table is not None:
-        _write_codes(run, rows, codes, as_table, json)
+    if table is not None:
+        _write_codes(run, split, table, json)
         return
-    figure = None
-    if codes.mean.shape[1] == 2:
-        figure = scatter(codes.mean, run.label_numbers(codes.y), run.spec.labels or None)
-    factors = run.source.factors
-    known = None if factors is None else factors[rows]
-    names = None if run.source.names is None else [run.source.names[row] for row in rows]
-    found = arrays(mean=codes.mean, std=codes.std, rows=rows, y=codes.y, factors=known, names=names)
-    show_run(run, out, "codes", json, View(found, figure))
+    with counting("encoding", len(run.rows(split))) as progress:
+        view = walks.encode(run, split=split, progress=progress)
+    show_run(run, out, "codes", json, view)
 
 
-def _write_codes(run: Run, rows: Rows, codes: Codes, out: Path, json: bool) -> None:
-    """The table of codes: row, name, class, z1 .. zD, and what the model makes of each example in nats."""
+def _write_codes(run: Run, split: str, out: Path, json: bool) -> None:
+    """The table of codes, as a file."""
+    from zatlas import walks
     from zatlas.cli.console import print_json
     from zatlas.cli.tables import write_table
     from zatlas.console import counting, say
-    from zatlas.walks.rows import classes_of, names_of
 
-    with counting("judging", len(rows)) as progress:
-        found = run.elbo(rows, progress)
-    distortion, rate = found.distortion.numpy(), found.rate.numpy()
-    columns: dict[str, Any] = {"row": rows, "name": names_of(run, rows), "class": classes_of(run, rows)}
-    if columns["class"] is None and codes.y is not None:
-        columns |= {name: codes.y[:, i] for i, name in enumerate(run.source.spec.labels)}
-    z = codes.mean.reshape(len(rows), -1)
-    columns |= {f"z{unit + 1}": z[:, unit] for unit in range(z.shape[1])}
-    if not run.kind.point:  # an autoencoder's rate is none, and so its distortion no bound
-        columns["bound"] = -(distortion + rate)
-    columns |= {"distortion": distortion} | ({} if run.kind.point else {"rate": rate})
-    write_table(out, {name: values for name, values in columns.items() if values is not None})
+    view = walks.codes(run, split=split, counting=counting)
+    write_table(out, view.arrays)
     if json:
-        print_json({"run": str(run.folder.path), "rows": len(rows), "files": [str(out)]})
+        print_json({"run": str(run.folder.path), "rows": len(view["row"]), "files": [str(out)]})
     else:
         say(str(out))
 
@@ -159,16 +130,11 @@ def decode(
     json: Json = False,
 ) -> None:
     """What the model shows at given codes."""
-    from zatlas.figures import View, arrays, grid
+    from zatlas import walks
+    from zatlas.walks.examples import check_labels
 
     run = opened(folder, device)
     z, y = read_codes(codes, run.latent_dim)
-    wanted = run.spec.label_dim if run.kind.conditional else 0
-    if y is None or label is not None or not wanted:
-        y = run.labels_for(len(z), label)
-    elif y.shape != (len(z), wanted):
-        raise ZatlasError(f"{codes} holds labels of shape {list(y.shape)}, and these codes want [{len(z)}, {wanted}].")
-    pictures = run.decode(z, y)
-    shown = pictures.draw if draws else pictures.mean
-    figure = grid(run.displayable(shown[:400])) if run.spec.is_image else None
-    show_run(run, out, "decode", json, View(arrays(**pictures._asdict(), y=y), figure))
+    if y is not None and label is None and run.kind.conditional:
+        check_labels(run, y, len(z), str(codes))
+    show_run(run, out, "decode", json, walks.decode(run, z, y, draws=draws, label=label))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zatlas.console import Counting, silent
 from zatlas.data import evenly_spaced
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import write_json
@@ -20,7 +21,6 @@ from zatlas.runs.folder import now
 from zatlas.runs.opened import Run
 
 ALWAYS = ("bound", "game")  # whose figures need no prefix: a run has one of them
-Counting = Callable[[str, int], Any]
 
 
 def evaluate_run(
@@ -77,7 +77,7 @@ def evaluate_run(
         began = time.perf_counter()
         prefix = "" if name in ALWAYS else f"{name}."
         try:
-            with (counting or _silent)(name, len(some)) as progress:
+            with (counting or silent)(name, len(some)) as progress:
                 found = metric.measure(run, some, options, progress)
         except Refused as refused:
             if metrics and len(names) == 1:
@@ -125,14 +125,3 @@ def _keep(record: dict[str, Any], path: Path) -> None:
         for key in ("unit_rates", "scores", "factors", "reliability", "warnings"):
             if key in before:
                 record[key] = before[key]
-
-
-class _silent:
-    """A progress counter that shows nothing."""
-
-    def __init__(self, what: str, total: int) -> None: ...
-
-    def __enter__(self) -> Callable[[int], None]:
-        return lambda done: None
-
-    def __exit__(self, *error: object) -> None: ...

@@ -7,6 +7,7 @@ from zatlas.parts import SORTS
 from zatlas.walks.centroids import centroid
 from zatlas.walks.describe import describe
 from zatlas.walks.directions import apply, attribute
+from zatlas.walks.examples import codes, decode, encode, reconstruct, sample
 from zatlas.walks.interpolate import interpolate
 from zatlas.walks.manifold import manifold
 from zatlas.walks.outliers import outliers
@@ -19,11 +20,16 @@ __all__ = [
     "apply",
     "attribute",
     "centroid",
+    "codes",
+    "decode",
     "describe",
+    "encode",
     "interpolate",
     "manifold",
     "outliers",
+    "reconstruct",
     "relabel",
+    "sample",
     "scatter",
     "similar",
     "transfer",
