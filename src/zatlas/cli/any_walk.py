@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import re
-import tomllib
 from typing import Annotated, Any
 
 import typer
 
+from zatlas.cli.commands import WALK, command
 from zatlas.cli.showing import Out, opened, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath
 from zatlas.errors import UsageError, nearest
 
 
+@command("walk", panel=WALK, order=6)
 def walk(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A walk that a package declares, or package.module:function.")
@@ -43,6 +44,8 @@ def walk(
 
 
 def _keywords(target: Any, name: str, assignments: list[str]) -> dict[str, Any]:
+    import tomllib
+
     known = list(inspect.signature(target).parameters)[1:]
     words = {}
     for assignment in assignments:

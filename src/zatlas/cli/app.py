@@ -15,25 +15,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import (
-    any_walk,
-    data,
-    describe,
-    edit,
-    explain,
-    explore,
-    export,
-    find,
-    import_weights,
-    measure,
-    models,
-    picture,
-    runs,
-    showing,
-    study,
-    train,
-    walk,
-)
+from zatlas.cli import showing
+from zatlas.cli.commands import commands
 from zatlas.errors import UsageError, ZatlasError, one_line
 from zatlas.files import LARGEST
 
@@ -93,55 +76,7 @@ def _options(
         os.environ["ZATLAS_DEBUG"] = "1"
 
 
-# The order in which people meet them, and under which heading.
-COMMANDS: dict[str, dict[str, Any]] = {
-    "Make": {
-        "train": train.train,
-        "study": study.study,
-        "models": models.models,
-        "import": import_weights.import_,
-        "prior": picture.prior,
-    },
-    "Measure": {
-        "runs": runs.runs,
-        "evaluate": measure.evaluate,
-        "compare": measure.compare,
-        "agree": measure.agree,
-        "neighbours": measure.neighbours,
-        "classifier": measure.classifier,
-        "report": measure.report,
-    },
-    "Codes and images": {
-        "sample": picture.sample,
-        "reconstruct": picture.reconstruct,
-        "encode": picture.encode,
-        "decode": picture.decode,
-        "similar": find.similar,
-        "outliers": find.outliers,
-    },
-    "Walk the latent space": {
-        "explore": explore.explore,
-        "manifold": walk.manifold,
-        "traverse": walk.traverse,
-        "interpolate": walk.interpolate,
-        "scatter": walk.scatter,
-        "walk": any_walk.walk,
-    },
-    "Know and edit": {
-        "describe": describe.describe,
-        "direction": edit.app,
-        "relabel": edit.relabel,
-        "transfer": edit.transfer,
-    },
-    "Take it anywhere": {
-        "export": export.export,
-    },
-    "Data, machine, lessons": {
-        "data": data.app,
-        "explain": explain.app,
-        "doctor": train.doctor,
-    },
-}
+COMMANDS = commands()
 
 Trust = Annotated[
     bool,
@@ -200,8 +135,8 @@ def _whole(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with_trust(_with_look(command))
 
 
-for panel, commands in COMMANDS.items():
-    for name, command in commands.items():
+for panel, below in COMMANDS.items():
+    for name, command in below.items():
         if isinstance(command, typer.Typer):
             for inner in command.registered_commands:
                 inner.cls = _Command

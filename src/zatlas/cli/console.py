@@ -1,4 +1,4 @@
-"""Figures and comparisons as tables, and results as JSON. Nothing here imports torch."""
+"""Figures and comparisons as tables, and results as JSON. Nothing here imports torch, and rich only when called."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-from rich.text import Text
-
-from zatlas.console import say
 from zatlas.errors import ZatlasError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from zatlas.measure import Group
     from zatlas.measure.words import Line
 
@@ -34,6 +32,9 @@ def print_json(record: dict[str, Any]) -> None:
 
 def figures_table(title: str, lines: Iterable[Line]) -> Table:
     """Figures with unit, standard error, n and estimator; a figure's caution and floor below it."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, justify in (("figure", "left"), ("value", "right"), ("n", "right"), ("estimator", "left")):
         table.add_column(name, justify=justify, no_wrap=name != "estimator")  # type: ignore[arg-type]
@@ -51,6 +52,8 @@ def figures_table(title: str, lines: Iterable[Line]) -> Table:
 
 def say_cautions(lines: Iterable[Line]) -> None:
     """The sentences without which some figures mislead, each after the names of its figures."""
+    from zatlas.console import say
+
     told: dict[str, list[str]] = {}
     for line in lines:
         if line.caution:
@@ -68,6 +71,8 @@ def comparison_table(group: Group, runs: Sequence[str], width: int) -> tuple[str
         runs: the folders of all runs, from which their names tell them apart.
         width: of the terminal.
     """
+    from rich.table import Table
+
     from zatlas.measure import beside, short_names
 
     shown = beside(group, dict.fromkeys(runs, ""))

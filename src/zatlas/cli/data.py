@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from zatlas.cli.commands import LEARN, command
 from zatlas.cli.train import Json
 
-app = typer.Typer(help="What data there are, and facts about some.", no_args_is_help=True)
+app = command("data", panel=LEARN, order=1)(
+    typer.Typer(help="What data there are, and facts about some.", no_args_is_help=True)
+)
 
 
 @app.command("list")

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from zatlas.cli.commands import EDIT, command
 from zatlas.cli.showing import Out, Seed, from_one, opened, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath
 
 
+@command("describe", panel=EDIT, order=1)
 def describe(
     folder: RunPath,
     units: Annotated[str | None, typer.Option(help="Units, as 1,4,7. (default: all)")] = None,

@@ -9,12 +9,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from zatlas.data.catalog import data_folder
-from zatlas.training import choose_device
-
 if TYPE_CHECKING:
+    import torch
     from rich.table import Table
 
 PACKAGES = ("zatlas", "torch", "numpy", "scikit-learn", "matplotlib", "pydantic", "safetensors")
@@ -23,6 +19,8 @@ EXTRAS = {"export": "onnxruntime", "hub": "datasets"}
 
 def matmul_gflops(device: torch.device, dtype: torch.dtype, size: int = 1024, repeats: int = 5) -> float | None:
     """The best rate of a size x size matrix product, in 10^9 floating point operations a second; None: not possible."""
+    import torch
+
     try:
         a = torch.randn(size, size, device=device).to(dtype)
         best = float("inf")
@@ -46,6 +44,11 @@ def _version(package: str) -> str:
 
 def diagnose() -> dict[str, Any]:
     """Versions, device, speed, data folder, extras."""
+    import torch
+
+    from zatlas.data.catalog import data_folder
+    from zatlas.training import choose_device
+
     device = choose_device("auto")
     speeds = {name: matmul_gflops(device, kind) for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
     folder = data_folder()

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from zatlas.cli.commands import EDIT, command
 from zatlas.cli.showing import Out, Seed, opened, show_run, whole_numbers
 from zatlas.cli.train import DataPath, Device, Json, RunPath
 from zatlas.errors import UsageError
 
-app = typer.Typer(
-    help="Centroids of classes and directions of attributes: find, save and apply them.", no_args_is_help=True
+app = command("direction", panel=EDIT, order=2)(
+    typer.Typer(
+        help="Centroids of classes and directions of attributes: find, save and apply them.", no_args_is_help=True
+    )
 )
 
 GROUP = "classes as 3,8; a factor or a label as shape=heart, scale>=3; or rows:12,15 or rows:FILE"
@@ -149,6 +152,7 @@ def list_(folder: RunPath, json: Json = False) -> None:
     console.print(table)
 
 
+@command("relabel", panel=EDIT, order=3)
 def relabel(
     folder: RunPath,
     rows: RowList = None,
@@ -170,6 +174,7 @@ def relabel(
     show_run(run, out, "relabel", json, view)
 
 
+@command("transfer", panel=EDIT, order=4)
 def transfer(
     folder: RunPath,
     content: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zatlas.cli.commands import LEARN, command
 from zatlas.cli.showing import Out, Seed, moves, show
 from zatlas.cli.train import Json
 from zatlas.errors import UsageError
@@ -29,7 +30,9 @@ EXAMPLES = (
     ("Why is a draw reparameterised, and why does a network say log σ²?", "reparameterisation --sigma 0.5"),
 )  # fmt: skip
 
-app = typer.Typer(help="Work out what a transposed convolution, a KL or the ELBO is, with numbers and a drawing.")
+app = command("explain", panel=LEARN, order=2)(
+    typer.Typer(help="Work out what a transposed convolution, a KL or the ELBO is, with numbers and a drawing.")
+)
 
 
 @app.callback(invoke_without_command=True)

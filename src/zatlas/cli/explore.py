@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from zatlas.cli.commands import WALK, command
 from zatlas.cli.train import DataPath, Device
 
 
+@command("explore", panel=WALK, order=1)
 def explore(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN [RUN]", help="A run folder, or two side by side.")],
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="(default: any that is free)")] = None,

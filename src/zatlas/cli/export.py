@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zatlas.cli.commands import TAKE, command
 from zatlas.cli.train import Json, RunPath
 
 FORMS = "In which form (several may be given)"
@@ -16,6 +17,7 @@ def _form(text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=FORMS, show_default=False)
 
 
+@command("export", panel=TAKE, order=1)
 def export(
     folder: RunPath,
     onnx: Annotated[

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from zatlas.cli.commands import EXAMPLES, command
 from zatlas.cli.showing import Out, Seed, opened, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath
 
 SplitAll = Annotated[str, typer.Option(help="train, validation, test or all.")]
 
 
+@command("similar", panel=EXAMPLES, order=5)
 def similar(
     folder: RunPath,
     row: Annotated[int | None, typer.Option(help="Of the data: the image that others are compared with.")] = None,
@@ -42,6 +44,7 @@ def similar(
     show_run(run, out, "similar", json, view)
 
 
+@command("outliers", panel=EXAMPLES, order=6)
 def outliers(
     folder: RunPath,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many to show.")] = 24,

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from zatlas.cli.commands import MAKE, command
 from zatlas.cli.train import Json
 
 
+@command("import", panel=MAKE, order=4)
 def import_(
     file: Annotated[Path, typer.Argument(help="Weights: .pt, .pth or .safetensors; or a hub folder.", metavar="FILE")],
     format: Annotated[str, typer.Option("--from", help="disvae, beta-vae-1konny, torch or hub.", show_default=False)],

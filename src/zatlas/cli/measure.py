@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zatlas.cli.commands import MEASURE, command
 from zatlas.cli.completing import complete_metric, complete_run
 from zatlas.cli.showing import Out, opened, show, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from zatlas.measure import Group
 
 
+@command("evaluate", panel=MEASURE, order=2)
 def evaluate(
     folder: RunPath,
     metric: Annotated[
@@ -92,6 +94,7 @@ def _raise_if_not_kept(record: dict[str, Any]) -> None:
         raise ZatlasError(f"the figures are shown and not kept: {sentence}")
 
 
+@command("compare", panel=MEASURE, order=3)
 def compare(
     runs: Annotated[
         list[Path],
@@ -174,6 +177,7 @@ def _say_groups(found: list[Group], folders: list[str]) -> None:
             say(caution)
 
 
+@command("agree", panel=MEASURE, order=4)
 def agree(
     runs: Annotated[
         list[Path],
@@ -200,6 +204,7 @@ def agree(
     show(Path(), out, "agree", json, view)
 
 
+@command("neighbours", panel=MEASURE, order=5)
 def neighbours(
     folder: RunPath,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many samples to show.")] = 20,
@@ -216,6 +221,7 @@ def neighbours(
     show_run(run, out, "neighbours", json, beside(run, n=n, seed=seed))
 
 
+@command("classifier", panel=MEASURE, order=6)
 def classifier(
     source: Annotated[str, typer.Argument(metavar="DATA", help="Images with classes: a name or a path.")],
     binarise: Annotated[str, typer.Option(help="none, static or dynamic: as the models see them.")] = "none",
@@ -281,6 +287,7 @@ def classifier(
     say(f"Kept in {path}{used}.")
 
 
+@command("report", panel=MEASURE, order=7)
 def report(
     folder: RunPath,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="HTML file. (default: RUN/report/index.html)")] = None,

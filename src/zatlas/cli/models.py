@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zatlas.cli.commands import MAKE, command
+
 if TYPE_CHECKING:
     from zatlas.parts import Part
 
@@ -21,6 +23,7 @@ OPTIONS = {
 }
 
 
+@command("models", panel=MAKE, order=3)
 def models(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="One part, with its settings and source.", show_default=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zatlas.cli.commands import EXAMPLES, MAKE, command
 from zatlas.cli.showing import Label, Out, Seed, opened, read_codes, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from zatlas.runs.opened import Run
 
 
+@command("sample", panel=EXAMPLES, order=1)
 def sample(
     folder: RunPath,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 64,
@@ -38,6 +40,7 @@ def sample(
     show_run(run, out, "sample", json, walks.sample(run, n=n, draws=draws, label=label, prior=prior, seed=seed))
 
 
+@command("prior", panel=MAKE, order=5)
 def prior(
     folder: RunPath,
     kind: Annotated[str, typer.Option(help="mixture (of Gaussians) or flow.")] = "mixture",
@@ -60,6 +63,7 @@ def prior(
         say(fitted.describe().capitalize() + f". Draw from it: zatlas sample {folder} --prior {kind}")
 
 
+@command("reconstruct", panel=EXAMPLES, order=2)
 def reconstruct(
     folder: RunPath,
     source: Annotated[str | None, typer.Argument(metavar="DATA", help="Other data than the run's own.")] = None,
@@ -76,6 +80,7 @@ def reconstruct(
     show_run(run, out, "reconstruct", json, walks.reconstruct(run, n=n, split=split))
 
 
+@command("encode", panel=EXAMPLES, order=3)
 def encode(
     folder: RunPath,
     source: Annotated[str | None, typer.Argument(metavar="DATA", help="Other data than the run's own.")] = None,
@@ -120,6 +125,7 @@ def _write_codes(run: Run, split: str, out: Path, json: bool) -> None:
         say(str(out))
 
 
+@command("decode", panel=EXAMPLES, order=4)
 def decode(
     folder: RunPath,
     codes: Annotated[Path, typer.Argument(metavar="CODES", help=".npy [N, D], or .npz with z or mean (and y).")],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zatlas.cli.commands import MEASURE, command
 from zatlas.cli.completing import complete_run, complete_run_filter, complete_run_key
 from zatlas.cli.train import Json
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 HOME = Path("runs")
 
 
+@command("runs", panel=MEASURE, order=1)
 def runs(
     folder: Annotated[
         Path, typer.Argument(help="Looked through, and what is below it.", metavar="[FOLDER]", show_default=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zatlas.cli import completing
+from zatlas.cli.commands import MAKE, command
 from zatlas.cli.train import Json
 from zatlas.errors import UsageError
 
@@ -34,6 +35,7 @@ def _option(panel: str, text: str, *names: str, complete: completing.Complete | 
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, autocompletion=complete)
 
 
+@command("study", panel=MAKE, order=2)
 def study(
     source: Annotated[
         str | None,

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from zatlas.errors import UsageError
 from zatlas.files import replacing, write_bytes
 
@@ -35,6 +33,8 @@ def write_table(path: Path, columns: Mapping[str, Any]) -> None:
     Raises:
         ZatlasError: the file cannot be written.
     """
+    import numpy as np
+
     values = {name: np.asarray(column) for name, column in columns.items()}
     if path.suffix.lower() == ".parquet":
         import pyarrow

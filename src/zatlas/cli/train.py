@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from zatlas.cli import completing
+from zatlas.cli.commands import LEARN, MAKE, command
 from zatlas.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -28,6 +29,7 @@ def _option(panel: str, text: str, *names: str, complete: completing.Complete | 
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, autocompletion=complete)
 
 
+@command("train", panel=MAKE, order=1)
 def train(
     source: Annotated[
         str | None,
@@ -262,6 +264,7 @@ def _conclude(done: Any, json: bool, quiet: bool) -> None:
     say(f"Run: {folder}\nNext: zatlas report {folder}")
 
 
+@command("doctor", panel=LEARN, order=3)
 def doctor(json: Json = False) -> None:
     """Say what this machine has: versions, devices, precisions and what they reach, folders, extras."""
     from zatlas.cli.console import print_json

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from zatlas.cli.commands import WALK, command
 from zatlas.cli.showing import Out, Seed, from_one, moves, opened, read_codes, show_run, whole_numbers
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 from zatlas.errors import UsageError
@@ -14,6 +15,7 @@ from zatlas.errors import UsageError
 FRAMES = 33  # steps of an animation where nothing else is said
 
 
+@command("manifold", panel=WALK, order=2)
 def manifold(
     folder: RunPath,
     n: Annotated[
@@ -53,6 +55,7 @@ def manifold(
     show_run(run, out, "manifold", json, view)
 
 
+@command("traverse", panel=WALK, order=3)
 def traverse(
     folder: RunPath,
     steps: Annotated[int | None, typer.Option(min=2, help="Images a row. (default: 11, or 33 that move)")] = None,
@@ -77,6 +80,7 @@ def traverse(
     show_run(run, out, "traverse", json, view)
 
 
+@command("interpolate", panel=WALK, order=4)
 def interpolate(
     folder: RunPath,
     rows: Annotated[str | None, typer.Option(help="Rows of the data, as 3,17,40. (default: two draws)")] = None,
@@ -117,6 +121,7 @@ def interpolate(
     show_run(run, out, "interpolate", json, view)
 
 
+@command("scatter", panel=WALK, order=5)
 def scatter(
     folder: RunPath,
     by: Annotated[str | None, typer.Option(help="label, a known factor, or none. (default: the label, if any)")] = None,

@@ -1,0 +1,92 @@
+"""A command is declared where it is defined: its file lies in the room, and nothing else is touched."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zatlas.cli.commands import PANELS, commands
+
+NEW = '''
+from typing import Annotated
+
+import typer
+
+from zatlas.cli.commands import EDIT, command
+from zatlas.cli.train import Json, RunPath
+
+
+@command("invert", panel=EDIT, order=2)
+def invert(folder: RunPath, json: Json = False) -> None:
+    """Turn every image of a run upside down."""
+    from zatlas.cli.console import print_json
+
+    print_json({"run": str(folder)})
+
+
+group = command("kept", panel="Own heading")(typer.Typer(help="A command with commands."))
+
+
+@group.command()
+def shelf(n: Annotated[int, typer.Option(help="How many.")] = 2) -> None:
+    """One of them."""
+    print("shelf", n)
+'''
+
+
+@pytest.fixture
+def zatlas(tmp_path):
+    """The command line with one file more in its room."""
+    (tmp_path / "invert.py").write_text(NEW)
+    code = f"import zatlas.cli; zatlas.cli.__path__.append({str(tmp_path)!r}); from zatlas.cli.app import main; main()"
+
+    def call(*words):
+        environment = {**os.environ, "COLUMNS": "100"}
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return call
+
+
+def test_a_file_in_the_room_is_a_command(zatlas):
+    shown = zatlas("--help")
+    know, own = shown.index("Know and edit"), shown.index("Own heading")
+    assert know < shown.index("describe ") < shown.index("invert ") < shown.index("relabel ") < own
+    assert "Turn every image of a run upside down." in shown
+    assert own < shown.index("kept ")
+    assert json.loads(zatlas("invert", "runs/mine", "--json")) == {"run": "runs/mine"}
+    assert "--trust" in zatlas("invert", "--help")  # as every command on runs
+    assert zatlas("kept", "shelf", "--n", "3") == "shelf 3\n"
+
+
+def test_every_command_has_a_heading_and_a_place_of_its_own():
+    from zatlas.cli.commands import _DECLARED
+
+    found = commands()
+    assert tuple(found) == PANELS
+    mine = [one for one in _DECLARED if Path(sys.modules[_module(one.target)].__file__).parent.name == "cli"]
+    assert len({one.name for one in mine}) == len(mine)
+    assert len({(one.panel, one.order) for one in mine}) == len(mine)
+
+
+def _module(target):
+    return (
+        getattr(target, "__module__", None)
+        if not hasattr(target, "registered_commands")
+        else (target.registered_commands[0].callback.__module__)
+    )
+
+
+def test_nothing_heavy_is_imported_before_a_command_runs():
+    code = (
+        "import sys; import zatlas.cli.app; heavy = 'torch numpy matplotlib tomllib rich.progress zatlas.console'; "
+        "print([module for module in heavy.split() if module in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
