@@ -202,7 +202,8 @@ def test_completions_written_out_are_those_that_there_are():
     from zatlas.data.catalog import BUILT_IN, PUBLISHED
     from zatlas.measure.catalog import METRICS
 
-    assert set(completing.METRICS) == {*METRICS, "all"}
+    assert set(completing.complete_metric("")) == {*METRICS, "all"}
+    assert completing.complete_metric("a") == ["annealed", "all"]
     assert set(completing.DATA) <= {*BUILT_IN, *PUBLISHED}
     assert completing.complete_run_filter("mod") == ["model="]
     assert completing.complete_run("none/") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zatlas.training.loop import WORSE
+from zatlas.training.overfitting import WORSE
 
 
 def parting(lines: Sequence[dict[str, Any]], used: int) -> str | None:

@@ -2,9 +2,10 @@
 
 from zatlas.training.averaging import Average
 from zatlas.training.budget import Budget, Schedule
+from zatlas.training.checkpoint import load_module
 from zatlas.training.ensemble import Ensemble
 from zatlas.training.game import Game
-from zatlas.training.loop import Diverged, State, Trainer, Watcher, load_module
+from zatlas.training.loop import Diverged, Trainer
 from zatlas.training.optimisation import Optimisation
 from zatlas.training.precision import (
     Arithmetic,
@@ -16,6 +17,8 @@ from zatlas.training.precision import (
     using_threads,
 )
 from zatlas.training.randomness import forked_rng
+from zatlas.training.state import State
+from zatlas.training.watching import Watcher
 
 __all__ = [
     "Arithmetic",

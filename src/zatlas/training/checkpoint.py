@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
-from torch import Tensor
+from torch import Tensor, nn
 
 from zatlas.errors import ZatlasError
 from zatlas.files import read_json, sync_folder, write_bytes, write_json, writing
@@ -103,3 +103,21 @@ def set_rng_state(tensors: dict[str, Tensor], device: torch.device) -> None:
     torch.set_rng_state(tensors["rng.cpu"])
     if device.type == "cuda" and "rng.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["rng.cuda"], device)
+
+
+def load_module(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """``load_state_dict`` whose refusal is one sentence.
+
+    Raises:
+        ZatlasError: a tensor is missing, left over or of another shape; the first such tensor is named.
+    """
+    own = module.state_dict()
+    for name in [*own, *tensors]:
+        if name not in tensors:
+            raise ZatlasError(f"the weights do not fit: {name} is missing.")
+        if name not in own:
+            raise ZatlasError(f"the weights do not fit: the model has no {name}.")
+        if own[name].shape != tensors[name].shape:
+            shapes = f"{list(tensors[name].shape)} where the model has {list(own[name].shape)}"
+            raise ZatlasError(f"the weights do not fit: {name} is {shapes}.")
+    module.load_state_dict(tensors)

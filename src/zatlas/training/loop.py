@@ -5,21 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zatlas.errors import ZatlasError
 from zatlas.training.averaging import Average
 from zatlas.training.budget import Budget, Schedule
-from zatlas.training.checkpoint import rng_state, set_rng_state
+from zatlas.training.checkpoint import load_module, rng_state, set_rng_state
 from zatlas.training.ensemble import Ensemble
 from zatlas.training.game import Game
 from zatlas.training.interrupt import interruptible
 from zatlas.training.optimisation import Optimisation
+from zatlas.training.overfitting import shorter_span
 from zatlas.training.precision import Precision, autocast, using_threads
+from zatlas.training.state import State
+from zatlas.training.watching import Watcher
 from zatlas.types import Batch, Terms
 
 LOG_POINTS = 200  # lines of training metrics over the whole budget: a curve needs no more
@@ -30,14 +33,6 @@ PASSES = (
     3.0  # an example's training step computes about three times what a look at it does: forward once, backward twice
 )
 FREE_ROWS = 2000  # so many rows may be looked at in any case, which takes at most a second or two
-
-
-# A training that overfits is begun again, shorter: after so many validations in a row without a better one, the last
-# three of them worse by this fraction, while the training loss went on falling.
-STALE, WORSE = 5, 0.01
-SHORTER = 0.75  # at most: a schedule hardly shorter would find the same weights
-LONGER = 2  # times the steps to the best weights: on falling learning rates the best come later than on a high one
-BEGINNINGS = 5
 
 
 class Batches(Protocol):
@@ -51,57 +46,6 @@ class Batches(Protocol):
 
 class Diverged(ZatlasError):
     """A loss or a gradient is no longer finite."""
-
-
-@dataclass
-class State:
-    """Where training stands; with the tensors of :meth:`Trainer.tensors` it is all that resuming needs."""
-
-    step: int = 0
-    epoch: int = 0
-    position: int = 0
-    seconds: float = 0.0
-    examples: int = 0
-    best_loss: float | None = None
-    best_step: int = 0
-    validations: int = 0
-    stale: int = 0
-    stopped: str | None = None
-    due: bool = False  # a validation was put off, as it would have cost more than its share
-    train_loss: float | None = None  # of the last record
-    beginnings: int = 1
-    begun_step: int = 0  # where the present beginning stands, and how many steps it has; None: the budget's
-    begun_seconds: float = 0.0
-    span: int | None = None
-    curve: list[list[float]] = field(default_factory=list)  # since: own step, validation loss, training loss
-
-    @property
-    def own_step(self) -> int:
-        """Steps since the present beginning."""
-        return self.step - self.begun_step
-
-
-class Watcher:
-    """Is told what happens; each method may be left as it is. What a method raises ends the training.
-
-    started: before the first step, also of a resumed training; ``trainer.state.step`` says which that is.
-    stepped: after every step of all players.
-    recorded: a record for metrics.jsonl, ``{"step", "epoch", "seconds", "split", "loss", ...}`` in nats per example,
-        of ``split`` train (a mean over the steps since the last record, with the learning rate) or validation.
-    validated: after a validation; ``improved``: its loss is the best so far.
-    begun_again: after a validation that showed overfitting: the weights are the first ones again, and the schedule is
-        shorter; ``trainer.state.span`` says how many steps it has.
-    finished: after the last step; ``trainer.state.stopped`` says why it was the last.
-    close: nothing more will come, whether the training finished, failed or was interrupted.
-    """
-
-    def started(self, trainer: Trainer) -> None: ...
-    def stepped(self, trainer: Trainer) -> None: ...
-    def recorded(self, trainer: Trainer, record: dict[str, Any]) -> None: ...
-    def validated(self, trainer: Trainer, improved: bool) -> None: ...
-    def begun_again(self, trainer: Trainer) -> None: ...
-    def finished(self, trainer: Trainer) -> None: ...
-    def close(self) -> None: ...
 
 
 class Trainer:
@@ -327,12 +271,8 @@ class Trainer:
         if self.begin_again and state.train_loss is not None:
             state.curve.append([state.own_step, loss, state.train_loss])
         self._tell("validated", improved)
-        again = state.beginnings < BEGINNINGS and self.progress < 1 and state.stopped is None
-        if again and overfits(state.curve):
-            best = int(min(state.curve, key=lambda point: point[1])[0])
-            span = max(1, LONGER * best)
-            if span <= SHORTER * state.own_step / self.progress:
-                self._begin_again(span)
+        if self.progress < 1 and state.stopped is None and (span := shorter_span(state, self.progress)):
+            self._begin_again(span)
 
     def _begin_again(self, span: int) -> None:
         """From the first weights, with new optimisers, on a schedule of so many steps."""
@@ -409,38 +349,3 @@ class Trainer:
         self._counts = snapshot.pop("counts")
         self.state = State(**snapshot)
         set_rng_state(tensors, self.device)
-
-
-def overfits(curve: Sequence[Sequence[float]]) -> bool:
-    """Whether a curve of (step, validation loss, training loss) has turned for good.
-
-    >>> falling = [(step, 100 - step, 90 - step) for step in range(10)]
-    >>> overfits(falling), overfits(falling + [(step, 80 + step, 90 - step) for step in range(12, 18)])
-    (False, True)
-    """
-    if len(curve) <= STALE:
-        return False
-    best = min(range(len(curve)), key=lambda index: curve[index][1])
-    since = curve[best + 1 :]
-    if len(since) < STALE:
-        return False
-    worse = curve[best][1] + WORSE * abs(curve[best][1])
-    return all(point[1] > worse for point in since[-3:]) and since[-1][2] < curve[best][2]
-
-
-def load_module(module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """``load_state_dict`` whose refusal is one sentence.
-
-    Raises:
-        ZatlasError: a tensor is missing, left over or of another shape; the first such tensor is named.
-    """
-    own = module.state_dict()
-    for name in [*own, *tensors]:
-        if name not in tensors:
-            raise ZatlasError(f"the weights do not fit: {name} is missing.")
-        if name not in own:
-            raise ZatlasError(f"the weights do not fit: the model has no {name}.")
-        if own[name].shape != tensors[name].shape:
-            shapes = f"{list(tensors[name].shape)} where the model has {list(own[name].shape)}"
-            raise ZatlasError(f"the weights do not fit: {name} is {shapes}.")
-    module.load_state_dict(tensors)

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from zatlas.console import clock, console, terms_line
-from zatlas.training.loop import Watcher
+from zatlas.training.watching import Watcher
 
 if TYPE_CHECKING:
     from zatlas.training.loop import Trainer
