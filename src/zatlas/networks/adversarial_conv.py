@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from zatlas.networks.adversarial import SLOPE, ProjectionHead, Residual, he
 from zatlas.networks.conv import halvings
 from zatlas.networks.declaring import Sized, need_large_images
+from zatlas.networks.layout import Conv2d, ConvTranspose2d
 from zatlas.networks.mlp import join
 from zatlas.parts import Context, network
 
@@ -127,7 +128,7 @@ class StridedCritic(nn.Module):
         layers: list[nn.Module] = []
         for before, after, (height, width) in zip((shape[0], *channels), channels, sizes[:-1], strict=False):
             # a pixel of zeros before the first and after the last, and one more where the side is odd
-            layers += [nn.ZeroPad2d((1, 1 + width % 2, 1, 1 + height % 2)), he(nn.Conv2d(before, after, 4, stride=2))]
+            layers += [nn.ZeroPad2d((1, 1 + width % 2, 1, 1 + height % 2)), he(Conv2d(before, after, 4, stride=2))]
             layers += [nn.LeakyReLU(SLOPE)]
         features = channels[len(sizes) - 2] * sizes[-1][0] * sizes[-1][1]
         self.layers = nn.Sequential(*layers, nn.Flatten(), he(nn.Linear(features, hidden)), nn.LeakyReLU(SLOPE))
@@ -139,7 +140,7 @@ class StridedCritic(nn.Module):
 
 def _doubling(before: int, after: int, gain: float) -> nn.Module:
     """A transposed convolution to twice the side: each pixel meets 4 of the 16 weights, which He's variance is for."""
-    layer = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+    layer = ConvTranspose2d(before, after, 4, stride=2, padding=1)
     nn.init.normal_(layer.weight, std=gain * (2 / ((1 + SLOPE**2) * 4 * before)) ** 0.5)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
@@ -177,7 +178,7 @@ class StridedGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         out = self.layers(self.first(join(z, y, self.label_dim)).reshape(-1, *self.start))
-        return out.reshape(*z.shape[:-1], *out.shape[1:])
+        return out.contiguous().reshape(*z.shape[:-1], *out.shape[1:])
 
 
 STRIDED = {"xs": (16, 32), "s": (32, 64), "m": (32, 64, 128), "l": (64, 128, 256)}

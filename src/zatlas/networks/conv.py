@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zatlas.networks.declaring import Pair, Sized, need_images, need_large_images
+from zatlas.networks.layout import Conv2d, ConvTranspose2d
 from zatlas.networks.mlp import join
 from zatlas.parts import Context, network
 
@@ -46,7 +47,7 @@ class ConvEncoder(nn.Module):
         widths = [shape[0], *channels[: len(sizes) - 1]]
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GELU()]
+            layers += [Conv2d(before, after, 3, stride=2, padding=1), nn.GELU()]
         self.convolutions = nn.Sequential(*layers)
         features = widths[-1] * sizes[-1][0] * sizes[-1][1]
         self.head = nn.Sequential(nn.Linear(features + label_dim, hidden), nn.GELU(), nn.Linear(hidden, out))
@@ -81,7 +82,7 @@ class ConvDecoder(nn.Module):
             padding = (height - (2 * low_height - 1), width - (2 * low_width - 1))
             layers += [
                 nn.GELU(),
-                nn.ConvTranspose2d(widths[i + 1], widths[i], 3, stride=2, padding=1, output_padding=padding),
+                ConvTranspose2d(widths[i + 1], widths[i], 3, stride=2, padding=1, output_padding=padding),
             ]
         self.convolutions = nn.Sequential(*layers)
 
@@ -89,7 +90,7 @@ class ConvDecoder(nn.Module):
         features = self.head(join(z, y, self.label_dim))
         leading = features.shape[:-1]
         out = self.convolutions(features.reshape(-1, *self.start))
-        return out.reshape(*leading, *out.shape[1:])
+        return out.contiguous().reshape(*leading, *out.shape[1:])
 
 
 CONV_WIDTHS = {"xs": (8, 16, 32), "s": (32, 64, 64), "m": (32, 64, 128, 128), "l": (64, 128, 256, 256)}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from zatlas.errors import UsageError
 from zatlas.networks.declaring import Pair, need_images
+from zatlas.networks.layout import Conv2d, ConvTranspose2d
 from zatlas.parts import Context, Settings, network
 
 SHAPE = (1, 28, 28)
@@ -22,9 +23,9 @@ class CourseConvEncoder(nn.Module):
 
     def __init__(self, out: int, *, label_dim: int = 0) -> None:
         super().__init__()
-        self.first = nn.Conv2d(1, 32, 3, stride=2, padding=1)
+        self.first = Conv2d(1, 32, 3, stride=2, padding=1)
         self.labels = nn.Linear(label_dim, 32 * 14 * 14) if label_dim else None
-        self.second = nn.Conv2d(32, 64, 3, stride=2, padding=1)
+        self.second = Conv2d(32, 64, 3, stride=2, padding=1)
         self.hidden = nn.Linear(64 * 7 * 7, 16)
         self.out = nn.Linear(16, out)
 
@@ -43,8 +44,8 @@ class CourseConvDecoder(nn.Module):
         super().__init__()
         self.first = nn.Linear(latent_dim, 64 * 7 * 7)
         self.labels = nn.Linear(label_dim, 64 * 7 * 7, bias=False) if label_dim else None
-        self.second = nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1)
-        self.third = nn.ConvTranspose2d(32, parameters, 3, stride=2, padding=1, output_padding=1)
+        self.second = ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1)
+        self.third = ConvTranspose2d(32, parameters, 3, stride=2, padding=1, output_padding=1)
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         h = self.first(z)
@@ -52,7 +53,7 @@ class CourseConvDecoder(nn.Module):
             h = h + self.labels(y)
         leading = h.shape[:-1]
         h = self.second(h.relu().reshape(-1, 64, 7, 7)).relu()
-        return self.third(h).reshape(*leading, -1, *SHAPE[1:])
+        return self.third(h).contiguous().reshape(*leading, -1, *SHAPE[1:])
 
 
 @network(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zatlas.networks.conv import halvings
 from zatlas.networks.declaring import Pair, Sized, need_images
+from zatlas.networks.layout import Painter
 from zatlas.networks.mlp import join
 from zatlas.parts import Context, network
 
@@ -77,7 +78,7 @@ class Pyramid(NamedTuple):
         """From stage 0 to the image, at exactly its size."""
         (height, width), stride = self.sizes[0], self._stride
         rest = (self.image[0] - 1 - stride * (height - 1), self.image[1] - 1 - stride * (width - 1))
-        last = nn.ConvTranspose2d(self.widths[0], channels, 5, stride=stride, padding=2, output_padding=rest)
+        last = Painter(self.widths[0], channels, 5, stride=stride, padding=2, output_padding=rest)
         return nn.Sequential(group_norm(self.widths[0]), nn.SiLU(), last)
 
     def travel(self, start: int, end: int, blocks: int = 0) -> nn.Sequential:

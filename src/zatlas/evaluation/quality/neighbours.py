@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -156,8 +157,9 @@ def _rough_distances(a: Array, b: Array) -> Iterator[tuple[slice, Array, Array]]
     """Pieces ``[n, M]`` of squared distances in float32 if values permit, and how far each may be off."""
     norms_a, norms_b = ((x**2).sum(axis=1) for x in (a, b))
     # beyond these float32 has no square, or no place after the first
-    low = np.float32 if 1e-25 < max(norms_a.max(), norms_b.max()) < 1e25 else np.float64
-    norms_a, norms_b, low_a, low_b = (x.astype(low) for x in (norms_a, norms_b, a, b))
+    low: Any = np.float32 if 1e-25 < max(norms_a.max(), norms_b.max()) < 1e25 else np.float64
+    norms_a, norms_b = norms_a.astype(low), norms_b.astype(low)
+    low_a, low_b = a.astype(low), b.astype(low)
     # each of F products and sums rounds by at most half of eps, and so do both factors and what is added to them
     unit = (a.shape[1] + 8) * np.finfo(low).eps
     size = max(1, PAIRS // len(b))
