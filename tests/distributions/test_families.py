@@ -10,12 +10,13 @@ from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
 from torch.distributions import MixtureSameFamily, MultivariateNormal, kl_divergence
 
 from zatlas.distributions import DiagonalGaussian, DiscretisedLogistic
+from zatlas.distributions import logistic_mixture as logistic_mixture_module
 from zatlas.distributions.categorical import Categorical
 from zatlas.distributions.continuous_bernoulli import ContinuousBernoulli, langevin, langevin_slope, log_sinhc
 from zatlas.distributions.flow import Flow
 from zatlas.distributions.full import FullGaussian, full
 from zatlas.distributions.kl import closed_kl, stopped
-from zatlas.distributions.logistic_mixture import LogisticMixture
+from zatlas.distributions.logistic_mixture import LogisticMixture, mixture_log_prob
 from zatlas.distributions.mixture import GaussianMixture
 
 VALUES = torch.arange(256) / 255
@@ -306,6 +307,33 @@ def test_logistic_mixture_is_the_weighted_sum_of_its_components():
     ]
     torch.testing.assert_close(p.log_prob(x), sum(parts).log().sum(-1))
     torch.testing.assert_close(p.expand((6, 4)).log_prob(x), p.log_prob(x))
+
+
+@pytest.mark.parametrize("log_scale", [-7.0, -2.0, 3.0])
+def test_a_logistic_mixtures_gradient_is_that_of_sums_of_logarithms(log_scale):
+    parameters = [torch.randn(3, 5, 2, 4, dtype=torch.float64) for _ in range(3)]
+    parameters[2] = log_scale + parameters[2]
+    parameters[1][0] += 300  # so far off that a product of probabilities is zero
+    parameters = [p.requires_grad_() for p in parameters]
+    x = (VALUES[torch.randint(256, (6, 1, 2, 4))].double() * 1.4 - 0.2).clamp(0, 1)  # many at both ends
+    p = LogisticMixture(*parameters, 2)
+    got, wanted = p.log_prob_per_unit(x), mixture_log_prob(*parameters, x.unsqueeze(-3), -3)
+    torch.testing.assert_close(got, wanted)
+    weights = torch.randn_like(got)
+    slopes = [torch.autograd.grad((of * weights).sum(), parameters, create_graph=True) for of in (got, wanted)]
+    torch.testing.assert_close(*slopes)
+    second = [torch.autograd.grad(sum((s**2).sum() for s in of), parameters) for of in slopes]
+    torch.testing.assert_close(*second)
+
+
+def test_a_logistic_mixture_is_the_same_under_vmap_and_by_pieces(monkeypatch):
+    parameters = [torch.randn(4, 5, 3, dtype=torch.float64) for _ in range(3)]
+    x = VALUES[torch.randint(256, (4, 3))].double()
+    whole = LogisticMixture(*parameters).log_prob_per_unit(x)
+    mapped = torch.func.vmap(lambda at, *of: LogisticMixture(*of).log_prob_per_unit(at))
+    torch.testing.assert_close(whole, mapped(x, *parameters))
+    monkeypatch.setattr(logistic_mixture_module, "AT_ONCE", 1)
+    torch.testing.assert_close(whole, LogisticMixture(*parameters).log_prob_per_unit(x))
 
 
 def test_the_mean_of_a_logistic_mixture_is_that_of_its_256_probabilities():

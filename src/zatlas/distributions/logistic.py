@@ -59,9 +59,9 @@ class DiscretisedLogistic(Distribution):
         lower = (value - self.location - half) * inverse_scale
         # log(sigmoid(u) - sigmoid(l)) = logsigmoid(u) + logsigmoid(-l) + log(1 - exp(l - u)), finite for any mu and s
         width = (2 * half * inverse_scale).clamp_min(1e-12)
-        inner = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-width))
-        first, last = value < half, value > 1 - half
-        return torch.where(first, F.logsigmoid(upper), torch.where(last, F.logsigmoid(-lower), inner))
+        below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
+        inner = below + above + torch.log(-torch.expm1(-width))
+        return torch.where(value < half, below, torch.where(value > 1 - half, above, inner))
 
     def log_prob(self, value: Tensor) -> Tensor:
         return self.log_prob_per_unit(value).flatten(-len(self.event_shape)).sum(-1)

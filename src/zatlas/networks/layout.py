@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+FEW = 4  # channels of an image; from about eight on a transposed convolution is the faster one
+
+
 def arrangeable(x: Tensor) -> bool:
     """Whether it pays, and can be: on a CPU, not under a transform of torch.func, and not while traced for export."""
     transformed = torch._C._functorch.peek_interpreter_stack() is not None
@@ -48,7 +51,8 @@ class Painter(nn.ConvTranspose2d):
     """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if output_size is not None or self.stride != (2, 2) or not arrangeable(input):
+        suited = output_size is None and self.stride == (2, 2) and self.out_channels <= FEW
+        if not (suited and arrangeable(input)):
             return super().forward(input, output_size)
         weight, pads, sides = self.weight, [], []
         for axis in (2, 3):
