@@ -38,12 +38,11 @@ from zatlas.config import Config, make_config, read_toml
 from zatlas.errors import UsageError, ZatlasError, nearest, shown
 from zatlas.files import read_json, sha256, sync_folder, write_bytes, write_json, writing
 from zatlas.parts import missing
+from zatlas.runs.checking import check_record, check_step
 from zatlas.training import checkpoint
 from zatlas.trust import kept_parts
-from zatlas.types import DataSpec
 
 SCHEMA = 1
-_FORM = {"status": str, "config_sha256": str, "data_kind": str, "steps_per_epoch": int, "steps": int}
 
 
 def now() -> str:
@@ -102,28 +101,6 @@ def check_free(folder: Path, config: bytes) -> None:
     others = [name for name in names if name not in ours and not name.endswith(".part")]
     if others:
         raise UsageError(f"{folder} is not empty (it holds {others[0]}): give another --out.")
-
-
-def check_record(record: dict[str, Any], path: Path) -> None:
-    """Refuses a run's record that lacks what every run has.
-
-    Raises:
-        ZatlasError: it is damaged; ``path`` is named.
-    """
-    try:
-        spec = DataSpec.from_json(record["data"]["spec"])
-        fits = all(isinstance(record[key], kind) for key, kind in _FORM.items())
-        fits &= all(type(size) is int and 0 < size < 2**31 for size in spec.shape)
-    except (KeyError, TypeError):
-        fits = False
-    if not fits or not isinstance(record.get("checkpoints", {}), dict):
-        raise ZatlasError(f"the run's record {path} is damaged: entries are missing or of another kind.")
-
-
-def _check_step(record: dict[str, Any], path: Path) -> None:
-    trainer = record.get("trainer")
-    if not isinstance(trainer, dict) or type(trainer.get("step")) is not int or trainer["step"] < 0:
-        raise ZatlasError(f"the checkpoint's record {path / checkpoint.STATE} is damaged: it does not say its step.")
 
 
 def _says(path: Path, content: bytes) -> bool:
@@ -331,7 +308,7 @@ class RunFolder:
         for candidate in found:
             try:
                 tensors, record = checkpoint.load(self.checkpoints_path / candidate)
-                _check_step(record, self.checkpoints_path / candidate)
+                check_step(record, self.checkpoints_path / candidate)
             except ZatlasError as error:
                 passed.append(str(error))
                 continue

@@ -22,7 +22,8 @@ from torch import Tensor
 from zatlas.config import Config, as_written, make_config
 from zatlas.errors import UsageError, ZatlasError, shown
 from zatlas.files import read_json, sha256
-from zatlas.runs.folder import RunFolder, check_record
+from zatlas.runs.checking import check_record
+from zatlas.runs.folder import RunFolder
 from zatlas.training import checkpoint
 
 CONFIG, WEIGHTS, CARD, EVALUATION = "config.json", "model.safetensors", "README.md", "evaluation.json"

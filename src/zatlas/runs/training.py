@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from zatlas import recipes
+from zatlas.arrays import Array
 from zatlas.config import Config, make_config
 from zatlas.data import Batches, Source, Splits, evenly_spaced, gathered, located, remarks
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
-from zatlas.runs.data import batches, check_same_data, label_cycle, open_data, reopen
+from zatlas.runs.data import batches, check_same_data, open_data, reopen
 from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folder, now, provenance
 from zatlas.runs.opened import Run
 from zatlas.runs.recorder import Recorder
+from zatlas.runs.snapshots import drawn_alike
 from zatlas.runs.trackers import tracker
 from zatlas.training import (
     Arithmetic,
@@ -32,12 +32,10 @@ from zatlas.training import (
     choose_arithmetic,
     choose_device,
     crowded,
-    forked_rng,
 )
 from zatlas.trust import trusting
-from zatlas.types import DataSpec, in_closed_form, inferring
+from zatlas.types import in_closed_form, inferring
 
-SNAPSHOT_SAMPLES = 36
 VALIDATION_IMAGES = 500  # whose PSNR is shown as training goes on: encoded and decoded in hundredths of a second
 
 
@@ -196,28 +194,9 @@ def comparable(game: Game | Ensemble) -> bool:
     return len(game.players) == 1
 
 
-def sampler(setup: Setup) -> Callable[[Game], npt.NDArray[Any]] | None:
-    """Samples from the same draws of z (and the same labels, class by class) whenever it is called."""
-    spec, config = setup.source.spec, setup.config
-    if config.kind.point:
-        return None
-    y = None
-    if config.kind.conditional:
-        y = label_cycle(spec, SNAPSHOT_SAMPLES, setup.device)
-
-    def sample(game: Game) -> npt.NDArray[Any]:
-        with torch.no_grad(), forked_rng(setup.device, seed=config.training.seed):
-            images = game.model.generate(SNAPSHOT_SAMPLES, y).px.mean[0].float().cpu()
-        return as_stored(images, spec)
-
-    return sample
-
-
-def as_stored(x: Tensor, spec: DataSpec) -> npt.NDArray[Any]:
-    """What the model shows, as the data are kept: uint8 for "uint8", float32 otherwise."""
-    if spec.values == "uint8":
-        return (x.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    return x.numpy()
+def sampler(setup: Setup) -> Callable[[Game], Array] | None:
+    """Samples of a training for its snapshots; None for a model without a prior to draw from."""
+    return drawn_alike(setup.config, setup.source.spec, setup.device)
 
 
 def train(
