@@ -15,47 +15,44 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, wraps
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from typing import Any, TypeVar
 
 from zatlas.errors import UsageError, nearest
+from zatlas.parts.context import Context
+from zatlas.parts.making import NOTHING, Remembers, maker, read_settings
+from zatlas.parts.settings import ModelSettings, Section, Settings
 from zatlas.trust import PLACE, imported, is_module, place_of, trusted
 
-if TYPE_CHECKING:  # torch is not imported to read declarations
-    from torch import nn
-
-    from zatlas.types import DataSpec
+__all__ = [
+    "BROKEN",
+    "SORTS",
+    "Context",
+    "Defaults",
+    "ModelSettings",
+    "Part",
+    "Remembers",
+    "Section",
+    "Settings",
+    "Sort",
+    "data_format",
+    "importer",
+    "installed",
+    "likelihood",
+    "metric",
+    "missing",
+    "model",
+    "network",
+    "objective",
+    "posterior",
+    "prior",
+    "walk",
+]
 
 Defaults = Mapping[str, Mapping[str, Any]]
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 Declared = TypeVar("Declared")
-
-
-class Section(BaseModel):
-    """A validated record of the configuration: an unknown key, NaN and infinity are refused."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
-
-
-class Settings(Section):
-    """The settings of a part. ``kind`` is the part's name; each part adds its own keys."""
-
-    kind: str = ""
-
-    def resolve(self, context: Context) -> None:
-        """Writes out each value that is decided by the data and the parts beside it, so that the recorded
-        configuration repeats the run even where that decision changes; there are none, unless a part says so."""
-
-
-class ModelSettings(Settings):
-    """The settings of a model."""
-
-    latent_dim: int = Field(2, ge=1, le=10**6, description="number of latent units")
 
 
 @dataclass(frozen=True)
@@ -225,11 +222,11 @@ class Sort:
     ) -> Part:
         parent = self._parent(target)
         own = settings or getattr(target, "Settings", None) or (parent.settings if parent else None)
-        own = own or _read_settings(target, self.base)
+        own = own or read_settings(target, self.base)
         asked = needs or getattr(target, "needs", "") or (" ".join(parent.needs) if parent else self.needs)
         has, wants = frozenset(traits.split()), frozenset(asked.split())
         return Part(
-            self.name, name, when, _maker(target), own, target, facts=dict(facts), traits=has, needs=wants, **words
+            self.name, name, when, maker(target), own, target, facts=dict(facts), traits=has, needs=wants, **words
         )
 
     def _parent(self, target: Any) -> Part | None:
@@ -352,44 +349,6 @@ class Sort:
         return str(getattr(target, "role", "autoencoder" if self.name == "network" else ""))
 
 
-def _maker(target: Any) -> Callable[..., Any]:
-    if not isinstance(target, type):
-        return target
-    if made := getattr(target, "of", None):
-        return made
-    knows = "context" in inspect.signature(target).parameters
-
-    def make(settings: Settings, context: Context | None = None, *more: Any) -> Any:
-        own = {key: getattr(settings, key) for key in type(settings).model_fields if key != "kind"}
-        return target(*more, **own, **({"context": context} if knows else {}))
-
-    return make
-
-
-def _read_settings(target: Any, base: type[Settings]) -> type[Settings]:
-    """Settings from the keywords of a constructor, or of a function after those that it is called with."""
-    try:
-        named = list(inspect.signature(target).parameters.values())
-        hints = inspect.get_annotations(vars(target).get("__init__", target), eval_str=True)
-    except (TypeError, ValueError, NameError):
-        return base
-    keyword = isinstance(target, type) and not hasattr(target, "of")
-    named = [one for one in named if one.name not in ("self", "context", "settings")]
-    fields: dict[str, Any] = {}
-    for one in named:
-        if one.kind is one.KEYWORD_ONLY or (keyword and one.kind is one.POSITIONAL_OR_KEYWORD):
-            hint = hints.get(one.name, Any)
-            if one.default is one.empty and not keyword:
-                continue
-            fields[one.name] = (hint, ... if one.default is one.empty else one.default)
-    if not fields:
-        return base
-    try:
-        return create_model("Settings", __base__=base, **fields)
-    except Exception:  # an annotation that is no type of plain data
-        return base
-
-
 SORTS: dict[str, Sort] = {
     sort.name: sort
     for sort in (
@@ -419,72 +378,3 @@ def missing(kept: Mapping[str, Any]) -> str | None:
         return None
     package = f"the package {kept['package']} {kept.get('version')}" if kept.get("package") else kept.get("place")
     return f"{sort.name}.kind = {kind!r} is of {package}, which is not installed here: install it."
-
-
-class Remembers:
-    """A base class that keeps the arguments its objects are made with, in ``made_with``, so that a run can make them
-    again."""
-
-    made_with: Mapping[str, Any] = NOTHING
-
-    def __init_subclass__(cls, **named: Any) -> None:
-        super().__init_subclass__(**named)
-        made = vars(cls).get("__init__")
-        if made is None:
-            return
-
-        @wraps(made)
-        def __init__(self: Any, *given: Any, **words: Any) -> None:
-            if "made_with" not in vars(self):
-                bound = inspect.signature(made).bind(self, *given, **words)
-                bound.apply_defaults()
-                object.__setattr__(self, "made_with", {k: v for k, v in bound.arguments.items() if k != "self"})
-            made(self, *given, **words)
-
-        cls.__init__ = __init__  # type: ignore[method-assign]
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a part may know of the data and of the parts beside it when it is made.
-
-    Attributes:
-        config: the configuration, its sections by name.
-        spec: shape, values and labels of the data (:class:`zatlas.types.DataSpec`).
-        stats: of the training data (:class:`zatlas.types.Statistics`).
-        dataset_size: N, the number of training examples.
-        label_dim: Y, 0 for a model without condition.
-        given: objects that were given, by section.
-        encoder: the model's, for a prior that is made of it.
-    """
-
-    config: Any
-    spec: DataSpec
-    stats: Any
-    dataset_size: int = 0
-    label_dim: int = 0
-    given: Mapping[str, Any] = field(default_factory=dict)
-    encoder: nn.Module | None = None
-
-    @property
-    def latent_dim(self) -> int:
-        """D, as the model's settings have it."""
-        return int(self.config.model.latent_dim)
-
-    @cached_property
-    def model(self) -> Part:
-        """The declaration of the model."""
-        return SORTS["model"].get(self.config.model.kind)
-
-    @cached_property
-    def network(self) -> Part:
-        """The declaration of the network."""
-        return SORTS["network"].get(self.config.network.kind, self.model.facts["network"])
-
-    def make(self, section: str, *arguments: Any, **named: Any) -> Any:
-        """The part of a section, made with its settings, this context and what else its sort is made with."""
-        settings = getattr(self.config, section)
-        if section in self.given and section != "network":
-            return self.given[section]
-        role = self.model.facts["network"] if section == "network" else ""
-        return SORTS[section].get(settings.kind, role).make(settings, self, *arguments, **named)
