@@ -98,8 +98,8 @@ def test_the_classifier_is_trained_by_a_command_and_found_by_the_metric(tmp_path
 
 def test_a_classifier_wants_classes(tmp_path):
     from zatlas.data import open_source
-    from zatlas.measure.feature_classifier import train_judge
+    from zatlas.measure.feature_classifier import train_feature_classifier
 
     np.savez(tmp_path / "plain.npz", images=np.random.default_rng(0).integers(0, 256, (30, 8, 8), dtype=np.uint8))
     with pytest.raises(UsageError, match="they have no classes"):
-        train_judge(open_source(str(tmp_path / "plain.npz")), np.arange(30))
+        train_feature_classifier(open_source(str(tmp_path / "plain.npz")), np.arange(30))

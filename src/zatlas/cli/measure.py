@@ -245,7 +245,7 @@ def classifier(
     from zatlas.config import make_config
     from zatlas.console import counting, say
     from zatlas.evaluation.classifier import enough_epochs, unfit
-    from zatlas.measure.feature_classifier import classifier_path, examples, train_judge
+    from zatlas.measure.feature_classifier import classifier_path, examples, train_feature_classifier
     from zatlas.runs.data import open_data
     from zatlas.training import choose_device
 
@@ -253,7 +253,7 @@ def classifier(
     config = make_config(("the options", {"data": {"source": source, "binarise": binarise, **words}}))
     data, splits = open_data(config)
     with counting("training", (epochs or enough_epochs(len(splits.train))) * len(splits.train)) as progress:
-        trained = train_judge(
+        trained = train_feature_classifier(
             data,
             splits.train,
             config.data.binarise,

@@ -238,7 +238,7 @@ def make_config(*layers: tuple[str, Mapping[str, Any]], trust: bool = False) -> 
     """The configuration from layers of nested values, later ones over earlier ones.
 
     Args:
-        layers: pairs of a name for error messages and ``{section: {key: value}}``. Each layer's values are judged by
+        layers: pairs of a name for error messages and ``{section: {key: value}}``. Each layer's values are checked by
             themselves, their combination only when all layers are there.
         trust: whether parts named by their place, ``package.module:Class``, may be imported.
 

@@ -133,7 +133,7 @@ def fit_direction(
         out = np.arange(len(z)) % folds == fold
         part = fit((~out).astype(np.float64))
         margins[out] = z[out] @ part.vector - part.threshold
-    facts = _judged(margins, y > 0.5, folds) if groups else _correlated(margins, y, folds)
+    facts = _separated(margins, y > 0.5, folds) if groups else _correlated(margins, y, folds)
     angles = fit.angles(found.vector, seed)
     facts |= {"angle_degrees": float(angles.mean()), "angle_degrees_95": float(np.percentile(angles, 95))}
     return replace(found, name=name, facts={**facts, "bootstraps": len(angles)})
@@ -217,7 +217,7 @@ class _Fit:
         return np.degrees(np.arccos(np.clip(cosines, -1, 1)))
 
 
-def _judged(margins: Array, y: Array, folds: int) -> dict[str, Any]:
+def _separated(margins: Array, y: Array, folds: int) -> dict[str, Any]:
     """Figures of two groups, from held-out margins."""
     spread = math.sqrt((margins[y].var() * y.sum() + margins[~y].var() * (~y).sum()) / len(y))
     gap = float(margins[y].mean() - margins[~y].mean())

@@ -41,7 +41,7 @@ def examples(source: Source, rows: Rows, binarise: Binarise, seed: int = 0) -> t
     return x, np.concatenate([batch.y.numpy().argmax(1) for batch in parts if batch.y is not None])
 
 
-def lacks_judge(source: Source) -> str | None:
+def lacks_classes(source: Source) -> str | None:
     """Why there can be no classifier of these data, as a clause; None where there can."""
     if not source.spec.is_image or source.spec.shape[0] not in CHANNELS:
         return "they are no grey or RGB images"
@@ -50,7 +50,7 @@ def lacks_judge(source: Source) -> str | None:
     return None
 
 
-def train_judge(
+def train_feature_classifier(
     source: Source,
     rows: Rows,
     binarise: Binarise = "none",
@@ -82,14 +82,14 @@ def train_judge(
 
 
 def _trained(source: Source, rows: Rows, binarise: Binarise, **words: Any) -> Classifier:
-    if reason := lacks_judge(source):
+    if reason := lacks_classes(source):
         raise UsageError(f"no classifier of {source.name} can be trained: {reason}.")
     x, y = examples(source, rows, binarise)
     about = {"data": source.name, "fingerprint": source.fingerprint(), "binarise": binarise}
     return train_classifier(x, y, classes=source.spec.label_dim, about=about, **words)
 
 
-def judge(
+def feature_classifier(
     source: Source,
     rows: Rows,
     binarise: Binarise,
@@ -97,7 +97,7 @@ def judge(
     say: Callable[[str], None] = lambda sentence: None,
 ) -> Classifier | None:
     """The classifier of these data, trained where there is none yet; None where there can be none."""
-    if lacks_judge(source):
+    if lacks_classes(source):
         return None
     path = classifier_path(source, binarise)
     if path.is_file():
@@ -111,7 +111,7 @@ def judge(
     return trained
 
 
-def judged(run: Run, classifier: Classifier) -> tuple[Figure, str | None]:
+def held_out_accuracy(run: Run, classifier: Classifier) -> tuple[Figure, str | None]:
     """Its accuracy over rows held out of the run's training, and why it cannot score samples; None where it can."""
     held = run.spread(run.held_out(), MOST_HELD_OUT)
     x, y = examples(run.source, held, run.config.data.binarise)

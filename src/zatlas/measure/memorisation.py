@@ -12,7 +12,7 @@ from zatlas.errors import UsageError
 from zatlas.evaluation.classifier import load_classifier
 from zatlas.evaluation.quality import copying, nearest, raw_values
 from zatlas.figures import View, arrays
-from zatlas.measure.feature_classifier import classifier_path, examples, judged
+from zatlas.measure.feature_classifier import classifier_path, examples, held_out_accuracy
 from zatlas.measure.samples import MOST_TRAINING, SMALLEST, lacks_images, shown_as_data
 from zatlas.runs.opened import Run
 
@@ -47,7 +47,7 @@ def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None,
     extractor, told = raw_values(), []
     if path.is_file():
         known = load_classifier(path, run.device)
-        accuracy, reason = judged(run, known)
+        accuracy, reason = held_out_accuracy(run, known)
         if reason:
             told.append(f"Compared in raw values, since {reason}.")
         else:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from zatlas.evaluation import Figure
 from zatlas.evaluation.quality import quality, raw_values
-from zatlas.measure.feature_classifier import examples, judge, judged
+from zatlas.measure.feature_classifier import examples, feature_classifier, held_out_accuracy
 from zatlas.measure.metric import Found, Options, Progress, Refused
 from zatlas.parts import metric
 from zatlas.runs.opened import Run
@@ -39,11 +39,11 @@ def samples(run: Run, rows: npt.NDArray[np.int64], options: Options, progress: P
     """Fréchet and kernel distance, precision, recall, density, coverage, modes and copies, beside their floors."""
     source, binarise = run.source, run.config.data.binarise
     seed = run.config.training.seed
-    known = judge(source, run.rows("train"), binarise, run.device, run.say)
+    known = feature_classifier(source, run.rows("train"), binarise, run.device, run.say)
     extractor = raw_values()
     figures: dict[str, Figure] = {}
     if known:
-        accuracy, reason = judged(run, known)
+        accuracy, reason = held_out_accuracy(run, known)
         if reason:
             raise Refused(
                 f"{reason}; train it longer with `zatlas classifier {run.config.data.source} --epochs N` (and "

@@ -20,7 +20,7 @@ from zatlas.latent.properties import PROPERTIES, Property, ground_of, properties
 from zatlas.parts import walk
 from zatlas.runs.opened import Run
 from zatlas.walks.shared import check_units, need_axes
-from zatlas.walks.unit_facts import Facts, Told, is_dead, learned_variables, of_effect, of_links
+from zatlas.walks.unit_facts import Explained, Facts, is_dead, learned_variables, of_effect, of_links
 from zatlas.walks.unit_words import amount, answer, sentence
 
 DRAWN, LINKS = 10, 3  # units that are drawn and spoken of, and properties of each
@@ -92,8 +92,8 @@ def describe(
         progress=progress,
     )
     order = np.argsort(-(found.size if rates is None else rates), kind="stable")
-    told = Told(run, start.rows, start.codes, start.labels)
-    facts = _facts(found, order, wanted, rates, unit_names(run.model.latent_dims), kinds, told)
+    explained = Explained(run, start.rows, start.codes, start.labels)
+    facts = _facts(found, order, wanted, rates, unit_names(run.model.latent_dims), kinds, explained)
     alive = [(unit, row) for unit, row in zip(facts, order, strict=True) if not unit["dead"]]
     variables = learned_variables(found, [unit for unit, _ in alive])
     tests = int(np.isfinite(found.moved.r).sum())
@@ -117,7 +117,7 @@ def _facts(
     rates: Array | None,
     names: Sequence[str],
     kinds: dict[str, Property],
-    told: Told,
+    explained: Explained,
 ) -> list[Facts]:
     """What is known of each unit, in that order of the rows of ``found``; ``units`` are the rows' own numbers."""
     facts: list[Facts] = []
@@ -128,7 +128,7 @@ def _facts(
             {"name": names[unit], "unit": unit + 1, "rate_nats": rate, "dead": is_dead(found, row, rate)}
             | of_effect(found, row)
             | {"properties": of_links(found, row, kinds)}
-            | told.of(unit)
+            | explained.of(unit)
         )
     return facts
 

@@ -77,7 +77,7 @@ def of_effect(found: Effects, row: int) -> Facts:
     }
 
 
-class Told:
+class Explained:
     """What factors and labels say of every unit, from the codes ``[N, D]`` of rows with labels ``[N, Y]``."""
 
     def __init__(self, run: Run, rows: Rows | None, codes: Array | None, labels: Array | None) -> None:
