@@ -98,3 +98,12 @@ def test_what_is_no_file_of_a_run_is_left_to_be_refused(values):
 
 def test_the_values_that_say_nothing_are_keys_of_parts():
     assert set(UNSAID) == {"network", "likelihood", "prior", "posterior", FLOW, "model", "objective"}
+
+
+def test_folders_called_train_and_test_were_labels_in_a_run_of_0_1():
+    saved = {"source": "photos", "binarise": "none", "validation": 0.1, "test": 0.1, "split_seed": 0}
+    of_its_time = as_written({"data": saved, "model": {"kind": "vae"}})["data"]
+    assert (of_its_time["label_level"], of_its_time["split_folders"]) == ("path", False)
+    said = as_written({"data": {**saved, "label_level": "top", "split_folders": True}})["data"]
+    assert (said["label_level"], said["split_folders"]) == ("top", True)
+    assert "split_folders" not in as_written({"data": {"source": "photos"}})["data"]  # a person's own file
