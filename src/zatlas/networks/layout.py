@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
 FEW = 4  # channels of an image; from about eight on a transposed convolution is the faster one
 
 
