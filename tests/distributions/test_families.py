@@ -12,11 +12,12 @@ from torch.distributions import MixtureSameFamily, MultivariateNormal, kl_diverg
 from zatlas.distributions import DiagonalGaussian, DiscretisedLogistic
 from zatlas.distributions import logistic_mixture as logistic_mixture_module
 from zatlas.distributions.categorical import Categorical
+from zatlas.distributions.colour_mixture import ColourMixture
 from zatlas.distributions.continuous_bernoulli import ContinuousBernoulli, langevin, langevin_slope, log_sinhc
 from zatlas.distributions.flow import Flow
 from zatlas.distributions.full import FullGaussian, full
 from zatlas.distributions.kl import closed_kl, stopped
-from zatlas.distributions.logistic_mixture import LogisticMixture, mixture_log_prob
+from zatlas.distributions.logistic_mixture import LogisticMixture, by_logarithms
 from zatlas.distributions.mixture import GaussianMixture
 
 VALUES = torch.arange(256) / 255
@@ -317,7 +318,10 @@ def test_a_logistic_mixtures_gradient_is_that_of_sums_of_logarithms(log_scale):
     parameters = [p.requires_grad_() for p in parameters]
     x = (VALUES[torch.randint(256, (6, 1, 2, 4))].double() * 1.4 - 0.2).clamp(0, 1)  # many at both ends
     p = LogisticMixture(*parameters, 2)
-    got, wanted = p.log_prob_per_unit(x), mixture_log_prob(*parameters, x.unsqueeze(-3), -3)
+    got, wanted = (
+        p.log_prob_per_unit(x),
+        by_logarithms(parameters[0], *(of.unsqueeze(-3) for of in (*parameters[1:], x.unsqueeze(-3))), -4),
+    )
     torch.testing.assert_close(got, wanted)
     weights = torch.randn_like(got)
     slopes = [torch.autograd.grad((of * weights).sum(), parameters, create_graph=True) for of in (got, wanted)]
@@ -392,3 +396,57 @@ def test_members_draw_and_score_under_vmap(name):
     x = VALUES[torch.tensor([[100, 20]])]
     scored = torch.vmap(lambda t: make(t).log_prob(x))(t)
     torch.testing.assert_close(scored, torch.stack([make(member).log_prob(x) for member in t]))
+
+
+def colour_mixture(parts=3, side=2, dtype=torch.float64):
+    torch.manual_seed(1)
+    logits, location, log_scale, slopes = torch.randn(parts, side, side), *torch.randn(3, parts, 3, side, side)
+    return ColourMixture(*(of.to(dtype) for of in (logits, 0.5 + 0.2 * location, log_scale - 2.5, slopes.tanh())))
+
+
+def test_a_colour_mixture_sums_to_one():
+    p, values = colour_mixture(side=1), VALUES.double()
+    r, g = (of.flatten()[:, None] for of in torch.meshgrid(values[::16], values[::16], indexing="ij"))
+    # of blue for some reds and greens, and of a component alone over all three by what each gives the next
+    pixel = torch.stack(torch.broadcast_tensors(r, g, values), -1)[..., None, None]
+    joint = p.log_prob(pixel).exp().sum(-1)
+    weights, location, slopes = p.logits.softmax(0).flatten(), p.location[..., 0, 0], p.slopes[..., 0, 0]
+    scale = p.log_scale[..., 0, 0]
+    red = DiscretisedLogistic(location[:, 0], scale[:, 0], 1).log_prob_per_unit(r)
+    green_at = location[:, 1] + slopes[:, 0] * (r - location[:, 0])
+    green = DiscretisedLogistic(green_at, scale[:, 1].expand_as(green_at), 1).log_prob_per_unit(g)
+    torch.testing.assert_close(joint, ((red + green).exp() * weights).sum(-1))
+
+
+def test_a_colour_mixture_of_no_slopes_and_one_component_is_three_logistics():
+    p = colour_mixture(parts=1)
+    p = ColourMixture(p.logits, p.location, p.log_scale, torch.zeros_like(p.slopes))
+    x = VALUES[torch.randint(256, (5, 3, 2, 2))].double()
+    alone = DiscretisedLogistic(p.location[0], p.log_scale[0], 3)
+    torch.testing.assert_close(p.log_prob(x), alone.log_prob(x))
+    torch.testing.assert_close(p.mean, alone.mean)
+
+
+def test_a_colour_mixture_draws_what_it_says():
+    p = colour_mixture(side=1)
+    draws = p.sample((200_000,))
+    assert draws.shape == (200_000, 3, 1, 1)
+    low = lambda x: torch.stack([(x < 0.4).double(), (x[:, :1] < 0.5).double() * (x < 0.5)], 0)
+    made = low(draws).mean(1)
+    # the same by weighing draws that know nothing
+    uniform = VALUES[torch.randint(256, (400_000, 3, 1, 1))].double()
+    weights = p.log_prob(uniform).exp() * 256**3
+    said = (low(uniform) * weights[:, None, None, None]).mean(1)
+    torch.testing.assert_close(made, said, atol=0.02, rtol=0)
+    torch.testing.assert_close(p.mean, draws.mean(0), atol=0.02, rtol=0)
+
+
+def test_a_colour_mixtures_gradient_is_that_of_sums_of_logarithms(monkeypatch):
+    p = colour_mixture()
+    parameters = [of.requires_grad_() for of in (p.logits, p.location, p.log_scale, p.slopes)]
+    x = (VALUES[torch.randint(256, (6, 3, 2, 2))].double() * 1.4 - 0.2).clamp(0, 1)
+    slopes = [torch.autograd.grad(ColourMixture(*parameters).log_prob(x).sum(), parameters)]
+    monkeypatch.setattr(logistic_mixture_module, "LEAST", 1e9)
+    slopes.append(torch.autograd.grad(ColourMixture(*parameters).log_prob(x).sum(), parameters))
+    torch.testing.assert_close(*slopes)
+    assert ColourMixture(*parameters).expand((6,)).log_prob(x).shape == (6,)

@@ -89,7 +89,7 @@ LIKELIHOODS = {
         *("bernoulli", "continuous-bernoulli", "gaussian", "gaussian-learned", "gaussian-per-pixel"),
         *("logistic", "logistic-mixture", "categorical"),
     )
-}
+} | {"vae-colour-mixture": case("3x8x8", "vae", likelihood="colour-mixture", latent_dim=3)}
 NETWORKS = {
     f"{kind}-{network}": case(data, kind, network=network, latent_dim=3)
     for kind in ("ae", "vae", "cvae")

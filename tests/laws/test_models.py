@@ -87,9 +87,12 @@ def test_probabilities_of_bits_sum_to_one(made):
     torch.testing.assert_close(total, torch.ones(1, 3).double(), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("likelihood", family.LIKELIHOODS)
+@pytest.mark.parametrize("likelihood", sorted(set(family.LIKELIHOODS) - {"colour-mixture"}))
 def test_likelihoods_have_mass_one(likelihood):
-    """Of one value: over 2 or 256 of them, over the unit interval, or over the line."""
+    """Of one value: over 2 or 256 of them, over the unit interval, or over the line.
+
+    A mixture over colours is of three values; its factors are those of logistics, see the tests of distributions.
+    """
     values = "real" if likelihood.startswith("gaussian") else "uint8"
     words = {"likelihood": likelihood, "latent_dim": 2, "size": "xs"}
     torch.manual_seed(0)

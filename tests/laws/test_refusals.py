@@ -219,6 +219,7 @@ DATA = [
         (model(likelihood=name), COLUMNS, "wants 8-bit values without binarisation: choose gaussian or bernoulli")
         for name in ("logistic", "logistic-mixture", "categorical")
     ),
+    (model(likelihood="colour-mixture"), DIGITS, "three channels, and these data are 1x8x8: choose logistic-mixture"),
     (
         model(likelihood="logistic") | {"data": {"binarise": "static"}},
         DIGITS,

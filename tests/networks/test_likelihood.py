@@ -8,6 +8,7 @@ from torch.func import functional_call, stack_module_state
 from zatlas.networks import BernoulliLikelihood, Decoder, GaussianLikelihood, LogisticLikelihood, MLPDecoder
 from zatlas.networks.likelihood import (
     CategoricalLikelihood,
+    ColourMixtureLikelihood,
     ContinuousBernoulliLikelihood,
     LogisticMixtureLikelihood,
     tilt_to,
@@ -133,3 +134,16 @@ def test_two_decoders_stack_and_each_is_itself(name, randomness):
     log_prob, drawn = torch.vmap(call, randomness=randomness)(*stack_module_state(members))
     torch.testing.assert_close(log_prob, torch.stack([m(z, x)[0] for m in members]))
     assert drawn.shape == (2, 2, 5, *SHAPE)
+
+
+def test_a_colour_mixture_starts_at_the_mean_of_the_data_and_draws_colours():
+    likelihood = ColourMixtureLikelihood(6)
+    mean = torch.linspace(0.1, 0.9, 36).view(3, 3, 4)
+    net = MLPDecoder(2, (4,), (likelihood.per_value * 3, 3, 4))
+    for p in net.parameters():
+        nn.init.zeros_(p)
+    px = Decoder(net, likelihood, mean)(torch.zeros(5, 7, 2))
+    assert (px.batch_shape, px.event_shape) == ((5, 7), (3, 3, 4))
+    torch.testing.assert_close(px.location[0, 0], mean.expand(6, 3, 3, 4))
+    x = px.sample()
+    assert px.log_prob(x).shape == px.log_prob(x[0, 0]).shape == (5, 7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -18,31 +19,57 @@ LEAST = 1e-30  # a probability that float32 holds with all its places; below it 
 
 
 def mixture_log_prob(logits: Tensor, location: Tensor, log_scale: Tensor, value: Tensor, dim: int) -> Tensor:
-    """Log probability of each value by sums of logarithms, for any shapes that broadcast; ``dim`` is that of M."""
-    events = -dim - 1
-    within = DiscretisedLogistic(location, log_scale, events).log_prob_per_unit(value)
-    return (logits.log_softmax(dim) + within).logsumexp(dim)
+    """Log probability ``[..., *place]`` of groups of C values at each place that share their component.
+
+    Args:
+        logits: of the weights, ``[..., M, *place]``.
+        location: ``[..., M, C, *place]``.
+        log_scale: of the same shape.
+        value: x, ``[..., M or 1, C, *place]``.
+        dim: which dimension of the location is M, counted from the last, below -2.
+    """
+    arguments = (logits, location, log_scale, value)
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    alike = len({of.dtype for of in arguments}) == 1
+    if transformed or not alike or value.requires_grad or value.device.type != "cpu":
+        return by_logarithms(*arguments, dim)
+    shape = torch.broadcast_shapes(location.shape, value.shape)
+    leading, (parts, group), place = shape[:dim], shape[dim : dim + 2], shape[dim + 2 :]
+    rows = (
+        logits.expand(*leading, parts, *place).reshape(-1, parts, place.numel()),
+        *(of.expand(shape).reshape(-1, parts, group, place.numel()) for of in (location, log_scale)),
+        value.expand(*leading, value.shape[dim], group, *place).reshape(-1, value.shape[dim], group, place.numel()),
+    )
+    out: Tensor = _MixtureLogProb.apply(*rows)
+    return out.reshape(*leading, *place)
+
+
+def by_logarithms(logits: Tensor, location: Tensor, log_scale: Tensor, value: Tensor, dim: int) -> Tensor:
+    """The same by sums of logarithms, whatever the values and under every transform."""
+    within = DiscretisedLogistic(location, log_scale, 1).log_prob_per_unit(value).sum(dim + 1)
+    return (logits.log_softmax(dim + 1) + within).logsumexp(dim + 1)
 
 
 class _MixtureLogProb(torch.autograd.Function):
-    r"""The same of ``[N, M, E]`` and values ``[N, 1, E]``, with its gradient in closed form.
+    r"""The same of ``[N, M, P]``, ``[N, M, C, P]`` and values ``[N, 1, C, P]``, with its gradient in closed form.
 
-    With :math:`c = (x - \mu)/s` and :math:`h = 1/(510 s)` a component has the probability
+    With :math:`c = (x - \mu)/s` and :math:`h = 1/(510 s)` a component gives a value the probability
     :math:`\sigma(c + h)\, \sigma(h - c)\, (1 - e^{-2h})`, of which the last value of the scale lacks the first factor,
-    the first value the second, and both the third. Products take a logarithm per value, where sums of logarithms take
+    the first value the second, and both the third. Products take a logarithm per place, where sums of logarithms take
     several per component; and what automatic differentiation would keep of each step is not kept.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, location: Tensor, log_scale: Tensor, value: Tensor) -> Tensor:
-        out = torch.empty_like(value[:, 0])
-        slopes = [torch.empty_like(location) for _ in range(3)] if any(ctx.needs_input_grad[:3]) else []
+        out = torch.empty_like(logits[:, 0])
+        wanted = any(ctx.needs_input_grad[:3])
+        slopes = [torch.empty_like(of) for of in (logits, location, log_scale)] if wanted else []
         size = max(1, AT_ONCE // max(1, location[0].numel())) if len(location) else 1
         for start in range(0, len(location), size):
             rows = slice(start, start + size)
             given = (logits[rows], location[rows], log_scale[rows], value[rows], out[rows], [s[rows] for s in slopes])
-            if not _by_products(*given):
-                _by_logarithms(*given)
+            if not _fill(*given):
+                _fill_by_logarithms(*given)
         ctx.save_for_backward(logits, location, log_scale, value, *slopes)
         return out
 
@@ -50,30 +77,35 @@ class _MixtureLogProb(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         logits, location, log_scale, value, *slopes = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted
-            again = mixture_log_prob(logits, location, log_scale, value, -2)
+            again = by_logarithms(logits, location, log_scale, value, -3)
             return *torch.autograd.grad(again, (logits, location, log_scale), gradient, create_graph=True), None
-        return *(slope * gradient.unsqueeze(1) for slope in slopes), None
+        of_each = gradient.unsqueeze(1)
+        return slopes[0] * of_each, slopes[1] * of_each.unsqueeze(2), slopes[2] * of_each.unsqueeze(2), None
 
 
-def _by_products(
+def _fill(
     logits: Tensor, location: Tensor, log_scale: Tensor, value: Tensor, out: Tensor, slopes: list[Tensor]
 ) -> bool:
-    """Fills ``out`` and the slopes, where no probability is too small for that."""
+    """Fills ``out`` and the slopes by products, where none is too small for that."""
     first, last = value < HALF, value > 1 - HALF
     inverse = log_scale.neg().exp_()
     c, h = (value - location).mul_(inverse), inverse * HALF
     upper = torch.sigmoid(c + h).masked_fill_(last, 1.0)
     lower = torch.sigmoid(h - c).masked_fill_(first, 1.0)
     width = torch.expm1(-2 * h).neg_().clamp_min_(1e-12).masked_fill_(first | last, 1.0)
-    weight = logits.softmax(1)
-    joint = (upper * lower).mul_(width).mul_(weight)
+    each = (upper * lower).mul_(width)
+    weight, group = logits.softmax(1), each.shape[2]
+    joint = weight * each[:, :, 0]
+    for channel in range(1, group):
+        joint.mul_(each[:, :, channel]).mul_(BINS)  # as densities, which are not as small
     total = joint.sum(1, keepdim=True)
     if not bool((total > LEAST).all()):
         return False
-    torch.log(total.squeeze(1), out=out)
+    torch.log(total.squeeze(1), out=out).sub_((group - 1) * math.log(BINS))
     if slopes:
         share = joint.div_(total)
         torch.sub(share, weight, out=slopes[0])
+        share = share.unsqueeze(2)
         by_upper, by_lower = upper.neg_().add_(1), lower.neg_().add_(1)
         of_c = (by_upper - by_lower).mul_(share)
         of_h = by_upper.add_(by_lower).add_(width.reciprocal_().sub_(1).mul_(2)).mul_(share)
@@ -82,13 +114,13 @@ def _by_products(
     return True
 
 
-def _by_logarithms(
+def _fill_by_logarithms(
     logits: Tensor, location: Tensor, log_scale: Tensor, value: Tensor, out: Tensor, slopes: list[Tensor]
 ) -> None:
     """The same where a probability is all but zero."""
     at = [p.detach().requires_grad_(bool(slopes)) for p in (logits, location, log_scale)]
     with torch.set_grad_enabled(bool(slopes)):
-        found = mixture_log_prob(at[0], at[1], at[2], value, -2)
+        found = by_logarithms(at[0], at[1], at[2], value, -3)
         of_each = torch.autograd.grad(found.sum(), at) if slopes else ()
     out.copy_(found.detach())
     for slope, of_it in zip(slopes, of_each, strict=True):
@@ -136,17 +168,10 @@ class LogisticMixture(Distribution):
 
     def log_prob_per_unit(self, value: Tensor) -> Tensor:
         """Log probability of each value, ``[..., *event]``."""
-        c, value = self.components, value.unsqueeze(self.dim)
-        transformed = torch._C._functorch.peek_interpreter_stack() is not None
-        alike = value.dtype == c.location.dtype == self.logits.dtype
-        if transformed or not alike or value.requires_grad or value.device.type != "cpu":
-            return mixture_log_prob(self.logits, c.location, c.log_scale, value, self.dim)
-        shape = torch.broadcast_shapes(self.logits.shape, value.shape)
-        parts, event = shape[self.dim], shape[self.dim + 1 :]
-        rows = [p.expand(shape).reshape(-1, parts, event.numel()) for p in (self.logits, c.location, c.log_scale)]
-        x = value.expand(*shape[: self.dim], 1, *event).reshape(-1, 1, event.numel())
-        out: Tensor = _MixtureLogProb.apply(*rows, x)
-        return out.reshape(*shape[: self.dim], *event)
+        dim = self.dim
+        location, log_scale = (of.unsqueeze(dim) for of in (self.components.location, self.components.log_scale))
+        x = value.unsqueeze(dim).unsqueeze(dim)  # a group is one value
+        return mixture_log_prob(self.logits, location, log_scale, x, dim - 1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         return self.log_prob_per_unit(value).flatten(-len(self.event_shape)).sum(-1)

@@ -13,9 +13,11 @@ from torch.nn import functional as F
 
 from zatlas.distributions import Bernoulli, DiagonalGaussian, DiscretisedLogistic
 from zatlas.distributions.categorical import Categorical
+from zatlas.distributions.colour_mixture import CHANNELS, ColourMixture
 from zatlas.distributions.continuous_bernoulli import ContinuousBernoulli
 from zatlas.distributions.logistic import BINS
 from zatlas.distributions.logistic_mixture import LogisticMixture
+from zatlas.errors import UsageError
 from zatlas.parts import Context, Settings, likelihood
 from zatlas.types import DataSpec, Statistics
 
@@ -279,11 +281,70 @@ class LogisticMixtureLikelihood(OfData):
         return mean
 
 
+class ColourSettings(Settings):
+    """The settings of a mixture over colours."""
+
+    components: int = Field(3, ge=3, le=99, multiple_of=3, description="logistics of each channel: 3, 6, 9, ...")
+
+
+@likelihood(
+    "colour-mixture",
+    title="colour mixture",
+    when="8-bit colour images, three channels at once: the bits per dimension that people compare",
+    source="Salimans et al. 2017, section 2.2",
+    order=8,
+    settings=ColourSettings,
+    traits="eight_bit probability",
+)
+class ColourMixtureLikelihood(nn.Module):
+    """A mixture over the colour of each pixel, green given red and blue given both.
+
+    For each pixel: three centres, M logits, and for each component the distances of three locations from the centres,
+    three log scales and three slopes: 10 M + 3 numbers, 10 M / 3 + 1 for each value.
+
+    Args:
+        components: M, a multiple of three.
+    """
+
+    event_dims = 3
+
+    def __init__(self, components: int = 3) -> None:
+        super().__init__()
+        self.components = components
+        self.per_value = 10 * components // CHANNELS + 1
+
+    @classmethod
+    def of(cls, settings: ColourSettings, context: Context) -> ColourMixtureLikelihood:
+        """For colour images.
+
+        Raises:
+            UsageError: the data are none.
+        """
+        if not context.spec.is_image or context.spec.shape[0] != CHANNELS:
+            found = "x".join(map(str, context.spec.shape))
+            raise UsageError(
+                f"the colour-mixture likelihood wants images of three channels, and these data are {found}: "
+                "choose logistic-mixture."
+            )
+        return cls(settings.components)
+
+    def forward(self, parameters: Tensor) -> ColourMixture:
+        m = self.components
+        centre, logits, *others = parameters.float().split((CHANNELS, m, *[CHANNELS * m] * 3), -3)
+        distance, log_scale, slopes = (of.unflatten(-3, (m, CHANNELS)) for of in others)
+        # starts at a scale of exp(-2); from exp(-7) on one bin holds nearly all the mass
+        return ColourMixture(logits, centre.unsqueeze(-4) + distance, (log_scale - 2).clamp(-7, 3), slopes.tanh())
+
+    def link(self, mean: Tensor) -> Tensor:
+        """The centres."""
+        return mean
+
+
 @likelihood(
     "categorical",
     title="categorical",
     when="8-bit values, 256 free probabilities each: any shape, many parameters",
-    order=8,
+    order=9,
     settings=Settings,
     traits="eight_bit probability",
 )
