@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zatlas.data import open_source
+from zatlas.data import ArraySource, open_source
 from zatlas.errors import UsageError, ZatlasError
 
 ROWS = np.array([4, 0])
@@ -48,11 +48,16 @@ def test_label_files(tmp_path, x):
         open_source(str(tmp_path / "a.npy"), labels=str(tmp_path / "none.txt"))
 
 
-def test_npy_is_mapped_and_reads_as_the_array(tmp_path, x):
-    np.save(tmp_path / "a.npy", x)
-    source = open_source(str(tmp_path / "a.npy"))
-    assert isinstance(source.read(np.arange(3)).base, np.memmap)
-    np.testing.assert_array_equal(source.read(ROWS), x[ROWS][:, None])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["u1", ">f4", "<f8", "?"])
+def test_npy_reads_as_the_array(tmp_path, x, order, dtype):
+    given = np.asarray(x % 2 if dtype == "?" else x, dtype)
+    np.save(tmp_path / "a.npy", np.asarray(given, order=order))
+    source, same = open_source(str(tmp_path / "a.npy")), ArraySource("a", given)
+    assert source.spec == same.spec
+    for rows in (ROWS, np.arange(3), np.array([2, 2, 1]), np.arange(0)):
+        np.testing.assert_array_equal(source.read(rows), same.read(rows))
+    assert source.fingerprint() == same.fingerprint()
 
 
 def test_pickles_are_never_read(tmp_path, x):

@@ -1,7 +1,9 @@
-"""Examples in an array, in memory or mapped from a file."""
+"""Examples in an array, in memory or in files."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,12 +13,13 @@ import numpy.typing as npt
 from zatlas.data.content import fingerprint, pieces, release, take
 from zatlas.data.labels import make_factors, make_labels
 from zatlas.data.source import Rows
+from zatlas.data.stored import StoredRows, recalled
 from zatlas.errors import ZatlasError
 from zatlas.types import DataSpec, Values
 
 
 class ArraySource:
-    """N examples in one array, read row by row: a mapped file is never loaded whole.
+    """N examples in one array, read row by row: one in files is never loaded whole.
 
     Args:
         name: what people call it.
@@ -28,6 +31,7 @@ class ArraySource:
         factors: known generating factors ``[N, F]``, or one ``[N]``: whole numbers or real ones.
         factor_names: their names.
         test_rows: rows set aside for testing by the data's authors.
+        validation_rows: rows set aside for validation by them.
         about: plain facts to show.
 
     Raises:
@@ -41,25 +45,25 @@ class ArraySource:
     def __init__(
         self,
         name: str,
-        x: npt.NDArray[Any],
+        x: npt.NDArray[Any] | StoredRows,
         labels: Any = None,
         *,
         label_names: Sequence[str] | None = None,
         factors: npt.NDArray[Any] | None = None,
         factor_names: Any = (),
         test_rows: Rows | None = None,
+        validation_rows: Rows | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:
         shape, self._channels_last = check_layout(name, x.dtype, x.shape)
-        seen = _look_through(name, x)
+        seen = _Seen(**recalled(x, "values", lambda: _look_through(name, x)._asdict()))
         values, self._factor = _values(x, seen, is_image=len(shape) == 3)
-        self._given = x
-        self._x = x.reshape(len(x), shape[1], shape[2], 1) if x.ndim == 3 else x
+        self._x = x
         self._labels = make_labels(labels, len(x), name, label_names)
         self.name = name
         self.spec = DataSpec(shape, values, self._labels.kind, self._labels.names)
         self.factors, self.factor_names = make_factors(factors, len(x), name, factor_names)
-        self.test_rows, self.validation_rows, self.names = test_rows, None, None
+        self.test_rows, self.validation_rows, self.names = test_rows, validation_rows, None
         self.about = dict(about or {})
         if self._factor == 255:
             self.about |= {"values": "0 and 1, shown as 0 and 255", "factor": self._factor}
@@ -71,10 +75,12 @@ class ArraySource:
     def read(self, rows: Rows) -> npt.NDArray[Any]:
         """Examples ``[len(rows), *shape]``; a view of the array itself where that is possible."""
         x = take(self._x, rows)
-        if not np.may_share_memory(x, self._given):  # copied out of the file, not a view of it
-            release(self._given)
-        if x.ndim == 4 and self._channels_last:
-            x = x.reshape(len(x), *self.spec.shape) if x.shape[3] == 1 else x.transpose(0, 3, 1, 2)
+        if isinstance(self._x, np.memmap) and not np.may_share_memory(x, self._x):  # copied out of it, not a view
+            release(self._x)
+        if x.ndim == 3 or (x.ndim == 4 and self._channels_last and x.shape[3] == 1):
+            x = x.reshape(len(x), *self.spec.shape)
+        elif x.ndim == 4 and self._channels_last:
+            x = x.transpose(0, 3, 1, 2)
         x = np.asarray(x, dtype=np.uint8 if self.spec.values == "uint8" else np.float32)
         return x if self._factor == 1 else x * np.uint8(self._factor)
 
@@ -82,7 +88,11 @@ class ArraySource:
         return None if self._labels.values is None else self._labels.values[rows]
 
     def fingerprint(self) -> str:
-        self._fingerprint = self._fingerprint or fingerprint(self)
+        if not self._fingerprint:
+            labels = b"" if self._labels.values is None else self._labels.values.tobytes()
+            what = f"{json.dumps(self.spec.to_json(), sort_keys=True)} {hashlib.sha256(labels).hexdigest()}"
+            found = recalled(self._x, f"fingerprint {what}", lambda: {"sha256": fingerprint(self)})
+            self._fingerprint = str(found["sha256"])
         return self._fingerprint
 
 
@@ -118,7 +128,7 @@ class _Seen(NamedTuple):
     high: float
 
 
-def _look_through(name: str, x: npt.NDArray[Any]) -> _Seen:
+def _look_through(name: str, x: npt.NDArray[Any] | StoredRows) -> _Seen:
     """Smallest and largest value; whole-number data is read only until it has shown what it is."""
     low, high, varied, exact = np.inf, -np.inf, len(x) == 1, x.dtype.kind == "f"
     limit = float(np.finfo(np.float32).max)
@@ -143,7 +153,7 @@ def _look_through(name: str, x: npt.NDArray[Any]) -> _Seen:
     return _Seen(low, high)
 
 
-def _values(x: npt.NDArray[Any], seen: _Seen, *, is_image: bool) -> tuple[Values, int]:
+def _values(x: npt.NDArray[Any] | StoredRows, seen: _Seen, *, is_image: bool) -> tuple[Values, int]:
     """How the values are shown, and the factor on whole numbers that are only 0 and 1."""
     whole = x.dtype.kind in "bui"
     if whole and (is_image or x.dtype in (np.uint8, np.bool_)) and seen.low >= 0 and seen.high <= 1:

@@ -7,7 +7,7 @@ import json
 import mmap
 from collections.abc import Iterator
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from zatlas.data.source import Rows, Source
 from zatlas.errors import ZatlasError
 from zatlas.files import in_bytes
 
+if TYPE_CHECKING:
+    from zatlas.data.stored import StoredRows
+
 PIECE_BYTES = 4 << 20
 
 
@@ -27,7 +30,7 @@ def pieces(n: int, row_bytes: int) -> Iterator[slice]:
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
-def take(x: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
+def take(x: npt.NDArray[Any] | StoredRows, rows: Rows) -> npt.NDArray[Any]:
     """``x[rows]``, as a view where the rows are a run without gaps."""
     if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and rows[0] >= 0 and bool((np.diff(rows) == 1).all()):
         return x[rows[0] : rows[-1] + 1]
@@ -45,14 +48,15 @@ def check_room(nbytes: int, what: str, mend: str) -> None:
         raise ZatlasError(f"{what} takes {in_bytes(nbytes)} of memory, and {in_bytes(free)} are free: {mend}.")
 
 
-def release(x: npt.NDArray[Any]) -> None:
+def release(x: npt.NDArray[Any] | StoredRows) -> None:
     """Give back the pages of a mapped file that have been read; the system keeps them cached while it has room.
 
     Without this, a pass over a file larger than memory counts as use of all that memory.
     """
+    if not isinstance(x, np.memmap) or x.mode == "c":  # a private copy would lose what was written to it
+        return
     mapping: object = x.base
-    shared = isinstance(x, np.memmap) and x.mode != "c"  # a private copy would lose what was written to it
-    if shared and isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+    if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)
 
 

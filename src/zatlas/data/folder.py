@@ -36,7 +36,7 @@ LabelLevel = int | Literal["path"]
 
 KEPT_FILES, KEPT_BYTES = 500, 8 << 20  # fewer and smaller are decoded in less than half a second
 _COLOUR_SAMPLE = 64
-_SPLITS = {
+SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
@@ -333,7 +333,7 @@ def split_of(names: list[str]) -> list[str] | None:
     True
     """
     depth, parents = shared_depth(names), [name.rpartition("/")[0] for name in names]
-    known = {parent: _SPLITS.get(("/".join(parent.split("/")[depth : depth + 1])).lower()) for parent in set(parents)}
+    known = {parent: SPLITS.get(("/".join(parent.split("/")[depth : depth + 1])).lower()) for parent in set(parents)}
     if None in known.values() or len(set(known.values())) < 2 or "train" not in known.values():
         return None
     return [str(known[parent]) for parent in parents]

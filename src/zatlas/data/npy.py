@@ -105,7 +105,6 @@ def read_npy(path: Path, what: str) -> npt.NDArray[Any]:
 
 
 def map_npy(path: Path, header: Header, offset: int) -> npt.NDArray[Any]:
-    """The array in an .npy, mapped and read when it is needed."""
+    """The array of columns (Fortran order) in an .npy, whose rows lie nowhere together, mapped."""
     with reading(str(path), _DAMAGED):
-        order: Any = "F" if header.fortran else "C"
-        return np.memmap(path, header.dtype, "r", offset, header.shape, order)
+        return np.memmap(path, header.dtype, "r", offset, header.shape, "F")

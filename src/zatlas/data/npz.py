@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ import numpy.typing as npt
 from zatlas.data.array import ArraySource, check_layout
 from zatlas.data.labels import read_label_file
 from zatlas.data.npy import map_npy, read_header, read_values
+from zatlas.data.shards import stored
+from zatlas.data.stored import StoredRows
 from zatlas.decoding.members import step_bytes
 from zatlas.errors import UsageError, ZatlasError, listed, nearest, reading
 from zatlas.files import look, typed_path
@@ -120,20 +121,16 @@ def open_npz(path: Path, *, name: str | None = None, labels: str | None = None) 
 
 @data_format("npy", when="one array of a .npy", order=3, takes=lambda path: path.suffix.lower() == ".npy")
 def open_npy(path: Path, *, name: str | None = None, labels: str | None = None) -> ArraySource:
-    """The images of an .npy, mapped rather than loaded; labels from ``labels`` or from ``NAME_labels.npy`` beside it.
+    """The images of an .npy, read when they are needed; labels from ``labels`` or from ``NAME_labels.npy`` beside it.
 
     Raises:
         ZatlasError: the file is damaged, no .npy, or wants pickle.
     """
     name = name or str(path)
-    with path.open("rb") as opened:
-        header = read_header(opened, str(path))
-        check_layout(name, header.dtype, header.shape)
-        offset = opened.tell()
-        header.check_bytes(str(path), os.fstat(opened.fileno()).st_size - offset)
-    x = map_npy(path, header, offset)
+    file = stored(path)
+    x = map_npy(path, file.header, file.offset) if file.header.fortran else StoredRows([file])
     beside = path.with_name(f"{path.stem}_labels.npy")
-    file = typed_path(labels) if labels is not None else beside if look(beside) == "file" else None
-    y = None if file is None else read_label_file(file)
-    about = {"files": [path.name, *([file.name] if file else [])]}
+    words = typed_path(labels) if labels is not None else beside if look(beside) == "file" else None
+    y = None if words is None else read_label_file(words)
+    about = {"files": [path.name, *([words.name] if words else [])]}
     return ArraySource(name, x, y, about=about)
