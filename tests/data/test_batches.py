@@ -63,7 +63,7 @@ def test_rows_on_a_device(grey, binarise, device):
     host = Batches(grey, ROWS, batch_size=20, binarise=binarise)
     there = Batches(grey, ROWS, batch_size=20, binarise=binarise)
     held = _load(grey, ROWS, binarise, counter_rng.key(0, _STATIC))
-    there._store = _OnDevice(held, torch.device(device), binarise)
+    there._store = _OnDevice(held, host._store.shown._replace(device=torch.device(device)))
     x, y = (t.cpu() for t in whole(there, 2))
     if binarise == "dynamic":
         assert set(x.unique().tolist()) == {0.0, 1.0}

@@ -97,6 +97,10 @@ def train(
     ] = None,
     crop: Annotated[str | None, _option(DATA, "Pixels cut from the centre: 64 or 64x48.")] = None,
     channels: Annotated[int | None, _option(DATA, "1 grey, 3 RGB. (default: as the images are)")] = None,
+    augment: Annotated[
+        list[str] | None,
+        _option(DATA, "Change training images at random: flip, crop or shift; repeat it. (default: none)"),
+    ] = None,
     epochs: Annotated[int | None, _option(STOP, "Passes over the training rows.")] = None,
     steps: Annotated[int | None, _option(STOP, "Optimiser steps.")] = None,
     seconds: Annotated[float | None, _option(STOP, "Seconds of training steps.")] = None,
@@ -149,6 +153,7 @@ def train(
         "resize": size("--resize", resize),
         "crop": size("--crop", crop),
         "channels": channels,
+        "augment": augment or None,
         "model": model,
         "latent_dim": latent_dim,
         "prior": prior,

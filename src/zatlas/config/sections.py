@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from zatlas.files import LARGEST
 from zatlas.parts import Section
@@ -13,6 +13,13 @@ from zatlas.parts import Section
 # float64 counts them. Threads that cannot be started end the process.
 SEED, STEPS = LARGEST, 10**15
 Pixels = Annotated[int, Field(ge=1, le=2**16)]
+
+
+def _listed(given: Any) -> Any:
+    """A word alone is a list of one; none at all is said by an empty word or list."""
+    if isinstance(given, str):
+        return [word for word in given.replace(",", " ").split() if word != "none"]
+    return [] if given is None else given
 
 
 class DataConfig(Section):
@@ -40,8 +47,21 @@ class DataConfig(Section):
         None, description="height and width in pixels, cut from the centre"
     )
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; None: what the images are")
-    resident: bool | None = Field(
-        None, description="keep all data in memory; None: when it fits a quarter of what is free"
+    augment: Annotated[list[Literal["crop", "shift", "flip"]], BeforeValidator(_listed)] = Field(
+        [],
+        description="changes of training images, drawn anew in every epoch: flip, crop, shift; the model is then one "
+        "of the images and their variants",
+    )
+    resident: bool | None = Field(None, description="keep all data in memory; None: when they fit into memory_gb")
+    memory_gb: float | None = Field(
+        None, gt=0, description="most memory for examples, in GB; None: a quarter of what is free"
+    )
+    shuffle_window: int | None = Field(
+        None,
+        ge=0,
+        le=STEPS,
+        description="rows that are shuffled among themselves, in blocks from all over the data, where those are larger "
+        "than memory_gb; 0: the order is drawn over all rows; None: as they fit",
     )
 
 

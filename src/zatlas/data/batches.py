@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,16 +12,25 @@ import torch
 from torch import Tensor
 
 from zatlas.data import counter_rng
+from zatlas.data.augmentation import Augmentation
 from zatlas.data.content import pieces, row_bytes
 from zatlas.data.prefetch import free_bytes, read_ahead
 from zatlas.data.source import Rows, Source
+from zatlas.data.windows import Order, Window, block_rows, window_rows, windows
 from zatlas.errors import UsageError
 from zatlas.types import Batch, Binarise
 
 # What a draw is for, so that no two purposes share their bits.
-_ORDER, _STATIC, _DYNAMIC = 1, 2, 3
+_ORDER, _STATIC, _DYNAMIC, _AUGMENT = 1, 2, 3, 4
 
-Order = npt.NDArray[np.int64]
+_AHEAD_BYTES = 64 << 20  # of batches that are read ahead of need
+
+
+class Keys(NamedTuple):
+    """Of what is drawn anew in every epoch."""
+
+    dynamic: int
+    augment: int
 
 
 class Batches:
@@ -28,7 +38,8 @@ class Batches:
 
     A batch depends on (seed, epoch, its number) and nothing else, so ``epoch(n, start=k)`` is exactly the tail of
     ``epoch(n)`` and a run goes on where it stopped. Data that fits is kept on the device as it is stored (one byte a
-    value for images) and gathered; other data is read ahead by a thread, with the memory of a few batches.
+    value for images) and gathered; other data is read ahead by a thread: in the order of ``rows``, or one drawn over
+    all of them, with the memory of a few batches; in an order drawn by windows, with that of three windows.
 
     Args:
         source: the data.
@@ -39,10 +50,16 @@ class Batches:
         binarise: "none" shows intensities; "static" draws the bits of a row once and for ever; "dynamic" anew in
             every epoch. P(1) is the intensity.
         shuffle: another order every epoch; False: the order of ``rows``.
-        resident: keep all rows in memory; None: when they take at most a quarter of what is free.
+        resident: keep all rows in memory; None: when they take at most ``memory``.
+        memory: the bytes that they may take; None: a quarter of what is free.
+        window: the order is drawn over all rows (0), or by windows of so many (:func:`zatlas.data.windows.windows`), as
+            reading single rows all over a file that is larger than memory waits for the disk; None: over all rows
+            where they fit into ``memory`` or are resident, else by windows. ``self.window`` says which it is.
+        augment: names of :data:`zatlas.data.augmentation.AUGMENTATIONS`, drawn anew in every epoch.
 
     Raises:
-        UsageError: a batch size below 1, no rows, or binarisation of real values.
+        UsageError: a batch size below 1, no rows, binarisation of real values, or an augmentation that there is not or
+            that the data cannot have.
     """
 
     def __init__(
@@ -56,6 +73,9 @@ class Batches:
         binarise: Binarise = "none",
         shuffle: bool = True,
         resident: bool | None = None,
+        memory: int | None = None,
+        window: int | None = 0,
+        augment: Iterable[str] = (),
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size {batch_size} must be at least 1.")
@@ -66,15 +86,21 @@ class Batches:
         self.source, self.spec, self.rows = source, source.spec, np.asarray(rows, dtype=np.int64)
         self.batch_size, self.seed, self.shuffle, self.binarise = batch_size, seed, shuffle, binarise
         self.device = torch.device(device)
-        if resident is None:
-            resident = len(rows) * row_bytes(source) <= free_bytes(self.device) // 4
-        self.resident = resident
+        self._block = block_rows(row_bytes(source))
+        fits = len(rows) * row_bytes(source) <= (free_bytes(self.device) // 4 if memory is None else memory)
+        self.resident = fits if resident is None else resident
+        if window is None:
+            host = free_bytes(torch.device("cpu")) // 4 if memory is None else memory
+            window = 0 if self.resident or fits else window_rows(row_bytes(source), host)
+        self.window = -(-window // self._block) * self._block
         self._store: _Store
-        if not resident:
-            self._store = _Streamed(source, self.rows, self.device, binarise, counter_rng.key(seed, _STATIC))
+        self.augment = Augmentation(augment, source.spec, source.name)
+        shown = _Shown(self.device, binarise, counter_rng.key(seed, _STATIC), self.augment)
+        if not self.resident:
+            self._store = _Streamed(source, self.rows, shown)
         else:
             held = _load(source, self.rows, binarise, counter_rng.key(seed, _STATIC))
-            self._store = (_InMemory if self.device.type == "cpu" else _OnDevice)(held, self.device, binarise)
+            self._store = (_InMemory if self.device.type == "cpu" else _OnDevice)(held, shown)
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -87,7 +113,15 @@ class Batches:
     def order(self, number: int) -> Order:
         """The positions in ``rows`` in the order in which epoch ``number`` shows them."""
         n = len(self.rows)
-        return counter_rng.permutation(counter_rng.key(self.seed, _ORDER, number), n) if self.shuffle else np.arange(n)
+        if not self.shuffle:
+            return np.arange(n)
+        if self.window:
+            return np.concatenate([window.shown for window in self._windows(number)])
+        return counter_rng.permutation(counter_rng.key(self.seed, _ORDER, number), n)
+
+    def _windows(self, number: int, start: int = 0) -> Iterator[Window]:
+        key = counter_rng.key(self.seed, _ORDER, number)
+        return windows(key, len(self.rows), self._block, self.window, start)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch: x ``[B, *data]`` float32 (uint8 / 255), y ``[B, Y]`` float32 or None.
@@ -96,13 +130,29 @@ class Batches:
             number: of the epoch, from 0.
             start: number of the batch to go on with.
         """
+        keys = Keys(counter_rng.key(self.seed, _DYNAMIC, number), counter_rng.key(self.seed, _AUGMENT, number))
+        if self.shuffle and self.window and isinstance(self._store, _Streamed):
+            begin = start * self.batch_size
+            return self._store.by_windows(self._windows(number, begin), begin, self.batch_size, keys, start)
         order = self.order(number)
         picks = [order[i : i + self.batch_size] for i in range(start * self.batch_size, len(order), self.batch_size)]
-        return self._store.batches(picks, counter_rng.key(self.seed, _DYNAMIC, number), start)
+        return self._store.batches(picks, keys, start)
 
 
 class _Store(Protocol):
-    def batches(self, picks: list[Order], key: int, start: int) -> Iterator[Batch]: ...
+    def batches(self, picks: list[Order], keys: Keys, start: int) -> Iterator[Batch]: ...
+
+
+class _Shown(NamedTuple):
+    """How rows are shown: where, with which bits, changed how."""
+
+    device: torch.device
+    binarise: Binarise
+    static_key: int
+    augment: Augmentation
+
+    def changed(self, x: npt.NDArray[Any], rows: Rows, keys: Keys) -> npt.NDArray[Any]:
+        return self.augment(torch.from_numpy(x), rows, keys.augment).numpy() if self.augment else x
 
 
 class _Held(NamedTuple):
@@ -148,16 +198,16 @@ class _InMemory:
     threads, and with two of them on a busy two-core machine gather and conversion took 2 to 10 milliseconds.
     """
 
-    def __init__(self, held: _Held, device: torch.device, binarise: Binarise) -> None:
+    def __init__(self, held: _Held, shown: _Shown) -> None:
         self.x, self.y, self.rows, self.width = held
-        self.binarise = binarise
+        self.shown = shown
 
-    def batches(self, picks: list[Order], key: int, start: int) -> Iterator[Batch]:
+    def batches(self, picks: list[Order], keys: Keys, start: int) -> Iterator[Batch]:
         for pick in picks:
-            x = self.x.take(pick, axis=0)
-            if self.binarise == "dynamic":
-                x = counter_rng.bernoulli(key, self.rows.take(pick), x)
-            x = _intensity(x) if self.binarise == "none" else x.astype(np.float32)
+            x = self.shown.changed(self.x.take(pick, axis=0), self.rows.take(pick), keys)
+            if self.shown.binarise == "dynamic":
+                x = counter_rng.bernoulli(keys.dynamic, self.rows.take(pick), x)
+            x = _intensity(x) if self.shown.binarise == "none" else x.astype(np.float32)
             yield Batch(
                 torch.from_numpy(x), _columns(None if self.y is None else self.y.take(pick, axis=0), self.width)
             )
@@ -166,20 +216,24 @@ class _InMemory:
 class _OnDevice:
     """Rows on an accelerator, gathered there. Its dynamic bits come from the device's generator, not from the hash."""
 
-    def __init__(self, held: _Held, device: torch.device, binarise: Binarise) -> None:
-        self.x = torch.from_numpy(held.x).to(device)
-        self.y = None if held.y is None else torch.from_numpy(held.y).to(device)
-        self.device, self.width, self.binarise = device, held.width, binarise
+    def __init__(self, held: _Held, shown: _Shown) -> None:
+        self.device = shown.device
+        self.x = torch.from_numpy(held.x).to(self.device)
+        self.y = None if held.y is None else torch.from_numpy(held.y).to(self.device)
+        self.rows, self.width, self.shown = held.rows, held.width, shown
 
-    def batches(self, picks: list[Order], key: int, start: int) -> Iterator[Batch]:
+    def batches(self, picks: list[Order], keys: Keys, start: int) -> Iterator[Batch]:
         if not picks:
             return
+        binarise, augment = self.shown.binarise, self.shown.augment
         sizes = [len(pick) for pick in picks]
         for i, pick in enumerate(torch.from_numpy(np.concatenate(picks)).to(self.device).split(sizes)):
             x = self.x.index_select(0, pick)
-            x = x / 255 if x.dtype == torch.uint8 and self.binarise != "static" else x.to(torch.float32)
-            if self.binarise == "dynamic":
-                x = _draw(x, key, start + i)
+            if augment:
+                x = augment(x, self.rows[picks[i]], keys.augment)
+            x = x / 255 if x.dtype == torch.uint8 and binarise != "static" else x.to(torch.float32)
+            if binarise == "dynamic":
+                x = _draw(x, keys.dynamic, start + i)
             yield Batch(x, None if self.y is None else self._columns(self.y.index_select(0, pick)))
 
     def _columns(self, y: Tensor) -> Tensor:
@@ -191,38 +245,92 @@ def _draw(x: Tensor, key: int, number: int) -> Tensor:
     return (torch.rand(x.shape, generator=generator, device=x.device) < x).to(torch.float32)
 
 
+class _Rows(NamedTuple):
+    """Rows as they are stored, with their numbers and labels."""
+
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any] | None
+    rows: Rows
+
+
+def _joined(parts: list[_Rows]) -> _Rows:
+    if len(parts) == 1:
+        return parts[0]
+    y = None if parts[0].y is None else np.concatenate([part.y for part in parts if part.y is not None])
+    return _Rows(np.concatenate([part.x for part in parts]), y, np.concatenate([part.rows for part in parts]))
+
+
 class _Streamed:
-    """Rows read from the source by a thread, a few batches ahead."""
+    """Rows read from the source by a thread, ahead of need: a few batches, or a window."""
 
-    def __init__(self, source: Source, rows: Rows, device: torch.device, binarise: Binarise, static_key: int) -> None:
-        self.source, self.rows, self.device, self.binarise, self.static_key = source, rows, device, binarise, static_key
+    def __init__(self, source: Source, rows: Rows, shown: _Shown) -> None:
+        self.source, self.rows, self.shown = source, rows, shown
 
-    def batches(self, picks: list[Order], key: int, start: int) -> Iterator[Batch]:
-        on_host = self.device.type == "cpu"
-        for i, (x, y) in enumerate(read_ahead(self._read(pick, key) for pick in picks)):
-            if on_host:
+    def batches(self, picks: list[Order], keys: Keys, start: int) -> Iterator[Batch]:
+        size = 4 * self.source.spec.size * len(picks[0]) if picks else 1
+        depth = max(1, min(4, _AHEAD_BYTES // size))
+        tensors = (self._tensors(self._read(self.rows[pick]), keys) for pick in picks)
+        return self._there(read_ahead(tensors, depth), keys, start)
+
+    def by_windows(
+        self, windows: Iterator[Window], begin: int, batch_size: int, keys: Keys, start: int
+    ) -> Iterator[Batch]:
+        """Batches of the windows, from the one that shows position ``begin`` on."""
+        tensors = (self._tensors(rows, keys) for rows in self._parted(windows, begin, batch_size))
+        return self._there(tensors if self.shown.device.type == "cpu" else read_ahead(tensors), keys, start)
+
+    def _parted(self, windows: Iterator[Window], begin: int, batch_size: int) -> Iterator[_Rows]:
+        """The rows of every batch: of one window, or of two and more at the end of one."""
+        parts: list[_Rows] = []
+        loaded = ((window, self._read(self.rows[window.positions])) for window in windows)
+        with closing(read_ahead(loaded, depth=1)) as ready:
+            for window, held in ready:
+                at = max(begin - window.begin, 0)
+                while at < len(window.order):
+                    pick = window.order[at : at + batch_size - sum(len(part.rows) for part in parts)]
+                    y = None if held.y is None else held.y.take(pick, axis=0)
+                    parts.append(_Rows(held.x.take(pick, axis=0), y, held.rows.take(pick)))
+                    at += len(pick)
+                    if sum(len(part.rows) for part in parts) == batch_size:
+                        yield _joined(parts)
+                        parts = []
+                del held  # its memory is free before the next is taken
+        if parts:
+            yield _joined(parts)
+
+    def _read(self, rows: Rows) -> _Rows:
+        """Rows in memory of their own, read a piece at a time, as to make a piece may take several times its memory."""
+        spec = self.source.spec
+        x = np.empty((len(rows), *spec.shape), np.uint8 if spec.values == "uint8" else np.float32)
+        for piece in pieces(len(rows), row_bytes(self.source)):
+            x[piece] = self.source.read(rows[piece])
+        return _Rows(x, self.source.read_labels(rows), rows)
+
+    def _tensors(self, read: _Rows, keys: Keys) -> tuple[Tensor, Tensor | None]:
+        (x, y, rows), binarise = read, self.shown.binarise
+        if binarise == "static":  # the bits of a row are its own, whatever is done to them
+            x = counter_rng.bernoulli(self.shown.static_key, rows, x)
+        x = self.shown.changed(x, rows, keys)
+        drawn = binarise == "dynamic" and self.shown.device.type == "cpu"  # else it is drawn on the device
+        if drawn:
+            x = counter_rng.bernoulli(keys.dynamic, rows, x)
+        x = x.astype(np.float32) if drawn or binarise == "static" else _intensity(x)
+        tensor, labels = torch.from_numpy(x), _columns(y, self.source.spec.label_dim)
+        if self.shown.device.type == "cuda":  # from pinned memory alone a copy overlaps with the work on the device
+            return tensor.pin_memory(), None if labels is None else labels.pin_memory()
+        return tensor, labels
+
+    def _there(self, tensors: Iterator[tuple[Tensor, Tensor | None]], keys: Keys, start: int) -> Iterator[Batch]:
+        """The batches on the device."""
+        device = self.shown.device
+        for i, (x, y) in enumerate(tensors):
+            if device.type == "cpu":
                 yield Batch(x, y)
                 continue
-            there = x.to(self.device, non_blocking=True)
-            if self.binarise == "dynamic":
-                there = _draw(there, key, start + i)
-            yield Batch(there, None if y is None else y.to(self.device, non_blocking=True))
-
-    def _read(self, pick: Order, key: int) -> tuple[Tensor, Tensor | None]:
-        rows = self.rows[pick]
-        x = self.source.read(rows)
-        if self.binarise == "static":
-            x = counter_rng.bernoulli(self.static_key, rows, x).astype(np.float32)
-        elif self.binarise == "dynamic" and self.device.type == "cpu":
-            x = counter_rng.bernoulli(key, rows, x).astype(np.float32)
-        else:
-            x = _intensity(x)
-        if x.base is not None:  # part of the source's own array, which a batch must not share
-            x = np.array(x, order="C")
-        tensor, y = torch.from_numpy(x), _columns(self.source.read_labels(rows), self.source.spec.label_dim)
-        if self.device.type == "cuda":  # a copy to the device overlaps with the work there from pinned memory only
-            return tensor.pin_memory(), None if y is None else y.pin_memory()
-        return tensor, y
+            there = x.to(device, non_blocking=True)
+            if self.shown.binarise == "dynamic":
+                there = _draw(there, keys.dynamic, start + i)
+            yield Batch(there, None if y is None else y.to(device, non_blocking=True))
 
 
 def gathered(batches: Iterable[Batch]) -> npt.NDArray[Any]:

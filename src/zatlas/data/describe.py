@@ -55,7 +55,9 @@ def describe(source: Source) -> dict[str, Any]:
 def remarks(source: Source) -> list[str]:
     """What was decided about the data, in sentences that a person should read before a long wait."""
     said = [
-        f"{key}: {source.about[key]}" for key in ("shapes", "resize", "crop", "splits", "labels") if key in source.about
+        f"{key}: {source.about[key]}"
+        for key in ("shards", "missing", "shapes", "resize", "crop", "splits", "labels")
+        if key in source.about
     ]
     if left_out := source.about.get("left_out"):
         path, reason = next(iter(left_out.items()))

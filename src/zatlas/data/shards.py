@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ def is_shards(path: Path) -> bool:
     if any(name.lower() not in SPLITS for name in folders) or any(e.name.lower().endswith(SUFFIXES) for e in entries):
         return False
     return any(next(_shards(path / name), None) for name in ("", *folders))
+
+
+def _shards(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.glob("*.npy")):
+        if not path.name.startswith(".") and not path.name.endswith(_LABELS):
+            yield path
 
 
 @data_format("shards", when="a folder of .npy files of one shape", order=0, takes=is_shards)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from zatlas.data.augmentation import in_words
 from zatlas.errors import ZatlasError
 from zatlas.files import write_bytes
 from zatlas.measure import evaluate_run, tell_if_not_kept
@@ -70,7 +71,7 @@ def describe(run: Run, beside: Sequence[Run] = ()) -> Report:
     record = folder.record
     return Report(
         title=f"{kind}, on {run.source.name}",
-        summary=f"{_made(run)} {about(measured)}.",
+        summary=f"{_made(run)} {about(measured)}.{_changed(run)}",
         headlines=_headlines(run, measured),
         sections=[section for section in shown if section is not None],
         configuration=config.model_dump(exclude_none=True, exclude={"network": {"encoder_graph", "decoder_graph"}}),
@@ -83,6 +84,7 @@ def describe(run: Run, beside: Sequence[Run] = ()) -> Report:
             "labels": len(run.spec.labels) or "none",
             "fingerprint (sha256)": run.source.fingerprint(),
             **{name: fact for name, fact in run.source.about.items() if name not in ("left_out", "factor")},
+            **{f"augmented by {name}": fact for name, fact in record["data"].get("augment", {}).items()},
         },
         provenance={
             key: record[key]
@@ -105,6 +107,11 @@ def _made(run: Run) -> str:
         return f"{count}, imported from {record['imported'].get('file', 'modules')}."
     network = f"{run.config.network_kind} network of {count}"
     return f"{network}, trained for {record['train_seconds']:.1f} s ({record['steps']:,} steps)."
+
+
+def _changed(run: Run) -> str:
+    said = in_words(run.config.data.augment) if run.config.data.augment else ""
+    return f" Training images were {said}." if said else ""
 
 
 def _headlines(run: Run, measured: dict[str, Any]) -> list[Headline]:

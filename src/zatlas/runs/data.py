@@ -11,7 +11,9 @@ import torch
 
 from zatlas.config import Config
 from zatlas.data import Batches, Rows, Source, Splits, open_source, split
+from zatlas.data.content import row_bytes
 from zatlas.data.own import own_source
+from zatlas.data.prefetch import free_bytes
 from zatlas.decoding.members import SUFFIXES
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import typed_path
@@ -68,16 +70,27 @@ def is_image_file(data: str) -> bool:
 
 
 def batches(config: Config, source: Source, rows: Rows, device: torch.device, *, training: bool = False) -> Batches:
-    """Batches of some rows: shuffled for training, in order otherwise."""
+    """Batches of some rows: shuffled and augmented for training, in order and as they are otherwise.
+
+    Of data that are larger than memory, no part is kept in it: rows in order are read as fast as they are needed.
+    """
+    d = config.data
+    memory = None if d.memory_gb is None else int(d.memory_gb * 1e9)
+    resident = d.resident
+    if resident is None and not training:
+        resident = len(source) * row_bytes(source) <= (free_bytes(device) // 4 if memory is None else memory)
     return Batches(
         source,
         rows,
         batch_size=config.training.batch_size if training else EVALUATION_BATCH,
         seed=config.training.seed,
         device=device,
-        binarise=config.data.binarise,
+        binarise=d.binarise,
         shuffle=training,
-        resident=config.data.resident,
+        resident=resident,
+        memory=memory,
+        window=d.shuffle_window if training else 0,
+        augment=d.augment if training else (),
     )
 
 

@@ -14,6 +14,8 @@ from zatlas import recipes
 from zatlas.arrays import Array
 from zatlas.config import Config, make_config
 from zatlas.data import Batches, Source, Splits, evenly_spaced, gathered, located, remarks
+from zatlas.data.augmentation import AUGMENTATIONS, in_words, known
+from zatlas.data.content import check_room
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
 from zatlas.runs.data import batches, check_same_data, open_data, reopen
@@ -36,6 +38,7 @@ from zatlas.training import (
 from zatlas.trust import trusting
 from zatlas.types import in_closed_form, inferring
 
+_FEWER = "make the images smaller (--resize), or choose a model that is trained by steps"
 VALIDATION_IMAGES = 500  # whose PSNR is shown as training goes on: encoded and decoded in hundredths of a second
 
 
@@ -86,6 +89,7 @@ def set_up(
     torch.manual_seed(t.seed + 1)
     resolved = recipes.resolve(config, source.spec, training.steps_per_epoch)
     resolved.training.precision, resolved.training.threads = arithmetic.precision, arithmetic.threads
+    resolved.data.shuffle_window = training.window  # a resumed training shows the same order, whatever is free then
     images = None
     if held_out is not None and config.kind.infers and not recipes.lacks_grey_levels(config, source.spec):
         images = batches(config, source, evenly_spaced(splits.validation, VALIDATION_IMAGES), device)
@@ -119,6 +123,12 @@ def _fit_closed(game: Game, config: Config, source: Source, splits: Splits, devi
     """Fits a model that has a closed form, or EM, and gives the seconds; 0 for one that is trained by steps."""
     if not config.kind.closed:
         return 0.0
+    if config.data.augment:
+        raise UsageError(
+            f"{config.model.kind} is fitted in closed form, without steps for which data.augment could change the "
+            "images: leave it out."
+        )
+    check_room(4 * source.spec.size * len(splits.train), f"{source.name}, fitted in closed form,", _FEWER)
     start = time.perf_counter()
     in_closed_form(game.model).fit(gathered(batches(config, source, splits.train, device).epoch(0)))
     return time.perf_counter() - start
@@ -145,9 +155,11 @@ def _validation(
     return validate
 
 
-def data_record(source: Source, splits: Splits) -> dict[str, Any]:
-    """What run.json says of the data."""
+def data_record(source: Source, splits: Splits, config: Config | None = None) -> dict[str, Any]:
+    """What run.json says of the data, and of how a training changed them."""
+    augment = known(config.data.augment) if config else ()
     return {
+        **({"augment": {name: AUGMENTATIONS[name] for name in augment}} if augment else {}),
         "name": source.name,
         "sha256": source.fingerprint(),
         "count": len(source),
@@ -167,7 +179,7 @@ def facts_of(setup: Setup) -> dict[str, Any]:
         "threads": config.training.threads,
         "arithmetic": setup.arithmetic.reason,
         "seed": config.training.seed,
-        "data": data_record(setup.source, setup.splits),
+        "data": data_record(setup.source, setup.splits, config),
         "data_kind": recipes.data_kind(config, setup.source.spec),
         "parameters": sum(p.numel() for p in setup.trainer.game.parameters()),
         "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
@@ -374,11 +386,19 @@ def _opening(dest: RunFolder, setup: Setup) -> list[str]:
     busy = crowded() if setup.device.type == "cpu" else None
     return [
         f"Data   {setup.source.name}: {shape}{labels}; {parts}",
-        *(f"       {remark}" for remark in remarks(setup.source)),
+        *(f"       {remark}" for remark in [*remarks(setup.source), *_shown(c)]),
         f"Model  {c.model.kind}, z = {setup.latent_dim}, {c.network_kind}{sizes}, {count:,} parameters",
         f"Where  {setup.device}, {c.training.precision}{threads}; run {dest.path}",
         *([f"Busy   {busy}"] if busy else []),
     ]
+
+
+def _shown(config: Config) -> list[str]:
+    """How training sees the rows."""
+    said = [in_words(config.data.augment)] if config.data.augment else []
+    if window := config.data.shuffle_window:
+        said.append(f"larger than the memory it may take: read in blocks, shuffled within {window:,} rows at a time")
+    return said
 
 
 def _mark_failed(dest: RunFolder, reason: str) -> str:
