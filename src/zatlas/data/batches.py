@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +24,7 @@ from zatlas.types import Batch, Binarise
 # What a draw is for, so that no two purposes share their bits.
 _ORDER, _STATIC, _DYNAMIC, _AUGMENT = 1, 2, 3, 4
 
-_AHEAD_BYTES = 64 << 20  # of batches that are read ahead of need
+_AHEAD_BYTES = 64 << 20  # of batches that are read ahead of need, as they are stored
 
 
 class Keys(NamedTuple):
@@ -267,17 +268,15 @@ class _Streamed:
         self.source, self.rows, self.shown = source, rows, shown
 
     def batches(self, picks: list[Order], keys: Keys, start: int) -> Iterator[Batch]:
-        size = 4 * self.source.spec.size * len(picks[0]) if picks else 1
-        depth = max(1, min(4, _AHEAD_BYTES // size))
-        tensors = (self._tensors(self._read(self.rows[pick]), keys) for pick in picks)
-        return self._there(read_ahead(tensors, depth), keys, start)
+        size = row_bytes(self.source) * len(picks[0]) if picks else 1
+        ready = read_ahead((self._read(self.rows[pick]) for pick in picks), max(1, min(4, _AHEAD_BYTES // size)))
+        return self._there(ready, keys, start)
 
     def by_windows(
         self, windows: Iterator[Window], begin: int, batch_size: int, keys: Keys, start: int
     ) -> Iterator[Batch]:
         """Batches of the windows, from the one that shows position ``begin`` on."""
-        tensors = (self._tensors(rows, keys) for rows in self._parted(windows, begin, batch_size))
-        return self._there(tensors if self.shown.device.type == "cpu" else read_ahead(tensors), keys, start)
+        return self._there(self._parted(windows, begin, batch_size), keys, start)
 
     def _parted(self, windows: Iterator[Window], begin: int, batch_size: int) -> Iterator[_Rows]:
         """The rows of every batch: of one window, or of two and more at the end of one."""
@@ -320,13 +319,14 @@ class _Streamed:
             return tensor.pin_memory(), None if labels is None else labels.pin_memory()
         return tensor, labels
 
-    def _there(self, tensors: Iterator[tuple[Tensor, Tensor | None]], keys: Keys, start: int) -> Iterator[Batch]:
-        """The batches on the device."""
+    def _there(self, ready: Iterator[_Rows], keys: Keys, start: int) -> Iterator[Batch]:
+        """The batches on the device; those for a GPU are made and pinned by a thread."""
         device = self.shown.device
-        for i, (x, y) in enumerate(tensors):
-            if device.type == "cpu":
-                yield Batch(x, y)
-                continue
+        tensors = (self._tensors(rows, keys) for rows in ready)
+        if device.type == "cpu":
+            yield from itertools.starmap(Batch, tensors)
+            return
+        for i, (x, y) in enumerate(read_ahead(tensors)):
             there = x.to(device, non_blocking=True)
             if self.shown.binarise == "dynamic":
                 there = _draw(there, keys.dynamic, start + i)
