@@ -10,6 +10,8 @@ from zatlas.errors import ZatlasError
 from zatlas.recipes.linear import linear_start
 from zatlas.types import Statistics
 
+_PART_BYTES = 32 << 20  # in float64, of which there are three at a time
+
 
 def statistics(source: Source, rows: Rows, *, examples: int = 0, units: int = 0, most: int = 10_000) -> Statistics:
     """Over at most ``most`` evenly spaced rows.
@@ -28,7 +30,8 @@ def statistics(source: Source, rows: Rows, *, examples: int = 0, units: int = 0,
     scale = 255.0 if source.spec.values == "uint8" else 1.0
     total = np.zeros(source.spec.shape)
     squares = np.zeros(source.spec.shape)
-    for part in np.array_split(chosen, -(-len(chosen) // 1000)):
+    at_once = max(1, min(1000, _PART_BYTES // (8 * source.spec.size)))
+    for part in np.array_split(chosen, -(-len(chosen) // at_once)):
         x = source.read(part).astype(np.float64) / scale
         total += x.sum(0)
         squares += np.square(x).sum(0)
