@@ -86,6 +86,7 @@ def main() -> None:
     made.add_argument("--memory-gb", type=float, default=0.1, help="for examples, where they are streamed (0.1)")
     made.add_argument("--steps", type=int, default=150, help="of training (default 150)")
     made.add_argument("--network", default="mlp", help="mlp, the fastest and so the hardest to feed, conv, ... (mlp)")
+    made.add_argument("--brief", action="store_true", help="in memory and streamed alone")
     made.add_argument("--folder", type=Path, help="where the set is written; None: the folder for temporary files")
     arguments = made.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
@@ -104,6 +105,8 @@ def main() -> None:
             "streamed, rows at random": {"data": large, "memory_gb": arguments.memory_gb, "shuffle_window": 0},
             "streamed, rows at random, cold": {"data": large, "memory_gb": arguments.memory_gb, "shuffle_window": 0},
         }
+        if arguments.brief:
+            kinds = {what: kinds[what] for what in ("in memory", "streamed")}
         found: dict[str, list[dict[str, float]]] = {what: [] for what in kinds}
         for repeat in range(arguments.repeats):  # by turns, as a busy machine slows whatever runs just then
             for what, words in kinds.items():

@@ -1,6 +1,7 @@
 """The page is one file that loads nothing, runs nothing and believes nothing it is given."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -152,3 +153,39 @@ def test_pictures_that_could_load_or_run_are_refused(content):
 def test_a_picture_without_words_is_refused():
     with pytest.raises(UsageError, match="alt text"):
         Picture("<svg></svg>", " ")
+
+
+def test_a_page_in_a_look_is_that_for_every_reader():
+    from zatlas.figures import make_look
+
+    report = Report(title="run", headlines=[Headline("loss", 1.0)])
+    plain = render(report)
+    assert 'id="theme-dark"' in plain
+    dark, paper = (render(report, make_look(theme)) for theme in ("dark", "print"))
+    for page in (dark, paper):
+        assert "<fieldset" not in page
+    assert "@media screen { :root { color-scheme: dark; --ink: #f1f3f5;" in dark  # printed it is light
+    assert ":root { color-scheme: light; --ink: #000000;" in paper
+    assert "@media screen" not in paper
+    large = render(report, make_look(font_size=17))
+    assert "html { font-size: 200% }" in large
+    hostile = make_look("print")
+    assert (
+        "</style>"
+        not in render(report, replace(hostile, font="</style><b> 'x")).partition("<style>")[2].partition("</style>")[0]
+    )
+
+
+def test_figures_of_a_page_keep_the_colours_that_the_page_replaces():
+    from zatlas import figures
+
+    def drawn(**words):
+        with figures.look(**words), figures.on_page():
+            return figures.themed_svg(figures.rates([3.0, 1.0, 0.2]), alt="rates", prefix="p")
+
+    plain = figures.themed_svg(figures.rates([3.0, 1.0, 0.2]), alt="rates", prefix="p")
+    assert drawn(theme="dark") == plain
+    assert "var(--ink" in plain
+    width = lambda svg: float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
+    assert width(drawn(theme="dark", font_size=17)) == pytest.approx(2 * width(plain))
+    assert width(drawn(size=(5, 4))) == pytest.approx(5 * 72)

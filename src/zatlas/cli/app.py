@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from zatlas import __version__
-from zatlas.cli import showing
+from zatlas.cli import measure, showing, study
 from zatlas.cli.commands import commands
 from zatlas.errors import UsageError, ZatlasError, one_line
 from zatlas.files import LARGEST
@@ -78,6 +78,8 @@ def _options(
 
 COMMANDS = commands()
 
+PAGES = (measure.report, study.study)  # commands whose figures go into a page
+
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Run code that a run names by its place, module:Class, if you trust who made it."),
@@ -110,11 +112,15 @@ def _with_trust(command: Callable[..., Any]) -> Callable[..., Any]:
     return trusting
 
 
+def _draws(out: inspect.Parameter | None) -> bool:
+    """Whether an option --out takes a picture."""
+    return out is not None and any(getattr(one, "help", None) == showing.DRAWN for one in get_args(out.annotation))
+
+
 def _with_look(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that draws, with the options of how its figure looks."""
+    """A command that draws, with the options of how its figures look."""
     signature = inspect.signature(command, eval_str=True)
-    out = signature.parameters.get("out")
-    if out is None or not any(getattr(one, "help", None) == showing.DRAWN for one in get_args(out.annotation)):
+    if not _draws(signature.parameters.get("out")) and command not in PAGES:
         return command
 
     @functools.wraps(command)
@@ -122,12 +128,13 @@ def _with_look(command: Callable[..., Any]) -> Callable[..., Any]:
         with showing.looking(**{name: named.pop(name, None) for name in showing.LOOK}):
             return command(*given, **named)
 
+    words = showing.PAGE_LOOK if command in PAGES else showing.LOOK
     asked = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in showing.LOOK.items()
+        for name, kind in words.items()
     ]
     looking.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *asked])  # type: ignore[attr-defined]
-    looking.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()} | showing.LOOK
+    looking.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()} | words
     return looking
 
 

@@ -65,7 +65,19 @@ LOOK: dict[str, Any] = {
         typer.Option("--colour-map", help="A name that matplotlib knows: viridis, magma, …", rich_help_panel=_LOOKS),
     ],
     "figure_size": Annotated[
-        str | None, typer.Option("--size", help="Inches, width x height: 8x5.", rich_help_panel=_LOOKS)
+        str | None,
+        typer.Option("--size", "--figure-size", help="Inches, width x height: 8x5.", rich_help_panel=_LOOKS),
+    ],
+}
+PAGE_LOOK: dict[str, Any] = {
+    **LOOK,
+    "figure_size": Annotated[
+        str | None,
+        typer.Option(
+            "--figure-size",
+            help="Of every figure, inches, width x height: 8x5.",
+            rich_help_panel=_LOOKS,
+        ),
     ],
 }
 
@@ -82,7 +94,7 @@ def looking(
     if figure_size is not None:
         match = re.fullmatch(r"\s*(\d{1,4}(?:\.\d{1,6})?)\s*x\s*(\d{1,4}(?:\.\d{1,6})?)\s*", figure_size, re.ASCII)
         if match is None:
-            raise UsageError(f"--size wants inches, width x height, as 8x5, and {figure_size!r} is not that.")
+            raise UsageError(f"--figure-size wants inches, width x height, as 8x5, and {figure_size!r} is not that.")
         size = (float(match[1]), float(match[2]))
     from zatlas.figures import look
 

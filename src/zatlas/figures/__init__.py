@@ -7,7 +7,7 @@ from zatlas.figures.directions import archetype, archetypes, moved
 from zatlas.figures.editing import relabelled, transfers
 from zatlas.figures.heat import heat
 from zatlas.figures.latents import DEAD_NATS, manifold, manifolds, number, plane_through, traversals
-from zatlas.figures.look import Look, look, make_look
+from zatlas.figures.look import Look, look, make_look, on_page
 from zatlas.figures.output import save, themed_svg
 from zatlas.figures.paths import paths
 from zatlas.figures.pictures import beside, grid, pairs, progress
@@ -48,6 +48,7 @@ __all__ = [
     "moved",
     "moving",
     "number",
+    "on_page",
     "pairs",
     "paths",
     "plane_through",

@@ -156,6 +156,24 @@ def look(
         _LOOK.reset(token)
 
 
+@contextmanager
+def on_page() -> Iterator[Look]:
+    """Inside, figures keep the four colours that stand for parts of a page, and take all else from the look in force,
+    which is given: the page puts its colours and its font in (:func:`zatlas.figures.themed_svg`).
+
+    >>> with look("dark", font_size=14), on_page() as asked:
+    ...     asked.ink == current().ink, current().font_size
+    (False, 14)
+    """
+    asked = current()
+    plain = {name: getattr(LIGHT, name) for name in ("ink", "muted", "line", "paper", "background", "font")}
+    token = _LOOK.set(replace(asked, **plain))
+    try:
+        yield asked
+    finally:
+        _LOOK.reset(token)
+
+
 def dress(figure: Figure, look: Look) -> None:
     """Gives a finished figure a look, in place.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from zatlas.data.augmentation import in_words
 from zatlas.errors import ZatlasError
+from zatlas.figures import on_page
 from zatlas.files import write_bytes
 from zatlas.measure import evaluate_run, tell_if_not_kept
 from zatlas.measure.words import GAME, about, unit_of
@@ -38,10 +39,11 @@ def write_report(run: Run, out: Path | None = None, beside: Sequence[Run] = ()) 
         ZatlasError: damaged metrics or snapshots, data that changed, or a disk that refuses.
     """
     path = out if out is not None else run.folder.path / "report" / "index.html"
-    report = describe(run, beside)
+    with on_page() as look:
+        report = describe(run, beside)
     try:
         # a path that is not UTF-8 is shown as \\udcff
-        write_bytes(path, render(report).encode(errors="backslashreplace"))
+        write_bytes(path, render(report, look).encode(errors="backslashreplace"))
     except ZatlasError:
         for headline in report.headlines:  # so that the figures at least are not lost
             value, error = headline.shown

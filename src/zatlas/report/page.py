@@ -11,12 +11,13 @@ import base64
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 from xml.etree import ElementTree
 
 from zatlas.errors import UsageError, printable
+from zatlas.figures.look import LIGHT, NORMAL, Look
 from zatlas.measure.numbers import exact, plain, size, with_error
 
 _DATA_URI = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
@@ -185,8 +186,12 @@ class Report:
     lang: str = "en"
 
 
-def render(report: Report) -> str:
+def render(report: Report, look: Look = LIGHT) -> str:
     """The page as one HTML string; the same report gives the same string.
+
+    Args:
+        report: what it holds, its figures drawn inside :func:`zatlas.figures.on_page`.
+        look: of the page; by default it follows the reader's light or dark theme.
 
     >>> page = render(Report(title="A <b>run", headlines=[Headline("test loss", 135.2371, "nats", 0.31)]))
     >>> "A &lt;b&gt;run" in page, "135.2" in page
@@ -207,8 +212,37 @@ def render(report: Report) -> str:
         groups=groups(report.configuration),
         facts=[("data", "Data", flat(report.data)), ("provenance", "Provenance", flat(report.provenance))],
         css=Markup(_resource("style.css")),  # our own file
+        look=Markup(_of_look(look)),
         safe=Markup,  # only of SVG that Picture has checked
     )
+
+
+def _of_look(look: Look) -> str:
+    """The rules of a page in a look, after those of the style sheet; empty for one that follows its reader."""
+    if look == LIGHT:
+        return ""
+    rules, dark = [], _is_dark(look.paper)
+    if replace(look, font_size=None, colour_map=None, size=None) != LIGHT:
+        accent = "#7fb0f7" if dark else "#2d6cc9"
+        family = re.sub(r"[^\w -]", "", look.font or "")
+        font = f"--font: '{family}', sans-serif; " if family else ""
+        colours = " ".join(f"--{name}: {getattr(look, name)};" for name in ("ink", "muted", "line", "paper"))
+        wash = "color-mix(in srgb, var(--paper) 95%, var(--ink))"
+        scheme = "dark" if dark else "light"
+        root = f":root {{ color-scheme: {scheme}; {font}{colours} --wash: {wash}; --accent: {accent} }}"
+        rules.append(f"@media screen {{ {root} }}" if dark else root)  # on paper a dark page is light
+    if look.font_size:
+        scale = look.font_size / NORMAL
+        rules.append(f"html {{ font-size: {100 * scale:.4g}% }} body {{ font-size: 1rem }}")
+        facts = f".facts dl, .facts table {{ max-width: {760 * scale:.0f}px }}"
+        heads = f".headlines {{ grid-template-columns: repeat(auto-fill, minmax({178 * scale:.0f}px, 1fr)) }}"
+        rules.append(f".page {{ max-width: {1240 * scale:.0f}px }} {facts} {heads}")
+    return "\n".join(rules)
+
+
+def _is_dark(colour: str) -> bool:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 128
 
 
 def groups(configuration: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, Any]]]]:

@@ -53,7 +53,8 @@ def write_report(study: Study, say: Say = lambda sentence: None, *, trust: bool 
     Raises:
         ZatlasError: the disk refuses, or a run is damaged.
     """
-    page = render(describe(study, say, trust=trust))
+    with figures.on_page() as look:
+        page = render(describe(study, say, trust=trust), look)
     write_bytes(study.report, page.encode(errors="backslashreplace"))
     return study.report
 
