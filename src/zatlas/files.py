@@ -132,6 +132,17 @@ def fill(file: IO[bytes], view: memoryview, step: int = 1 << 20) -> int:
     return filled
 
 
+def read_at(handle: int, view: memoryview, place: int) -> int:
+    """Reads an open file from a place on into memory until either ends; the number of bytes read."""
+    filled = 0
+    while filled < len(view):
+        count = os.preadv(handle, [view[filled:]], place + filled)
+        if not count:
+            break
+        filled += count
+    return filled
+
+
 def in_bytes(n: int) -> str:
     """A number of bytes for people.
 

@@ -281,6 +281,10 @@ def test_pieces_are_verified_when_they_are_read(tmp_path, rng):
     np.testing.assert_array_equal(found.take(np.arange(10)), x[:10])
     with pytest.raises(kept_module.Damaged):
         found.take(np.array([step]))
+    np.testing.assert_array_equal(found.take(np.array([7, 3, 4, 5, 5])), x[[7, 3, 4, 5, 5]])
+    os.truncate(tmp_path / "x", 2000)  # of a mapped file, the next reading would end the process
+    with pytest.raises(kept_module.Damaged):
+        found.take(np.arange(10))
 
 
 def test_the_command_shows_and_clears(photos, capsys):

@@ -19,7 +19,6 @@ import PIL
 from PIL import features
 
 from zatlas.console import counting
-from zatlas.data.content import release
 from zatlas.data.idx import is_idx_folder
 from zatlas.data.labels import Labels, make_labels, read_label_file
 from zatlas.data.source import Rows
@@ -213,9 +212,7 @@ class ImageFiles:
             if found is None:
                 break
             with suppress(Damaged):
-                x = found.take(rows)
-                release(found.mapped)
-                return x
+                return found.take(rows)
             self._kept.discard(self._key)
             self._pixels = None
         return self._decoded(rows)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from zatlas.data.npy import Header
 from zatlas.decoding.kept import Kept
 from zatlas.errors import ZatlasError
+from zatlas.files import read_at
 
 KEPT_BYTES = 64 << 20  # files of fewer are looked through in a tenth of a second, and nothing is kept of them
 
@@ -125,14 +126,12 @@ class StoredRows:
         return handle
 
     def _fill(self, file: Stored, handle: int, view: memoryview, place: int) -> None:
-        while view:
-            try:
-                count = os.preadv(handle, [view], place)
-            except OSError as error:
-                raise ZatlasError(f"{file.path} can no longer be read ({error.strerror}): see to its disk.") from None
-            if not count:
-                raise self._changed(file)
-            view, place = view[count:], place + count
+        try:
+            filled = read_at(handle, view, place)
+        except OSError as error:
+            raise ZatlasError(f"{file.path} can no longer be read ({error.strerror}): see to its disk.") from None
+        if filled < len(view):
+            raise self._changed(file)
 
     def _changed(self, file: Stored) -> ZatlasError:
         return ZatlasError(

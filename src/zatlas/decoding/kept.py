@@ -13,9 +13,11 @@ import json
 import os
 import shutil
 import time
+import weakref
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from zatlas.decoding.pool import CannotWrite
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.files import typed_path, user_cache, write_bytes
+from zatlas.files import read_at, typed_path, user_cache, write_bytes
 
 LIMIT_BYTES = 32 << 30  # of all that is kept
 RACY_NS = 2_000_000_000  # a file that changed so shortly before may change again without a new time (FAT counts in 2 s)
@@ -81,30 +83,44 @@ def limit_bytes() -> int:
 
 
 class Pixels:
-    """Kept pixels ``[N, C, H, W]``, uint8, mapped from their file; every piece is verified when it is first read."""
+    """Kept pixels ``[N, C, H, W]``, uint8, read from their file by position; a piece is verified when it is first read.
+
+    Not mapped: a mapped file that is cut short ends the process by a bus error, where a short read is seen as damage.
+    """
 
     def __init__(self, path: Path, shape: tuple[int, ...], sums: list[int]) -> None:
-        self._x = np.memmap(path, np.uint8, "r", shape=shape)
-        self._sums, self._rows = sums, rows_a_piece(shape[1:])
+        self._handle = os.open(path, os.O_RDONLY)  # goes on reading what is removed while it is open
+        weakref.finalize(self, os.close, self._handle)
+        self._shape, self._sums, self._rows = shape, sums, rows_a_piece(shape[1:])
         self._trusted = np.zeros(len(sums), bool)
 
     def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """A copy of some rows.
+        """Some rows.
 
         Raises:
             Damaged: they are not what was written.
         """
         wanted = np.unique(rows // self._rows)
         for piece in wanted[~self._trusted[wanted]].tolist():
-            content = self._x[piece * self._rows : (piece + 1) * self._rows]
+            first = piece * self._rows
+            content = self._read(np.arange(first, min(first + self._rows, self._shape[0])))
             if zlib.crc32(content.data) != self._sums[piece]:
                 raise Damaged
             self._trusted[piece] = True
-        return np.asarray(self._x[rows])
+        return self._read(rows)
 
-    @property
-    def mapped(self) -> npt.NDArray[np.uint8]:
-        return self._x
+    def _read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        out = np.empty((len(rows), *self._shape[1:]), np.uint8)
+        view, size = out.reshape(-1).data, int(np.prod(self._shape[1:]))
+        cuts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
+        for begin, end in pairwise(cuts if len(rows) else []):
+            part = view[begin * size : end * size]
+            try:
+                if read_at(self._handle, part, int(rows[begin]) * size) < len(part):
+                    raise Damaged
+            except OSError:
+                raise Damaged from None
+        return out
 
 
 class Kept:
