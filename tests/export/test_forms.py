@@ -17,7 +17,7 @@ from zatlas.errors import UsageError, ZatlasError
 from zatlas.export import export, to_onnx, to_torch
 from zatlas.export.onnx import halved, onnx_bytes, onnx_function, onnx_model
 from zatlas.export.parity import HALF_TOLERANCE, TOLERANCE, difference
-from zatlas.export.parts import Parts
+from zatlas.export.ports import Parts
 from zatlas.export.program import program_bytes, script
 from zatlas.files import read_json
 

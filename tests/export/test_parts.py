@@ -100,7 +100,7 @@ def test_a_prior_that_no_graph_can_draw_from_is_refused_in_a_sentence():
     from torch.distributions import Independent, StudentT
 
     from zatlas.errors import UsageError
-    from zatlas.export.parts import draw_of
+    from zatlas.export.drawing import draw_of
 
     with pytest.raises(UsageError, match=r"gives a Independent has no form .* --hub"):
         draw_of(Independent(StudentT(3.0, torch.zeros(2)), 1), torch.nn.Identity())

@@ -97,71 +97,80 @@ def application(runs: dict[str, Explored], token: str, hosts: Sequence[str]) -> 
         token: that every question must carry in the header ``X-Zatlas-Token``.
         hosts: what the Host header may say, as ``127.0.0.1:8123``.
     """
-    answers = Answers(runs)
-    origins = {f"http://{host}" for host in hosts}
+    site = _Site(Answers(runs), token, hosts)
+    routes = [
+        Route("/", _guarded(site.page), methods=["GET"]),
+        Route("/assets/{name}", _guarded(site.asset), methods=["GET"]),
+        Route("/api/runs", _guarded(site.listed), methods=["GET"]),
+        Route("/api/runs/{run}/{question}", _guarded(site.ask), methods=["POST"]),
+    ]
+    missing = {404: _plain(404, "there is no such page."), 405: _plain(405, "that is not asked in this way.")}
+    return Starlette(routes=routes, exception_handlers=missing, lifespan=_closing(site.close))
 
-    def check(request: Request, *, token_wanted: bool) -> None:
-        if request.headers.getlist("host") not in [[host] for host in hosts]:
-            raise _Refused(403, f"the Host header is not this server's: open http://{hosts[0]}.")
-        if any(origin not in origins for origin in request.headers.getlist("origin")):
+
+class _Site:
+    """What is served, and to whom."""
+
+    def __init__(self, answers: Answers, token: str, hosts: Sequence[str]) -> None:
+        self.answers, self.token, self.hosts = answers, token, hosts
+        self.origins = {f"http://{host}" for host in hosts}
+
+    def check(self, request: Request, *, token_wanted: bool) -> None:
+        """Refuses another host, another origin and, where it is wanted, another token."""
+        if request.headers.getlist("host") not in [[host] for host in self.hosts]:
+            raise _Refused(403, f"the Host header is not this server's: open http://{self.hosts[0]}.")
+        if any(origin not in self.origins for origin in request.headers.getlist("origin")):
             raise _Refused(403, "the Origin header is another site's, which may not ask here.")
         if token_wanted:
             given = request.headers.get("x-zatlas-token", "")
-            if not hmac.compare_digest(given.encode(), token.encode()):
+            if not hmac.compare_digest(given.encode(), self.token.encode()):
                 raise _Refused(401, "the token is missing or wrong: open the address that zatlas explore printed.")
 
-    async def body(request: Request) -> bytes:
-        size = request.headers.get("content-length", "0")
-        if not size.isdigit() or len(size) > 12 or int(size) > LARGEST_BODY:
-            raise _Refused(413, f"a question has at most {LARGEST_BODY // 2**20} MB.")
-        found = bytearray()
-        try:
-            async with asyncio.timeout(SECONDS):
-                async for part in request.stream():
-                    found += part
-                    if len(found) > LARGEST_BODY:
-                        raise _Refused(413, f"a question has at most {LARGEST_BODY // 2**20} MB.")
-        except TimeoutError:
-            raise _Refused(408, f"the question did not arrive within {SECONDS} seconds.") from None
-        return bytes(found)
-
-    async def page(request: Request) -> Response:
-        check(request, token_wanted=False)
+    async def page(self, request: Request) -> Response:
+        self.check(request, token_wanted=False)
         return Response(static("index.html"), media_type="text/html")
 
-    async def asset(request: Request) -> Response:
-        check(request, token_wanted=False)
+    async def asset(self, request: Request) -> Response:
+        self.check(request, token_wanted=False)
         name = request.path_params["name"]
         if name not in ASSETS:
             raise _Refused(404, "there is no such file.")
         return Response(static(name), media_type=ASSETS[name])
 
-    async def listed(request: Request) -> Response:
-        check(request, token_wanted=True)
-        names = [{"id": key, "name": explored.run.folder.name} for key, explored in runs.items()]
+    async def listed(self, request: Request) -> Response:
+        self.check(request, token_wanted=True)
+        names = [{"id": key, "name": explored.run.folder.name} for key, explored in self.answers.runs.items()]
         return Response(json.dumps({"runs": names}), media_type="application/json")
 
-    async def ask(request: Request) -> Response:
-        check(request, token_wanted=True)
-        content = await body(request)
+    async def ask(self, request: Request) -> Response:
+        self.check(request, token_wanted=True)
+        content = await _body(request)
         try:
             values = json.loads(content) if content else {}
         except (ValueError, RecursionError):
             raise _Refused(400, "the question is no JSON.") from None
-        found = await answers.ask(request.path_params["run"], request.path_params["question"], values)
+        found = await self.answers.ask(request.path_params["run"], request.path_params["question"], values)
         return Response(found, media_type="application/octet-stream")
 
-    async def close() -> None:
-        answers.close()
+    async def close(self) -> None:
+        self.answers.close()
 
-    routes = [
-        Route("/", _guarded(page), methods=["GET"]),
-        Route("/assets/{name}", _guarded(asset), methods=["GET"]),
-        Route("/api/runs", _guarded(listed), methods=["GET"]),
-        Route("/api/runs/{run}/{question}", _guarded(ask), methods=["POST"]),
-    ]
-    missing = {404: _plain(404, "there is no such page."), 405: _plain(405, "that is not asked in this way.")}
-    return Starlette(routes=routes, exception_handlers=missing, lifespan=_closing(close))
+
+async def _body(request: Request) -> bytes:
+    """What was sent, as long as it is neither too large nor too slow."""
+    size = request.headers.get("content-length", "0")
+    if not size.isdigit() or len(size) > 12 or int(size) > LARGEST_BODY:
+        raise _Refused(413, f"a question has at most {LARGEST_BODY // 2**20} MB.")
+    found = bytearray()
+    try:
+        async with asyncio.timeout(SECONDS):
+            async for part in request.stream():
+                found += part
+                if len(found) > LARGEST_BODY:
+                    raise _Refused(413, f"a question has at most {LARGEST_BODY // 2**20} MB.")
+    except TimeoutError:
+        raise _Refused(408, f"the question did not arrive within {SECONDS} seconds.") from None
+    return bytes(found)
 
 
 def _closing(close: Callable[[], Awaitable[None]]) -> Any:

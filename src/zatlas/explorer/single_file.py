@@ -22,7 +22,7 @@ from zatlas.arrays import Array
 from zatlas.data import evenly_spaced
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.explorer import forms
-from zatlas.explorer.asking import Explored
+from zatlas.explorer.asking import QUESTIONS, Explored
 from zatlas.explorer.bundle import static
 from zatlas.explorer.packing import pack
 from zatlas.export.onnx import need_onnx, onnx_function, onnx_model
@@ -126,7 +126,7 @@ def write_html(run: Run | str | Path, out: str | Path, *, images: int = 0) -> Wr
 def _contents(explored: Explored, images: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Array | None], int]:
     """What the page is told at once, facts of the codes, arrays of them, and how many there are in all."""
     run = explored.run
-    about, _ = explored.about()
+    about, _ = QUESTIONS["about"].answer(explored, None)
     about["path"] = about["name"]  # where it lay is nobody's business
     about["data"] = Path(about["data"]).name
     about["can"] = ABSENT | about["can"]
@@ -136,7 +136,7 @@ def _contents(explored: Explored, images: int) -> tuple[dict[str, Any], dict[str
         about["can"].setdefault("reencode", about["can"]["encode"])
     every = len(run.rows("train")) if run.kind.infers and run.has_data else 2000
     most = max(500, CODE_BYTES // (2 * run.latent_dim + 2))
-    facts, found = explored._all_codes(min(most, every, explored.points))
+    facts, found = explored.codes(min(most, every, explored.points))
     mean = np.asarray(found["mean"], np.float64)
     low, high = mean.min(0), mean.max(0)
     step = np.where(high > low, (high - low) / 65535, 1.0)
@@ -165,7 +165,7 @@ def _images(run: Run, rows: Array | None, count: int) -> dict[str, Array | None]
 def _units(explored: Explored) -> list[dict[str, Any]] | None:
     if "units" in explored.abilities:
         return None
-    facts, _ = explored.describe(forms.Nothing())
+    facts, _ = QUESTIONS["describe"].answer(explored, forms.Nothing())
     units: list[dict[str, Any]] = facts["units"]
     return units
 

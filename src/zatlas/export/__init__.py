@@ -9,7 +9,8 @@ from zatlas.errors import UsageError
 from zatlas.export.facts import facts_of
 from zatlas.export.hub import to_hub
 from zatlas.export.onnx import to_onnx
-from zatlas.export.parts import Part, Parts, Port, parts_of
+from zatlas.export.parts import parts_of
+from zatlas.export.ports import Part, Parts, Port
 from zatlas.export.program import to_torch
 from zatlas.runs.opened import Run
 from zatlas.training.checkpoint import name_of

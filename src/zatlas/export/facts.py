@@ -6,7 +6,7 @@ import re
 from importlib.metadata import version
 from typing import Any
 
-from zatlas.export.parts import Parts
+from zatlas.export.ports import Parts
 from zatlas.runs.opened import Run
 
 

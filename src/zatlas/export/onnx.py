@@ -16,7 +16,7 @@ from torch import Tensor
 
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.export.parity import HALF_TOLERANCE, TOLERANCE, Function, check, difference
-from zatlas.export.parts import Part, Parts
+from zatlas.export.ports import Part, Parts
 from zatlas.export.program import describe, traced
 from zatlas.files import read_json, write_bytes, write_json, writing
 from zatlas.networks.tracing import quiet

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zatlas.errors import ZatlasError
-from zatlas.export.parts import Part
+from zatlas.export.ports import Part
 
 TOLERANCE = 1e-4  # of an output, or of its largest value where that is above 1
 HALF_TOLERANCE = 2e-3  # where weights are stored in 16 bits

@@ -13,7 +13,7 @@ import torch
 
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.export.parity import TOLERANCE, check, difference, torch_function
-from zatlas.export.parts import Part, Parts
+from zatlas.export.ports import Part, Parts
 from zatlas.files import write_bytes
 from zatlas.networks.tracing import quiet
 
