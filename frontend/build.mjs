@@ -8,13 +8,13 @@ import { build } from "vite";
 const out = process.argv[2] ?? "../src/zatlas/explorer/static";
 mkdirSync(out, { recursive: true });
 
-async function bundle(entry, name, plugins = []) {
+async function bundle(entry, name, format = "iife") {
   await build({
-    configFile: false, logLevel: "warn", plugins,
+    configFile: false, logLevel: "warn",
     esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none", charset: "ascii" },
     build: {
       outDir: out, emptyOutDir: false, target: "es2022", minify: "esbuild", cssCodeSplit: false, modulePreload: false,
-      rollupOptions: { input: entry, output: { format: "iife", entryFileNames: `${name}.js`, assetFileNames: "app[extname]", inlineDynamicImports: true } },
+      rollupOptions: { input: entry, preserveEntrySignatures: "strict", output: { format, entryFileNames: `${name}.js`, assetFileNames: "app[extname]", inlineDynamicImports: true } },
     },
     define: { "process.env.NODE_ENV": '"production"' },
   });
@@ -22,6 +22,7 @@ async function bundle(entry, name, plugins = []) {
 
 await bundle("src/main.tsx", "app");
 await bundle("src/file.tsx", "file");
+await bundle("src/widget.tsx", "widget", "es");
 
 // the worker of the exported file, and the WebAssembly that it runs; a classic script, as Chromium refuses a module
 // worker from a blob on file://

@@ -10,8 +10,11 @@ import { Directions, Film, Held, Own, Paths, Trust, Units } from "./panels";
 import { Choice, number, Pick } from "./parts";
 import { read, write } from "./place";
 import { Session } from "./session";
+import { Lessons } from "./teaching";
+import * as lessons from "./lessons";
+import { spectrum } from "./spectrum";
 
-const TABS = [["units", "Units", Units], ["image", "Image", Own], ["paths", "Paths", Paths], ["directions", "Directions", Directions], ["trust", "Trust", Trust], ["film", "Training", Film]] as const;
+const TABS = [["units", "Units", Units], ["image", "Image", Own], ["paths", "Paths", Paths], ["directions", "Directions", Directions], ["trust", "Trust", Trust], ["lessons", "Lessons", Lessons], ["film", "Training", Film]] as const;
 
 function Map({ session, shown, onReady, on, many, events }: { session: Session; shown: Shown; onReady: (m: MapView) => void; on: boolean; many: boolean; events: any }) {
   const box = useRef<HTMLDivElement>(null), map = useRef<MapView | null>(null);
@@ -70,12 +73,13 @@ function python(s: Session, shown: Shown): string {
   return lines.join("\n") + "\n";
 }
 
-export function App({ backend }: { backend: Backend }) {
+/** Host: the element that holds the page where it is a part of another one, as in a notebook; it then leaves that one's address, title and keys alone. */
+export function App({ backend, host }: { backend: Backend; host?: HTMLElement }) {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
   const [sessions, setSessions] = useState<Session[]>([]), [problem, setProblem] = useState(""), [active, setActive] = useState(0), [tab, setTab] = useState("units");
   const [shown, setShown] = useState<Shown>({ layers: "both", tool: "look", colour: "label", overlay: "none" });
   const [toast, setToast] = useState(""), [menu, setMenu] = useState(false), [help, setHelp] = useState(false), [theme, setTheme] = useState<string>(() => { try { return localStorage.getItem("zatlas-theme") ?? ""; } catch { return ""; } });
-  const maps = useRef<MapView[]>([]), pending = useRef(0), toastTimer = useRef(0), place = useRef(read());
+  const maps = useRef<MapView[]>([]), pending = useRef(0), toastTimer = useRef(0), place = useRef(host ? {} : read());
   const state = useRef({ tab, shown, active });
   state.current = { tab, shown, active };
 
@@ -99,7 +103,7 @@ export function App({ backend }: { backend: Backend }) {
           first.stops = kept.stops.map((z, i) => ({ z: Float64Array.from(z), image: images.slice(i * first.size, (i + 1) * first.size) }));
         }
         setSessions(opened);
-        document.title = `${opened.map((s) => s.about.name).join(" and ")} · zatlas`;
+        if (!host) document.title = `${opened.map((s) => s.about.name).join(" and ")} · zatlas`;
         if (kept.view) requestAnimationFrame(() => maps.current[0]?.restore(kept.view!));
         for (const s of opened) {
           if (!s.held) s.redecode();
@@ -118,20 +122,22 @@ export function App({ backend }: { backend: Backend }) {
     clearTimeout(hashTimer.current);
     hashTimer.current = window.setTimeout(() => {
       const s = sessionsRef.current[0], m = maps.current[0];
-      if (s && m) write(s, m.view, state.current.shown, state.current.tab);
+      if (s && m && !host) write(s, m.view, state.current.shown, state.current.tab);
     }, 250);
   };
   const sessionsRef = useRef(sessions);
   sessionsRef.current = sessions;
   useEffect(later, [tab, shown, sessions]);
   useEffect(() => {
-    document.documentElement.dataset.theme = theme;
+    (host ?? document.documentElement).dataset.theme = theme;
     try { localStorage.setItem("zatlas-theme", theme); } catch {}
     maps.current.forEach((m) => m.redecode());
   }, [theme]);
   useEffect(() => {
     const key = (e: KeyboardEvent) => {
-      if (e.target instanceof HTMLElement && (/^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName))) return;
+      if (host) e.stopPropagation(); // or a notebook would take it for a command
+      const target = e.composedPath()[0];
+      if (target instanceof HTMLElement && (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName))) return;
       if (e.ctrlKey || e.metaKey || e.altKey) return;
       if (e.key === "?") setHelp((on) => !on);
       else if (e.key === "Escape") { setHelp(false); setMenu(false); onShow({ tool: "look" }); }
@@ -139,8 +145,9 @@ export function App({ backend }: { backend: Backend }) {
       else if (e.key === "2") onShow({ layers: "both" });
       else if (e.key === "3") onShow({ layers: "images" });
     };
-    addEventListener("keydown", key);
-    return () => removeEventListener("keydown", key);
+    const over: EventTarget = host ?? window;
+    over.addEventListener("keydown", key as EventListener);
+    return () => over.removeEventListener("keydown", key as EventListener);
   }, []);
 
   const onShow = (change: Partial<Shown>) => setShown((now) => ({ ...now, ...change }));
@@ -187,7 +194,7 @@ export function App({ backend }: { backend: Backend }) {
           <div class="menu">
             <button class="plain" aria-haspopup="true" aria-expanded={menu} onClick={() => setMenu(!menu)}>Share</button>
             {menu && <div class="sheet" role="menu" aria-label="Share">
-              <button role="menuitem" onClick={() => copy(location.href, "Link")}>Copy link</button>
+              {!host && <button role="menuitem" onClick={() => copy(location.href, "Link")}>Copy link</button>}
               <button role="menuitem" onClick={() => copy(python(s, shown), "Python")}>Copy as Python</button>
               <button role="menuitem" onClick={() => save("png")}>Save map, PNG</button>
               <button role="menuitem" onClick={() => save("csv")}>Save codes, CSV</button>
@@ -201,7 +208,7 @@ export function App({ backend }: { backend: Backend }) {
       <main>
         <div class={"maps" + (many ? " two" : "")}>
           {sessions.map((one, i) => (
-            <Map key={i} session={one} shown={shown} on={i === active} many={many} onReady={(m) => { maps.current[i] = m; (window as any).zatlasMaps = maps.current; /* for tests and the curious */ later(); }}
+            <Map key={i} session={one} shown={shown} on={i === active} many={many} onReady={(m) => { maps.current[i] = m; Object.assign(window, { zatlasMaps: maps.current, zatlasLessons: { ...lessons, spectrum } }); /* for tests and the curious */ later(); }}
               events={{
                 view: () => { later(); if (state.current.shown.overlay !== "none") redraw(0); },
                 stop: async (z: Float64Array) => { const at = { z, image: null as Float32Array | null }; one.stops = [...one.stops, at]; setTab("paths"); redraw(0); at.image = await one.decode([z]); redraw(0); },
@@ -216,7 +223,7 @@ export function App({ backend }: { backend: Backend }) {
         </div>
         <aside aria-label="The held code">
           <Held session={s} />
-          <div class="tabs" role="tablist" aria-label="Panels" onKeyDown={(e) => { const i = TABS.findIndex(([id]) => id === tab), j = e.key === "ArrowRight" ? i + 1 : e.key === "ArrowLeft" ? i - 1 : -1; if (j >= 0 && j < TABS.length) { setTab(TABS[j][0]); requestAnimationFrame(() => document.getElementById(`tab-${TABS[j][0]}`)?.focus()); } }}>
+          <div class="tabs" role="tablist" aria-label="Panels" onKeyDown={(e) => { const i = TABS.findIndex(([id]) => id === tab), j = e.key === "ArrowRight" ? i + 1 : e.key === "ArrowLeft" ? i - 1 : -1; if (j >= 0 && j < TABS.length) { setTab(TABS[j][0]); const bar = e.currentTarget; requestAnimationFrame(() => bar.querySelector<HTMLElement>(`#tab-${TABS[j][0]}`)?.focus()); } }}>
             {TABS.map(([id, text]) => <button key={id} id={`tab-${id}`} role="tab" aria-selected={tab === id} aria-controls="panel" tabIndex={tab === id ? 0 : -1} onClick={() => setTab(id)}>{text}</button>)}
           </div>
           <div class="panel" id="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} key={tab + s.id} tabIndex={0}>
@@ -242,6 +249,8 @@ function best(s: Session): [number, number] {
 const quoted = (text: string): string => (/[",\n\r]|^[=+@-]/.test(text) ? `"${(/^[=+@-]/.test(text) ? "'" : "") + text.replace(/"/g, '""')}"` : text);
 const dark = (theme: string): boolean => (theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
 
-export function mount(element: HTMLElement, backend: Backend): void {
-  render(<App backend={backend} />, element);
+/** Shows the page in an element; gives what ends it. */
+export function mount(element: HTMLElement, backend: Backend, host?: HTMLElement): () => void {
+  render(<App backend={backend} host={host} />, element);
+  return () => render(null, element);
 }

@@ -13,6 +13,8 @@ export interface Answer {
 export interface Backend {
   /** A sentence about where answers come from. */
   about: string;
+  /** Whether all over the map it is asked for fewer points, as it is slow. */
+  coarse?: boolean;
   runs(): Promise<{ id: string; name: string }[]>;
   ask(run: string, question: string, values?: object): Promise<Answer>;
 }

@@ -2,7 +2,10 @@
 
 import { mount } from "./app";
 import { Refused, unpack, type Answer, type Backend, type Tensor } from "./backend";
+import { centroidDirection } from "./centroids";
+import { normals, rate } from "./lessons";
 import { linear, spherical } from "./space";
+import { grams, spectrum } from "./spectrum";
 import "./style.css";
 
 /** The bytes in a data block: those of windows-1252, four of them escaped as =x; see single_file.py. */
@@ -35,8 +38,16 @@ function joined(planes: Uint8Array): Uint8Array {
   return out;
 }
 
+const STEP = 0.01; // of the code, in differences; as zatlas.latent.local
+const CHUNK = 96; // decodings in one message, so that what the pointer asks for does not wait
+const DRAWS = 16; // of the code, for the distortion of an image
+const SCORED = 128; // codes at a time
+
+type Feeds = Record<string, { values: Float32Array; shape: number[] }>;
+
 class FileBackend implements Backend {
   about = "this file";
+  coarse = true;
   private worker!: Worker;
   private waiting = new Map<number, [(o: any) => void, (e: Error) => void]>();
   private count = 0;
@@ -48,8 +59,8 @@ class FileBackend implements Backend {
     this.opened = this.open();
   }
 
-  private start(source: Uint8Array): void {
-    this.worker = new Worker(URL.createObjectURL(new Blob([source as BlobPart], { type: "text/javascript" })));
+  private start(source: ArrayBuffer): void {
+    this.worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
     this.worker.onmessage = ({ data }) => {
       const [done, failed] = this.waiting.get(data.id)!;
       this.waiting.delete(data.id);
@@ -68,15 +79,21 @@ class FileBackend implements Backend {
     });
   }
 
+  private run(graph: string, feeds: Feeds): Promise<Record<string, { data: Float32Array }>> {
+    return this.send({ graph, feeds });
+  }
+
+  /** The worker compiles WebAssembly while this thread unpacks the codes and draws the map. */
   private async open(): Promise<void> {
-    const wasm = bytes("wasm"), content = bytes("data");
-    const { facts, arrays } = unpack(await inflated(content));
+    this.start(await inflated(bytes("worker")));
+    const wasm = bytes("wasm");
+    this.send({ wasm }, [wasm.buffer as ArrayBuffer]).catch(() => {});
+    const { facts, arrays } = unpack(await inflated(bytes("data")));
     this.facts = facts;
     this.arrays = arrays;
-    this.start(arrays.worker.data as Uint8Array);
     const graphs: Record<string, Uint8Array> = {};
-    for (const name of ["decoder", "encoder"]) if (arrays[name]) graphs[name] = joined(arrays[name].data as Uint8Array);
-    this.send({ open: { wasm, graphs } }, [wasm.buffer as ArrayBuffer]).catch(() => {});
+    for (const name of ["decoder", "encoder", "score", "density"]) if (arrays[name]) graphs[name] = joined(arrays[name].data as Uint8Array);
+    this.send({ graphs }).catch(() => {});
   }
 
   async runs() {
@@ -84,7 +101,17 @@ class FileBackend implements Backend {
     return [{ id: "a", name: this.facts.about.name }];
   }
 
-  private labels(n: number, labels?: number[]): any {
+  async ask(_: string, question: string, values: any = {}): Promise<Answer> {
+    await this.opened;
+    const found = await this.answers[question]?.(values);
+    if (!found) throw new Refused(400, this.facts.about.can[question] ?? "A file cannot answer that: zatlas explore can.");
+    return { facts: {}, arrays: {}, ...found } as Answer;
+  }
+
+  private get dim(): number { return this.facts.about.latent_dim; }
+  private get size(): number { return this.facts.about.shape.reduce((a: number, b: number) => a * b, 1); }
+
+  private labels(n: number, labels?: number[]): Feeds {
     const { about } = this.facts;
     if (!about.conditional) return {};
     const Y = about.labels.names.length, y = new Float32Array(n * Y);
@@ -93,56 +120,133 @@ class FileBackend implements Backend {
   }
 
   private async decode(z: ArrayLike<number>[], labels?: number[]): Promise<Float32Array> {
-    const n = z.length, D = this.facts.about.latent_dim, values = new Float32Array(n * D);
-    z.forEach((code, i) => values.set(code, i * D));
-    const outputs = await this.send({ graph: "decoder", feeds: { z: { values, shape: [n, D] }, ...this.labels(n, labels) } });
-    return outputs.image.data;
+    return (await this.run("decoder", { z: this.codes(z), ...this.labels(z.length, labels) })).image.data;
   }
 
-  async ask(_: string, question: string, values: any = {}): Promise<Answer> {
-    await this.opened;
-    const { about, codes, units } = this.facts, D = about.latent_dim, answer = (arrays: Record<string, any>, facts: any = {}): Answer => ({ facts, arrays });
-    if (question === "about") return answer({}, about);
-    if (question === "codes") {
-      const { quantised, low, step, ...rest } = this.arrays, mean = new Float32Array(quantised.data.length);
+  private codes(z: ArrayLike<number>[]): { values: Float32Array; shape: number[] } {
+    const values = new Float32Array(z.length * this.dim);
+    z.forEach((code, i) => values.set(code, i * this.dim));
+    return { values, shape: [z.length, this.dim] };
+  }
+
+  /** What an image between black (0) and white (1) is in the units of the data. */
+  private image(values: number[]): Float32Array {
+    const [low, high] = this.facts.about.range;
+    return Float32Array.from(values, (v) => low + v * (high - low));
+  }
+
+  /** -log p(x|z) of an image under codes, in nats. */
+  private async distortion(x: Float32Array, z: ArrayLike<number>[], labels?: number[]): Promise<Float32Array> {
+    const out = new Float32Array(z.length);
+    for (let from = 0; from < z.length; from += SCORED) {
+      const some = z.slice(from, from + SCORED), n = some.length, shape = [n, ...this.facts.about.shape], repeated = new Float32Array(n * x.length);
+      for (let i = 0; i < n; i++) repeated.set(x, i * x.length);
+      const image = await this.decode(some, labels);
+      out.set((await this.run("score", { image: { values: image, shape }, x: { values: repeated, shape } })).nats.data, from);
+    }
+    return out;
+  }
+
+  /** Eigenvalues and directions of J J^T at codes, from central differences. */
+  private async spectra(z: number[][], labels?: number[]) {
+    const { dim, size } = this, each = Math.max(1, Math.floor(CHUNK / (2 * dim))), out = [];
+    for (let from = 0; from < z.length; from += each) {
+      const some = z.slice(from, from + each), moved: Float64Array[] = [], of: number[] = [];
+      some.forEach((code, i) => {
+        for (const sign of [1, -1]) for (let d = 0; d < dim; d++) {
+          const one = Float64Array.from(code);
+          one[d] += sign * STEP;
+          moved.push(one);
+          of.push(labels?.[labels.length > 1 ? from + i : 0] ?? 0);
+        }
+      });
+      out.push(...grams(await this.decode(moved, of), some.length, dim, size, STEP).map((gram) => spectrum(gram, dim)));
+    }
+    return out;
+  }
+
+  private async bound(x: Float32Array, mean: Float32Array, std: Float32Array, labels?: number[]): Promise<object> {
+    const { about, closed_rate } = this.facts;
+    if (!about.standard_prior || !closed_rate) return {};
+    const nats = rate(mean, std);
+    if (about.can.distortion || !this.arrays.score) return { rate: nats };
+    const z = Array.from({ length: DRAWS }, () => normals(this.dim).map((e, d) => mean[d] + std[d] * e));
+    const distortion = (await this.distortion(x, z, labels)).reduce((a, b) => a + b, 0) / DRAWS;
+    return { distortion, rate: nats, loss: distortion + nats };
+  }
+
+  private answers: Record<string, (values: any) => Promise<{ facts?: any; arrays?: Record<string, any> } | undefined>> = {
+    about: async () => ({ facts: this.facts.about }),
+    codes: async () => {
+      const { quantised, low, step, ...rest } = this.arrays, D = this.dim, mean = new Float32Array(quantised.data.length);
       for (let i = 0; i < mean.length; i++) mean[i] = low.data[i % D] + (quantised.data[i] + 32768) * step.data[i % D];
       const kept = Object.fromEntries(Object.entries(rest).filter(([name]) => name === "labels" || name === "rows" || name.startsWith("factor")));
-      return answer({ mean: { shape: quantised.shape, data: mean }, ...kept }, codes);
-    }
-    if (question === "decode") return answer({ mean: { shape: [values.z.length, ...about.shape], data: await this.decode(values.z, values.labels) } });
-    if (question === "examples" && this.arrays.examples) {
-      const at = (this.arrays.example_of.data as Int32Array).indexOf(values.rows[0]), size = about.shape.reduce((a: number, b: number) => a * b, 1), [low, high] = about.range;
-      if (at < 0) return answer({});
-      return answer({ x: { shape: [1, ...about.shape], data: Float32Array.from(this.arrays.examples.data.subarray(at * size, (at + 1) * size), (v) => low + (v / 255) * (high - low)) } });
-    }
-    if (question === "describe" && units) return answer({}, { units });
-    if (question === "encode" && this.arrays.encoder) {
-      const [low, high] = about.range, x = Float32Array.from(values.image, (v: number) => low + v * (high - low));
-      const outputs = await this.send({ graph: "encoder", feeds: { x: { values: x, shape: [1, ...about.shape] }, ...this.labels(1, values.label == null ? undefined : [values.label]) } });
-      const mean = outputs.mean.data, shown = await this.decode([mean], values.label == null ? undefined : [values.label]);
+      return { facts: this.facts.codes, arrays: { mean: { shape: quantised.shape, data: mean }, ...kept } };
+    },
+    decode: async ({ z, labels }) => ({ arrays: { mean: { shape: [z.length, ...this.facts.about.shape], data: await this.decode(z, labels) } } }),
+    examples: async ({ rows }) => {
+      if (!this.arrays.examples) return undefined;
+      const at = (this.arrays.example_of.data as Int32Array).indexOf(rows[0]), { size } = this, [low, high] = this.facts.about.range;
+      if (at < 0) return {};
+      return { arrays: { x: { shape: [1, ...this.facts.about.shape], data: Float32Array.from(this.arrays.examples.data.subarray(at * size, (at + 1) * size), (v) => low + (v / 255) * (high - low)) } } };
+    },
+    describe: async () => this.facts.units && { facts: { units: this.facts.units } },
+    encode: async ({ image, label }) => {
+      if (!this.arrays.encoder) return undefined;
+      const { about } = this.facts, D = this.dim, [low, high] = about.range, x = this.image(image), labels = label == null ? undefined : [label];
+      const outputs = await this.run("encoder", { x: { values: x, shape: [1, ...about.shape] }, ...this.labels(1, labels) });
+      const mean = outputs.mean.data, shown = await this.decode([mean], labels);
       let error = 0;
       for (let i = 0; i < x.length; i++) error += Math.abs(x[i] - shown[i]) / (high - low) / x.length;
-      const facts: any = { pixel_error: error };
-      const std = outputs.log_variance ? Float32Array.from(outputs.log_variance.data as Float32Array, (v) => Math.exp(v / 2)) : null;
-      if (std && about.standard_prior && this.facts.closed_rate) facts.rate = std.reduce((sum, s, d) => sum + 0.5 * (s * s + mean[d] ** 2 - 1) - Math.log(s), 0);
-      return answer({ mean: { shape: [1, D], data: mean }, reconstruction: { shape: about.shape, data: shown }, ...(std ? { std: { shape: [1, D], data: std } } : {}) }, facts);
-    }
-    if (question === "reencode" && this.arrays.encoder) {
-      const x = await this.decode(values.z, values.labels), n = values.z.length;
-      const outputs = await this.send({ graph: "encoder", feeds: { x: { values: x, shape: [n, ...about.shape] }, ...this.labels(n, values.labels) } });
-      const error = Float32Array.from(values.z, (code: number[], i) => Math.hypot(...code.map((v, d) => outputs.mean.data[i * D + d] - v)));
-      return answer({ error: { shape: [n], data: error } });
-    }
-    if (question === "interpolate" && values.path !== "density") {
-      const z = (values.path === "linear" ? linear : spherical)(values.codes, values.n);
-      return answer({ z: { shape: [z.length, D], data: Float32Array.from(z.flatMap((v) => [...v])) }, mean: { shape: [], data: await this.decode(z, values.labels) } });
-    }
-    if (question === "sample" && about.standard_prior) {
-      const z = Float32Array.from({ length: D * values.n }, () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()));
-      return answer({ z: { shape: [values.n, D], data: z } });
-    }
-    throw new Refused(400, about.can[question] ?? "A file cannot answer that: zatlas explore can.");
-  }
+      const std = outputs.log_variance ? Float32Array.from(outputs.log_variance.data, (v) => Math.exp(v / 2)) : null;
+      return {
+        facts: { pixel_error: error, ...(std ? await this.bound(x, mean, std, labels) : {}) },
+        arrays: { mean: { shape: [1, D], data: mean }, reconstruction: { shape: about.shape, data: shown }, ...(std ? { std: { shape: [1, D], data: std } } : {}) },
+      };
+    },
+    distortion: async ({ image, z, label }) => {
+      if (!this.arrays.score) return undefined;
+      return { arrays: { nats: { shape: [z.length], data: await this.distortion(this.image(image), z, label == null ? undefined : [label]) } } };
+    },
+    density: async ({ z }) => {
+      if (!this.arrays.density) return undefined;
+      return { facts: { typical: this.facts.typical }, arrays: { log_density: { shape: [z.length], data: (await this.run("density", { z: this.codes(z) })).log_density.data } } };
+    },
+    reencode: async ({ z, labels }) => {
+      if (!this.arrays.encoder) return undefined;
+      const x = await this.decode(z, labels), n = z.length, D = this.dim;
+      const outputs = await this.run("encoder", { x: { values: x, shape: [n, ...this.facts.about.shape] }, ...this.labels(n, labels) });
+      return { arrays: { error: { shape: [n], data: Float32Array.from(z, (code: number[], i) => Math.hypot(...code.map((v, d) => outputs.mean.data[i * D + d] - v))) } } };
+    },
+    magnification: async ({ z, labels }) => {
+      if (this.facts.about.can.magnification) return undefined;
+      return { arrays: { magnification: { shape: [z.length], data: Float32Array.from(await this.spectra(z, labels), ({ values }) => Math.sqrt(Math.max(0, values[0]))) } } };
+    },
+    jacobian: async ({ z, label }) => {
+      const [{ values, vectors }] = await this.spectra([z], label == null ? undefined : [label]), n = Math.min(this.dim, this.size);
+      const turned = vectors.slice(0, n).map((v) => (v.reduce((far, x) => (Math.abs(x) > Math.abs(far) ? x : far), 0) < 0 ? v.map((x) => -x) : v));
+      return { arrays: { values: { shape: [n], data: Float32Array.from(values.subarray(0, n), (v) => Math.sqrt(Math.max(0, v))) }, directions: { shape: [n, this.dim], data: Float32Array.from(turned.flatMap((v) => [...v])) } } };
+    },
+    directions: async () => this.facts.directions && { facts: { directions: this.facts.directions }, arrays: { vectors: this.arrays.vectors } },
+    direction: async ({ with: to, without: from, method, name }) => {
+      if (method !== "centroid") throw new Refused(400, this.facts.about.can[method]);
+      const D = this.dim, mean = (await this.answers.codes({}))!.arrays!.mean.data as Float32Array;
+      const picked = (rows: number[]) => { const out = new Float32Array(rows.length * D); rows.forEach((row, i) => out.set(mean.subarray(row * D, (row + 1) * D), i * D)); return out; };
+      const { vector, ...found } = centroidDirection(picked(from), picked(to), D);
+      return { facts: { name, method, sentence: "", ...found }, arrays: { vector: { shape: [D], data: Float32Array.from(vector) } } };
+    },
+    snapshots: async ({ since = -1 }) => {
+      const { film } = this.facts, images = this.arrays.film;
+      if (!film) return undefined;
+      return { facts: film, arrays: film.steps.at(-1) > since ? { images } : {} };
+    },
+    interpolate: async ({ codes, path, n, labels }) => {
+      if (path === "density") throw new Refused(400, this.facts.about.can.densest);
+      const z = (path === "linear" ? linear : spherical)(codes, n);
+      return { arrays: { z: { shape: [z.length, this.dim], data: Float32Array.from(z.flatMap((v) => [...v])) }, mean: { shape: [], data: await this.decode(z, labels) } } };
+    },
+    sample: async ({ n }) => this.facts.about.standard_prior && { arrays: { z: { shape: [n, this.dim], data: Float32Array.from(normals(this.dim * n)) } } },
+  };
 }
 
 mount(document.getElementById("zatlas")!, new FileBackend());

@@ -25,7 +25,7 @@ interface Events {
   linked(row: number): void;
 }
 
-const BATCH = 48, KEPT = 3000, HEAT = 40;
+const BATCH = 48, KEPT = 3000, HEAT = 40, COARSE = 26;
 
 export class MapView {
   view: View = { x: 0, y: 0, scale: 80 };
@@ -260,7 +260,7 @@ export class MapView {
   private async measure(key: string): Promise<void> {
     const s = this.session, question = this.shown.overlay;
     const [a0, b1] = this.toPlane(0, 0), [a1, b0] = this.toPlane(this.width, this.height);
-    const nx = HEAT, ny = Math.max(4, Math.round((HEAT * this.height) / this.width));
+    const nx = s.backend.coarse ? COARSE : HEAT, ny = Math.max(4, Math.round((nx * this.height) / this.width));
     const codes: number[][] = [];
     for (let j = 0; j < ny; j++)
       for (let i = 0; i < nx; i++)
@@ -312,6 +312,10 @@ export class MapView {
     if (s.path) line(s.path.z);
     else if (s.stops.length > 1) line(s.stops.map((p) => p.z), true);
     s.stops.forEach(({ z }, i) => this.mark(c, z, String(i + 1), ink, paper));
+    for (const z of s.draws) {
+      const [x, y] = this.toPage(...s.spot(z));
+      c.beginPath(); c.arc(x, y, 3.5, 0, 7); c.fillStyle = accent; c.fill(); c.lineWidth = 1.5; c.strokeStyle = paper; c.stroke();
+    }
     if (s.own) {
       const [x, y] = this.toPage(...s.spot(s.own.mean));
       if (s.own.std) this.ellipse(c, x, y, s.own.std, accent);

@@ -196,8 +196,10 @@ export function Own({ session: s }: Panel) {
           </div>
           <dl>
             {own.facts.loss != null && <><dt>bound</dt><dd>{number(own.facts.loss)} nats</dd><dt>distortion</dt><dd>{number(own.facts.distortion)} nats</dd><dt>rate</dt><dd>{number(own.facts.rate)} nats</dd></>}
+            {own.facts.loss == null && own.facts.rate != null && <><dt>rate</dt><dd>{number(own.facts.rate)} nats</dd></>}
             <dt>mean difference</dt><dd>{number(100 * own.facts.pixel_error)}%</dd>
           </dl>
+          {own.facts.loss == null && s.about.can.distortion && <Note>{s.about.can.distortion}</Note>}
           {s.about.loss != null && own.facts.loss != null && <p class="quiet">Images held out have {number(s.about.loss)} on average. Ellipses on the map: one and two deviations of the posterior.</p>}
         </div>
       )}
@@ -215,7 +217,8 @@ export function Paths({ session: s }: Panel) {
       const anchors = stops.map((p) => p.z);
       setBusy(true);
       try {
-        if (kind === "density") {
+        if (kind === "density" && (s.about.can.densest ?? s.about.can.density)) { if (on) s.path = null; }
+        else if (kind === "density") {
           const { arrays } = await s.ask("interpolate", { codes: anchors.map((z) => Array.from(z)), path: kind, n, ...(s.about.conditional ? { labels: [s.label] } : {}) });
           const z = Array.from({ length: arrays.z.shape[0] }, (_, i) => Float64Array.from(arrays.z.data.subarray(i * s.dim, (i + 1) * s.dim)));
           if (on) s.path = { z, images: arrays.mean.data as Float32Array, nats: arrays.log_density?.data ?? null, kind };
@@ -243,7 +246,7 @@ export function Paths({ session: s }: Panel) {
     canvas.toBlob((b) => b && download(`${s.about.name}-path.png`, b));
   };
   const table = () => path && download(`${s.about.name}-path.csv`, new Blob([[s.about.units.join(","), ...path.z.map((z) => z.join(","))].join("\n") + "\n"], { type: "text/csv" }));
-  const refused = s.about.can[kind === "density" ? "density" : kind];
+  const refused = kind === "density" ? s.about.can.densest ?? s.about.can.density : s.about.can[kind];
   return (
     <>
       <p class="quiet">Shift-click on the map adds a stop. <button class="link" onClick={() => { s.stops = [...s.stops, { z: Float64Array.from(s.base), image: s.holding }]; s.changed(); }}>Add the held code</button></p>
@@ -274,11 +277,15 @@ export function Paths({ session: s }: Panel) {
   );
 }
 
+type Method = "logistic" | "centroid" | "cca";
+const METHODS: [Method, string][] = [["logistic", "logistic"], ["centroid", "means"], ["cca", "Fisher"]];
+
 export function Directions({ session: s, shown, onShow }: Panel) {
-  const [busy, setBusy] = useState(false), [name, setName] = useState(""), [said, setSaid] = useState(""), [start, setStart] = useState<Float64Array | null>(null), [strength, setStrength] = useState(0), [method, setMethod] = useState<"logistic" | "centroid" | "cca">("logistic");
+  const [busy, setBusy] = useState(false), [name, setName] = useState(""), [said, setSaid] = useState(""), [start, setStart] = useState<Float64Array | null>(null), [strength, setStrength] = useState(0), [method, setMethod] = useState<Method>(s.about.can.logistic ? "centroid" : "logistic");
+  const methods = METHODS.filter(([name]) => !s.about.can[name]);
   useEffect(() => { s.loadDirections().catch(() => {}); }, [s]);
   if (s.about.can.directions) return <Note>{s.about.can.directions}</Note>;
-  const rowsOf = (g: number[]) => g.map((i) => s.codes!.rows![i]);
+  const rowsOf = (g: number[]) => g.map((i) => s.codes!.rows?.[i] ?? s.codes!.index[i]);
   const fit = async (save: boolean) => {
     setBusy(true); setSaid("");
     try {
@@ -307,7 +314,7 @@ export function Directions({ session: s, shown, onShow }: Panel) {
           </div>
         ))}
       </div>
-      <Choice small label="Method" value={method} options={[["logistic", "logistic"], ["centroid", "means"], ["cca", "Fisher"]]} onPick={setMethod} />
+      {methods.length > 1 ? <Choice small label="Method" value={method} options={methods} onPick={setMethod} /> : <Note>{s.about.can.logistic}</Note>}
       <div class="buttons"><button class="main" disabled={busy || !s.groups[0].length || !s.groups[1].length} onClick={() => fit(false)}>{busy ? "Fitting …" : "Find the direction"}</button></div>
       {said && <Note>{said}</Note>}
       {d && (
@@ -385,7 +392,7 @@ export function Film({ session: s }: Panel) {
           <p class="quiet">The same codes decoded as training went on; below, the loss in nats.</p>
         </>
       )}
-      <label class="check"><input type="checkbox" checked={s.live} onChange={(e) => s.follow(e.currentTarget.checked)} /> follow the training{s.about.status === "running" ? "" : ` (${s.about.status})`}</label>
+      {s.about.can.follow ? <Note>{s.about.can.follow}</Note> : <label class="check"><input type="checkbox" checked={s.live} onChange={(e) => s.follow(e.currentTarget.checked)} /> follow the training{s.about.status === "running" ? "" : ` (${s.about.status})`}</label>}
     </>
   );
 }

@@ -8,7 +8,7 @@ export interface About {
   name: string; path: string; kind: string; title: string; data: string;
   latent_dim: number; units: string[]; shape: number[]; image: boolean; range: [number, number]; dark: boolean;
   labels: { kind: "none" | "class" | "real"; names: string[] };
-  conditional: boolean; standard_prior: boolean; step: number; status: string; loss: number | null;
+  conditional: boolean; standard_prior: boolean; step: number; status: string; loss: number | null; beta: number | null;
   can: Record<string, string>;
   holds?: string;
 }
@@ -33,6 +33,9 @@ export interface Direction { name: string; sentence: string; scale: number; thre
 export interface Own {
   image: Float32Array; mean: Float64Array; std: Float64Array | null; reconstruction: Float32Array; facts: any;
 }
+
+/** An image with its posterior, for the lessons. */
+export interface Example { x: Float32Array; input: Float32Array; mean: Float64Array; std: Float64Array; label: number; of: string; at: number }
 
 export type PlaneChoice = { kind: "units"; i: number; j: number } | { kind: "pca" } | { kind: "points"; codes: Float64Array[] };
 
@@ -61,6 +64,8 @@ export class Session {
   directions: Direction[] = [];
   found: Direction | null = null;
   own: Own | null = null;
+  example: Example | null = null;
+  draws: Vec[] = []; // codes drawn for a lesson, shown on the map
   typical: number[] | null = null;
   support: number | null = null; // log density of the held code
   hidden = new Set<number>();
@@ -89,7 +94,7 @@ export class Session {
     this.replane();
     await this.load(4000);
     if (this.dim > 2) this.choose({ kind: "pca" });
-    if (this.about.status === "running" && !this.about.can.snapshots) this.follow(true);
+    if (this.about.status === "running" && !this.about.can.snapshots && !this.about.can.follow) this.follow(true);
   }
 
   async load(n: number): Promise<void> {
@@ -281,6 +286,25 @@ export class Session {
       if (this.live) setTimeout(step, 2000);
     };
     step();
+  }
+
+  /** An example for the lessons: some code's image, or the image held, or the reader's own. */
+  async take(from: "any" | "held" | "own"): Promise<void> {
+    const { about } = this, [low, high] = about.range, encoded = async (x: Float32Array, label: number, of: string) => {
+      const input = x.map((v) => Math.min(1, Math.max(0, (v - low) / (high - low || 1))));
+      const { arrays } = await this.ask("encode", { image: Array.from(input), ...(about.conditional ? { label } : {}) });
+      this.example = { x, input, mean: Float64Array.from(arrays.mean.data), std: Float64Array.from(arrays.std.data), label, of, at: (this.example?.at ?? 0) + 1 };
+      this.hold(this.example.mean, true);
+    };
+    if (from === "own" && this.own) return encoded(Float32Array.from(this.own.image), this.label, "Your image, and the encoder's posterior of it.");
+    if (from === "any" && this.codes?.n) {
+      const i = Math.floor(Math.random() * this.codes.n), row = this.codes.rows?.[i] ?? this.codes.index[i];
+      const label = about.conditional ? Number(this.codes.labels?.[i] ?? 0) : this.label;
+      const x = about.can.examples ? undefined : (await this.ask("examples", { rows: [row] })).arrays.x;
+      if (x) return encoded(Float32Array.from(x.data), label, `Example ${row} of the training data, and the encoder's posterior of it.`);
+      return encoded(await this.decode([this.code(i)], label), label, "What the code of an example decodes to, and the encoder's posterior of that image.");
+    }
+    await encoded(await this.decode([this.base]), this.label, "What the held code decodes to, and the encoder's posterior of that image.");
   }
 
   /** Mean codes of the classes, from the codes that are here. */

@@ -94,6 +94,13 @@ class Explored:
         if not run.kind.axes:
             words = "The codes are words of a codebook: they have no axes, and what lies between them means little."
             cannot |= dict.fromkeys(("units", "density", "spherical"), words)
+        if run.kind.infers and not (run.has_standard_prior and run.has_diagonal_posterior):
+            cannot["lessons"] = (
+                "The lessons are about a posterior that is a Gaussian with independent units, and a prior that is "
+                "N(0, I): this model has others."
+            )
+        elif not run.kind.infers:
+            cannot["lessons"] = f"{kind} has no encoder, and so no posterior that the lessons could be about."
         if not run.spec.is_image:
             cannot["draw"] = "The data are no images, so that none can be drawn or dropped."
         return cannot
@@ -181,6 +188,15 @@ class Explored:
             raise UsageError(f"{len(numbers)} labels do not go with {n} codes: give one, or one each.")
         y: Array = np.eye(run.spec.label_dim, dtype=np.float32)[np.resize(numbers, n)]
         return y
+
+    def image(self, values: list[float]) -> Array:
+        """An image ``[1, *data]`` in the units of the data, from values between black (0) and white (1)."""
+        spec = self.run.spec
+        if len(values) != spec.size:
+            raise UsageError(f"an image of this model has {spec.size} values, and {len(values)} were sent.")
+        low, high = self.range
+        x: Array = low + np.asarray(values, np.float32).reshape(1, *spec.shape) * (high - low)
+        return x.astype(np.float32)
 
     def checked(self, z: list[list[float]] | Array) -> Array:
         """Codes ``[N, D]`` of this model."""

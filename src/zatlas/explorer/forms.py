@@ -19,6 +19,7 @@ Codes = Annotated[list[Code], Field(min_length=1, max_length=MOST_CODES)]
 Row = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Class = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Labels = Annotated[list[Class], Field(min_length=1, max_length=MOST_CODES)]
+Image = Annotated[list[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]], Field(max_length=3 * 1024**2)]
 PathName = Literal["linear", "spherical", "density"]
 
 
@@ -42,7 +43,15 @@ class Decode(Form):
 
 
 class Encode(Form):
-    image: Annotated[list[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]], Field(max_length=3 * 1024**2)]
+    image: Image
+    label: Class | None = None
+
+
+class Score(Form):
+    """Codes of which it is asked how well each explains one image."""
+
+    image: Image
+    z: Codes
     label: Class | None = None
 
 

@@ -12,6 +12,7 @@ import base64
 import gzip
 import hashlib
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,14 @@ import numpy as np
 from zatlas.arrays import Array
 from zatlas.data import evenly_spaced
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.explorer import forms
+from zatlas.explorer import file_parts, forms
 from zatlas.explorer.asking import QUESTIONS, Explored
 from zatlas.explorer.bundle import static
 from zatlas.explorer.packing import pack
 from zatlas.export.onnx import need_onnx, onnx_function, onnx_model
 from zatlas.export.parity import HALF_TOLERANCE, TOLERANCE, check, difference
 from zatlas.export.parts import parts_of
+from zatlas.export.ports import Part
 from zatlas.files import write_bytes
 from zatlas.runs.opened import Run
 from zatlas.training.checkpoint import name_of
@@ -41,12 +43,23 @@ MOST_IMAGES = 1000
 ESCAPED = b"\x00\r<="
 INSTEAD = "`zatlas explore RUN` shows it"
 ABSENT = {
-    "directions": "This file does not hold the examples that groups would be made of: `zatlas explore` does.",
-    "density": "This file holds no density of the data: `zatlas explore` fits one.",
-    "magnification": "The decoder's Jacobian is measured by `zatlas explore`, not in this file.",
-    "jacobian": "The decoder's Jacobian is measured by `zatlas explore`, not in this file.",
-    "snapshots": "The film of the training is in the run, not in this file: `zatlas explore` shows it.",
+    "densest": "A path where the data lie is sought by `zatlas explore`, not in this file.",
+    "logistic": "This file fits directions as differences of means; `zatlas explore` fits two other ways, and saves.",
+    "follow": "This file is of one step of the training: `zatlas explore` follows a run.",
 }
+ABSENT["cca"] = ABSENT["logistic"]
+NO_BOUND = (
+    "The distortion under this run's likelihood, and so the bound, is worked out by `zatlas explore`, not in this file."
+)
+OF_DIRECTION = (
+    *("name", "sentence", "method", "scale", "threshold", "accuracy", "correlation"),
+    *("angle_degrees", "angle_degrees_95"),
+)
+WIDE = 8  # units up to which the page measures the decoder's Jacobian all over the map
+TOO_WIDE = (
+    "The Jacobian of a decoder of {dim} units all over the map takes {times} decodings a point: `zatlas explore` "
+    "measures it."
+)
 
 
 @dataclass(frozen=True)
@@ -107,16 +120,17 @@ def write_html(run: Run | str | Path, out: str | Path, *, images: int = 0) -> Wr
         raise UsageError(f"--with-images is from 0 to {MOST_IMAGES}, not {images}.")
     explored = Explored(opened)
     about, codes_facts, arrays, total = _contents(explored, images)
-    graphs, differences, steps = _graphs(opened)
+    more, extra = _more(explored, about)
+    graphs, differences, steps = _graphs(_parts(explored, about, more))
+    arrays |= extra
     count = len(np.asarray(arrays["quantised"]))
     held = f"{count:,} codes" if count == total else f"{count:,} of {total:,} codes"
     shown = f"{images} training images" if images else "no training images"
     about["holds"] = (
         f"This file holds the model, {held} with their labels, and {shown}. It asks nothing of the network."
     )
-    facts = {"about": about, "codes": codes_facts, "units": _units(explored), "closed_rate": _closed(opened)}
+    facts = {"about": about, "codes": codes_facts, "units": _units(explored), "closed_rate": _closed(opened), **more}
     content = {name: np.frombuffer(_planes(graph), np.uint8) for name, graph in graphs.items()}
-    content["worker"] = np.frombuffer(static("worker.js"), np.uint8)
     data = gzip.compress(pack(facts, {**arrays, **content}), 9, mtime=0)
     page = _page(about["name"], data)
     write_bytes(Path(out), page)
@@ -162,6 +176,25 @@ def _images(run: Run, rows: Array | None, count: int) -> dict[str, Array | None]
     return {"examples": np.round(x * 255).astype(np.uint8), "example_of": chosen.astype(np.int32)}
 
 
+def _more(explored: Explored, about: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Array | None]]:
+    """The film of the training and the saved directions; what stays out is said in the abilities."""
+    shots = file_parts.film(explored)
+    facts: dict[str, Any] = {}
+    arrays: dict[str, Array | None] = {}
+    if isinstance(shots, str):
+        about["can"].setdefault("snapshots", shots)
+    else:
+        facts["film"], arrays["film"] = shots
+    if explored.run.latent_dim > WIDE:
+        dim = explored.run.latent_dim
+        about["can"].setdefault("magnification", TOO_WIDE.format(dim=dim, times=2 * dim))
+    if "directions" not in about["can"]:
+        found, vectors = QUESTIONS["directions"].answer(explored, forms.Nothing())
+        facts["directions"] = [{key: one[key] for key in OF_DIRECTION if key in one} for one in found["directions"]]
+        arrays |= vectors
+    return facts, arrays
+
+
 def _units(explored: Explored) -> list[dict[str, Any]] | None:
     if "units" in explored.abilities:
         return None
@@ -176,12 +209,25 @@ def _closed(run: Run) -> bool:
     return prior is not None and prior.kind == "normal" and not run.kind.conditional
 
 
-def _graphs(run: Run) -> tuple[dict[str, bytes], dict[str, float], dict[str, int]]:
-    """The decoder and the encoder as ONNX, with weights in steps as coarse as will do; their errors; the steps."""
+def _parts(explored: Explored, about: dict[str, Any], facts: dict[str, Any]) -> list[Part]:
+    """All graphs that the file is to hold; what has none is said in the abilities."""
+    run = explored.run
+    found = {part.name: part for part in parts_of(run).parts if part.name in ("decoder", "encoder")}
+    if run.kind.infers:
+        score = file_parts.score_part(explored, found["decoder"])
+        if score is None:
+            about["can"]["distortion"] = NO_BOUND
+        else:
+            found["score"] = score
+    if "density" not in about["can"]:
+        found["density"], facts["typical"] = file_parts.density_part(explored)
+    return list(found.values())
+
+
+def _graphs(parts: Sequence[Part]) -> tuple[dict[str, bytes], dict[str, float], dict[str, int]]:
+    """The graphs as ONNX, with weights in steps as coarse as will do; their errors; the steps."""
     graphs, differences, steps = {}, {}, {}
-    for part in parts_of(run).parts:
-        if part.name not in ("decoder", "encoder"):
-            continue
+    for part in parts:
         model = onnx_model(part)
         graph = model.SerializeToString()
         gap = difference(part, onnx_function(graph, part))
@@ -269,8 +315,9 @@ def _page(name: str, data: bytes) -> bytes:
             b'<meta name="color-scheme" content="light dark">\n',
             b"<title>" + title + b"</title>\n<style>" + style + b"</style></head>\n",
             b'<body><div id="zatlas"></div>\n',
-            block(b"data", data),
+            block(b"worker", gzip.compress(static("worker.js"), 9, mtime=0)),
             block(b"wasm", static("ort.wasm.zst")),
+            block(b"data", data),
             b"<script>" + script + b"</script>\n</body></html>\n",
         ]
     )

@@ -44,10 +44,7 @@ def encode(explored: Explored, asked: forms.Encode) -> Answer:
     """The posterior of an image of the reader's own, its reconstruction, and the bound on its log-likelihood."""
     run = explored.run
     model = run.need_inference("code of an image")
-    if len(asked.image) != run.spec.size:
-        raise UsageError(f"an image of this model has {run.spec.size} values, and {len(asked.image)} were sent.")
-    low, high = explored.range
-    x = low + np.asarray(asked.image, np.float32).reshape(1, *run.spec.shape) * (high - low)
+    x, (low, high) = explored.image(asked.image), explored.range
     y = explored.labels(None if asked.label is None else [asked.label], 1)
     tensor = torch.from_numpy(x).float().to(run.device)
     given = None if y is None else torch.from_numpy(y).to(run.device)
@@ -62,6 +59,21 @@ def encode(explored: Explored, asked: forms.Encode) -> Answer:
         facts["loss"] = facts["distortion"] + facts["rate"]
     facts["quantity"] = str(run.quantity)
     return facts, {"mean": mean, "std": None if run.kind.point else std, "reconstruction": shown}
+
+
+@question(forms.Score)
+def distortion(explored: Explored, asked: forms.Score) -> Answer:
+    """How badly codes explain one image: -log p(x|z) of each, in nats."""
+    run = explored.run
+    run.need_inference("distortion of an image")
+    x = torch.from_numpy(explored.image(asked.image)).to(run.device)
+    z = torch.from_numpy(explored.checked(asked.z)).to(run.device)
+    y = explored.labels(None if asked.label is None else [asked.label], len(z))
+    given = None if y is None else torch.from_numpy(y).to(run.device)
+    with torch.no_grad():
+        px = run.model.generate(y=given, z=z.split(run.model.latent_dims, -1)).px
+        nats = -px.log_prob(x)[0]
+    return {}, {"nats": nats.float().cpu().numpy()}
 
 
 @question(forms.Draw)

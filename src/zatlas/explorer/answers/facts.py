@@ -38,6 +38,7 @@ def about(explored: Explored, _: Any = None) -> Answer:
         "step": run.step,
         "status": record.get("status"),
         "loss": result.get("loss") if run.kind.infers else None,
+        "beta": getattr(run.config.objective, "beta", None),
         "can": explored.abilities,
     }
     return facts, {}
