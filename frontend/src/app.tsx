@@ -14,7 +14,7 @@ import { Lessons } from "./teaching";
 import * as lessons from "./lessons";
 import { spectrum } from "./spectrum";
 
-const TABS = [["units", "Units", Units], ["image", "Image", Own], ["paths", "Paths", Paths], ["directions", "Directions", Directions], ["trust", "Trust", Trust], ["lessons", "Lessons", Lessons], ["film", "Training", Film]] as const;
+const TABS = [["units", "Units", Units], ["image", "Image", Own], ["paths", "Paths", Paths], ["directions", "Directions", Directions], ["trust", "Trust", Trust], ["lessons", "Lessons", Lessons], ["film", "Film", Film]] as const;
 
 function Map({ session, shown, onReady, on, many, events }: { session: Session; shown: Shown; onReady: (m: MapView) => void; on: boolean; many: boolean; events: any }) {
   const box = useRef<HTMLDivElement>(null), map = useRef<MapView | null>(null);

@@ -16,7 +16,7 @@ export function Lessons({ session: s }: { session: Session }) {
     setBusy(true);
     try { await s.take(from); } catch {} finally { setBusy(false); }
   };
-  useEffect(() => { if (!refused && !s.example) pick(s.own ? "own" : "any"); return () => { s.draws = []; s.changed(); }; }, [s]);
+  useEffect(() => { if (!refused && !s.example) pick(s.own ? "own" : "any"); }, [s]);
   if (refused) return <Note>{refused}</Note>;
   const e = s.example;
   return (
@@ -49,8 +49,10 @@ function Divergence({ session: s, example: e }: { session: Session; example: Exa
   return (
     <>
       {s.dim > 1 && <Pick label="Unit" value={String(unit)} options={order.map((d) => [String(d), `${s.about.units[d]} (${number(own(d), 2)} nats)`])} onPick={(v) => choose(+v)} />}
-      <Slider name="mu of q" label={<b>μ</b>} value={mu} low={-5} high={5} onMove={(v) => set(v, sigma)} />
-      <Slider name="sigma of q" label={<b>σ</b>} value={sigma} low={0.02} high={3} onMove={(v) => set(mu, v)} />
+      <div class="sliders">
+        <Slider name="mu of q" label={<b>μ</b>} value={mu} low={-5} high={5} onMove={(v) => set(v, sigma)} />
+        <Slider name="sigma of q" label={<b>σ</b>} value={sigma} low={0.02} high={3} onMove={(v) => set(mu, v)} />
+      </div>
       <Plot label={`q of mean ${number(mu, 2)} and deviation ${number(sigma, 2)} over the prior of mean 0 and deviation 1`} x={[-6, 6]} y={[0, top]} height={96}
         lines={[{ points: bell(0, 1), kind: "p", name: "p(z)" }, { points: bell(mu, sigma), kind: "q", name: "q(z|x)" }]} />
       <p class="formula">KL(q‖p) = ½ (σ² + μ² − 1 − log σ²)<br />= ½ ({number(trace, 3)} + {number(distance, 3)} − 1 {log_determinants < 0 ? "−" : "+"} {number(Math.abs(log_determinants), 3)}) = <b class="kl">{number(kl, 3)} nats</b></p>
@@ -75,6 +77,7 @@ function Reparameterised({ session: s, example: e }: { session: Session; example
     s.decode(codes, e.label).then((found) => on && setImages(found)).catch(() => {});
     return () => { on = false; };
   }, [noise, wide]);
+  useEffect(() => () => { s.draws = []; s.changed(); }, []);
   const found = gradients(mu, sigma, singles), names = ["score function", "with baseline", "reparameterised"];
   const spread = found.map((g) => Math.hypot(...g.map((v) => v - mean(g))) / Math.sqrt(g.length - 1));
   const n = (v: number) => number(v, 2), first = codes[0];
@@ -125,8 +128,10 @@ function TradeOff({ session: s, example: e }: { session: Session; example: Examp
   return (
     <>
       <p class="quiet">q moves from the prior (t = 0) to the encoder's q (t = 1) and beyond: mean tμ, deviation σᵗ. Its rate R and the distortion D of the example, {DRAWS} draws each:</p>
-      <Slider name="beta" label={<b>β</b>} value={beta} low={0} high={20} onMove={(v) => { setBeta(v); setT(null); }} />
-      <Slider name="t, from the prior to the encoder" label={<b>t{t == null ? ", the best for this β" : ""}</b>} value={WAY[at]} low={0} high={1.4} onMove={setT} />
+      <div class="sliders">
+        <Slider name="beta" label={<b>β</b>} value={beta} low={0} high={20} onMove={(v) => { setBeta(v); setT(null); }} />
+        <Slider name="t, from the prior to the encoder" label={<b>t{t == null ? ", the best for this β" : ""}</b>} value={WAY[at]} low={0} high={1.4} onMove={setT} />
+      </div>
       <div class="pair">
         <figure><Picture about={s.about} values={e.x} size={84} label="The example" /><figcaption>the example</figcaption></figure>
         <figure><Picture about={s.about} values={image} size={84} label={`What the mean at t = ${number(WAY[at], 1)} decodes to`} /><figcaption>decoded at t = {number(WAY[at], 1)}</figcaption></figure>

@@ -66,6 +66,27 @@ def test_an_own_image_is_encoded_as_the_row_that_it_is(explored: Any) -> None:
     assert facts["loss"] == pytest.approx(facts["rate"] + facts["distortion"])
 
 
+def test_the_distortion_of_an_image_is_that_of_the_bound(explored: Any) -> None:
+    run, row = explored.run, np.array([17])
+    x = torch.from_numpy(run.examples(row))
+    with torch.no_grad():
+        inference = run.model.infer(x, None, samples=6)
+    z, given = inference.levels[0].z[:, 0], -inference.px.log_prob(x)[:, 0]
+    _, found = ask(explored, "distortion", image=x.reshape(-1).tolist(), z=z.tolist())
+    np.testing.assert_allclose(found["nats"], given, rtol=1e-5)
+    assert np.ptp(found["nats"]) > 0.01  # the draws differ
+
+
+def test_a_model_without_a_gaussian_posterior_says_why_it_has_no_lessons(explored: Any, tmp_path: Any) -> None:
+    from tests.explorer.conftest import trained
+    from zatlas.explorer.asking import open_explored
+
+    assert "lessons" not in explored.abilities
+    for kind, word in (("gan", "no encoder"), ("ae", "N(0, I)")):
+        other = open_explored(trained(tmp_path / kind, kind, steps=1), device="cpu")
+        assert word in other.abilities["lessons"]
+
+
 @pytest.mark.parametrize("path", ["linear", "spherical"])
 def test_a_path_is_the_one_that_interpolate_walks(explored: Any, path: str) -> None:
     codes = [[-1.0, 0.5], [1.5, 0.2], [0.1, -2.0]]
@@ -139,6 +160,8 @@ def test_snapshots_are_those_of_the_run_after_a_step(explored: Any) -> None:
         ("decode", {"z": [[0.0, 0.0]], "more": 1}, "more"),
         ("encode", {"image": [0.5]}, "64 values"),
         ("encode", {"image": [2.0] * 64}, "image"),
+        ("distortion", {"image": [0.5], "z": [[0.0, 0.0]]}, "64 values"),
+        ("distortion", {"image": [0.5] * 64, "z": [[0.0]]}, "2 numbers"),
         ("examples", {"rows": [10**6]}, "no row"),
         ("direction", {"with": [1, 2, 3], "without": [3, 4]}, "both groups"),
         ("direction", {"with": [1, 2], "without": [3, 4], "name": "../x"}, "called"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.explorer.conftest import trained
@@ -477,6 +479,62 @@ def test_it_is_used_by_keyboard(opened: Any, address: str) -> None:
     assert page.locator("[role=dialog]").count() == 0
 
 
+def test_lessons_are_moved_by_hand_and_give_what_explain_gives(opened: Any, address: str, explored: Any) -> None:
+    from zatlas.explain.gaussian_kl import Gaussian, parts_of
+    from zatlas.explain.reparameterisation import gradients
+
+    page = opened(address)
+    page.click("#tab-lessons")
+    page.wait_for_selector(".formula")
+    for mu, sigma in ((1.25, 0.4), (-3.0, 0.03), (0.0, 1.0), (0.5, 2.5)):
+        q, p = Gaussian(np.array([mu]), np.array([[sigma**2]])), Gaussian(np.zeros(1), np.eye(1))
+        found = page.evaluate(f"zatlasLessons.gaussianKl({mu}, {sigma})")
+        wanted = {**parts_of(q, p)._asdict(), "kl": parts_of(q, p).kl, "reverse": parts_of(p, q).kl}
+        for name in found:
+            assert found[name] == pytest.approx(wanted[name], rel=1e-6, abs=1e-9), name
+        noise = np.random.default_rng(0).standard_normal(5)
+        rows = page.evaluate(
+            "([m, s, e]) => zatlasLessons.gradients(m, s, e).map(r => [...r])", [mu, sigma, noise.tolist()]
+        )
+        np.testing.assert_allclose(rows, gradients(mu, sigma, noise)[:, 0], rtol=1e-6, atol=1e-9)
+    page.fill('[aria-label="mu of q"]', "1.25")
+    settled(page)
+    shown_kl = float(page.inner_text(".formula .kl").split()[0].replace("−", "-"))
+    mu, sigma = (float(page.input_value(f'[aria-label="{name} of q"]')) for name in ("mu", "sigma"))
+    assert shown_kl == pytest.approx(0.5 * (sigma**2 + mu**2 - 1) - np.log(sigma), abs=0.01 + 0.03 * shown_kl)
+    assert np.abs(code(page) - mu).min() < 0.02  # the held code follows
+    keep(page, "lesson-kl")
+    page.click(".choice button:has-text('σ ε')")
+    page.wait_for_function("() => zatlasMaps[0].session.draws.length === 8")
+    page.wait_for_timeout(400)
+    keep(page, "lesson-draws")
+    page.fill('[aria-label="Times the encoder\'s sigma"]', "0")
+    settled(page)
+    script = "(({draws, example}) => [draws.map(z => [...z]), [...example.mean]])(zatlasMaps[0].session)"
+    drawn, mean = page.evaluate(script)
+    assert drawn == [mean] * 8
+    page.click(".choice button:has-text('β') >> nth=0")
+    page.wait_for_selector(".formula .bound")
+    page.fill('[aria-label="beta"]', "20")
+    settled(page)
+    forgets = float(page.input_value('[aria-label="t, from the prior to the encoder"]'))
+    page.fill('[aria-label="beta"]', "0.1")
+    settled(page)
+    assert forgets < float(page.input_value('[aria-label="t, from the prior to the encoder"]'))
+    distortion, beta, rate, bound = (
+        float(v.replace("−", "-").replace(",", "")) for v in re.findall(r"[−-]?[\d.,]+", page.inner_text(".formula"))
+    )
+    assert bound == pytest.approx(-(distortion + beta * rate), abs=0.2)
+    page.fill('[aria-label="t, from the prior to the encoder"]', "1")
+    settled(page)
+    own = page.evaluate("(({example}) => ({x: [...example.x], label: example.label}))(zatlasMaps[0].session)")
+    with torch.no_grad():
+        q = explored.run.model.encode(torch.tensor(own["x"]).reshape(1, 1, 8, 8))
+    wanted = float((0.5 * (q.mean**2 + q.variance - 1 - q.variance.log())).sum())
+    assert float(re.findall(r"[\d.]+", page.inner_text(".formula"))[2]) == pytest.approx(wanted, abs=0.06)
+    keep(page, "lesson-beta")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(opened: Any, address: str, scheme: str) -> None:
     if not AXE.is_file():
@@ -484,11 +542,18 @@ def test_axe_finds_nothing_serious(opened: Any, address: str, scheme: str) -> No
     page = opened(address, color_scheme=scheme, bypass_csp=True)
     page.wait_for_function("() => zatlasMaps[0].session.units", timeout=20_000)
     page.add_script_tag(path=str(AXE))
-    for tab in ("units", "image", "paths", "directions", "trust", "film"):
+    for tab in ("units", "image", "paths", "directions", "trust", "film", "lessons"):
         page.click(f"#tab-{tab}")
         page.wait_for_timeout(300)
         found = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.impact, v.nodes[0].html]))")
         assert not [one for one in found if one[1] in ("serious", "critical")], (tab, found)
+    for lesson in ("σ ε", "β"):
+        page.click("#tab-lessons")
+        page.click(f".choice button:has-text('{lesson}')")
+        page.wait_for_timeout(600)
+        found = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.impact, v.nodes[0].html]))")
+        assert not [one for one in found if one[1] in ("serious", "critical")], (lesson, found)
+        keep(page, f"{scheme}-{'draws' if 'ε' in lesson else 'beta'}")
 
 
 def test_on_a_phone_nothing_runs_off_the_side(opened: Any, address: str) -> None:
@@ -499,6 +564,14 @@ def test_on_a_phone_nothing_runs_off_the_side(opened: Any, address: str) -> None
     settled(page)
     assert page.evaluate("zatlasMaps[0].session.held")
     keep(page, "phone")
+    page.click("#tab-lessons")
+    page.wait_for_selector(".formula")
+    for lesson in ("KL", "σ ε", "β"):
+        page.click(f".choice button:has-text('{lesson}')")
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], lesson
+        page.locator(".panel").scroll_into_view_if_needed()
+        keep(page, f"phone-{'draws' if 'ε' in lesson else lesson}")
 
 
 def test_names_from_data_are_text_and_never_markup(opened: Any, serve: Callable[..., str], tmp_path: Path) -> None:

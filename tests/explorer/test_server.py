@@ -127,7 +127,19 @@ def _random_value(rng: random.Random, depth: int = 0) -> Any:
 
 
 NAMES = ("z", "labels", "label", "image", "rows", "codes", "path", "n", "with", "without", "name", "save", "since", "x")
-QUICK = ("decode", "encode", "examples", "sample", "status", "directions", "about", "jacobian", "nothing", "")
+QUICK = (
+    "decode",
+    "encode",
+    "distortion",
+    "examples",
+    "sample",
+    "status",
+    "directions",
+    "about",
+    "jacobian",
+    "nothing",
+    "",
+)
 
 
 def _request(rng: random.Random) -> tuple[str, str, bytes, dict[str, Any]]:

@@ -19,6 +19,7 @@ single_file = pytest.importorskip("zatlas.explorer.single_file")
 from tests.explorer.test_page import code, keep, middle, settled, shift_click, shown  # noqa: E402
 from zatlas.errors import UsageError  # noqa: E402
 from zatlas.explorer.packing import unpack  # noqa: E402
+from zatlas.latent.separating import fit_direction  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +80,8 @@ def test_it_holds_codes_and_labels_and_no_training_images_and_no_path(exported: 
     mean = arrays["low"] + (arrays["quantised"].astype(np.float64) + 32768) * arrays["step"]
     np.testing.assert_allclose(mean, explored.run.encode(rows).mean, atol=1e-3)
     assert arrays["labels"].tolist() == explored.run.source.read_labels(rows).tolist()
-    assert set(arrays) == {"quantised", "low", "step", "labels", "decoder", "encoder", "worker"}
+    graphs = {"decoder", "encoder", "score", "density"}
+    assert set(arrays) == {"quantised", "low", "step", "labels", "vectors", "film", *graphs}
     assert str(explored.run.folder.path.parent) not in str(facts)
     assert "no training images" in facts["about"]["holds"]
 
@@ -97,7 +99,7 @@ def test_training_images_are_held_only_when_asked_for(tmp_path: Path, explored: 
 
 def test_rounded_graphs_are_within_the_tolerance_and_coarser_ones_are_not_taken(exported: Exported) -> None:
     _, written = exported
-    assert set(written.differences) == {"encoder", "decoder"}
+    assert set(written.differences) == {"encoder", "decoder", "score", "density"}
     assert max(written.differences.values()) <= 2e-3
     assert min(written.steps.values()) < 2**single_file.FINEST
 
@@ -108,6 +110,23 @@ def test_the_page_decodes_what_the_run_decodes(opened: Callable[..., Any], explo
     found = page.evaluate("async z => Array.from(await zatlasMaps[0].session.decode(z))", z.tolist())
     expected = explored.run.decode(z.astype(np.float32)).mean
     np.testing.assert_allclose(np.reshape(found, expected.shape), expected, atol=2e-3)
+
+
+def explored_nats(explored: Any, image: list[float], z: np.ndarray) -> np.ndarray:
+    return unpack(explored.ask("distortion", {"image": image, "z": z.tolist()}))[1]["nats"]
+
+
+def kl_to_standard(q: Any) -> torch.Tensor:
+    return (0.5 * (q.mean**2 + q.variance - 1 - q.variance.log())).sum()
+
+
+def held_codes(page: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and codes in the file, in its own order."""
+    labels, mean = page.evaluate(
+        """async () => { const {arrays} = await zatlasMaps[0].session.ask('codes');
+            return [[...arrays.labels.data], [...arrays.mean.data]] }"""
+    )
+    return np.array(labels), np.reshape(mean, (len(labels), -1))
 
 
 def test_map_sliders_own_image_and_paths_work_from_a_file(opened: Callable[..., Any], explored: Any) -> None:
@@ -144,8 +163,80 @@ def test_map_sliders_own_image_and_paths_work_from_a_file(opened: Callable[..., 
     page.click(".choice button:has-text('on a sphere')")
     settled(page)
     keep(page, "file")
+    draws = np.array(own["mean"]) + np.array(own["std"]) * np.random.default_rng(0).standard_normal((512, 2))
+    nats = explored_nats(explored, own["image"], draws)
+    bound = page.evaluate("zatlasMaps[0].session.own.facts")
+    rate = float(kl_to_standard(q))
+    assert bound["rate"] == pytest.approx(rate, rel=0.02)
+    assert bound["distortion"] == pytest.approx(nats.mean(), abs=4 * nats.std() / 4 + 0.02 * nats.mean())
+    page.click(".choice button:has-text('where data lie')")
+    page.wait_for_selector(".note.warn:has-text('zatlas explore')")
+
+
+def test_the_file_measures_what_the_server_measures(opened: Callable[..., Any], explored: Any) -> None:
+    page = opened()
+    x = explored.run.examples(np.array([5]))
+    z = np.random.default_rng(0).standard_normal((20, 2)).round(3)
+    ask = """async ([q, v]) => { const {facts, arrays} = await zatlasMaps[0].session.ask(q, v);
+        return [facts, Object.fromEntries(Object.entries(arrays).map(([k, t]) => [k, [...t.data]]))] }"""
+    for question, name, tolerance in (
+        ("density", "log_density", 2e-3),
+        ("magnification", "magnification", 2e-2),
+        ("reencode", "error", 2e-2),
+    ):
+        _, found = page.evaluate(ask, [question, {"z": z.tolist()}])
+        _, wanted = unpack(explored.ask(question, {"z": z.tolist()}))
+        np.testing.assert_allclose(found[name], wanted[name], rtol=tolerance, atol=tolerance, err_msg=question)
+    values = {"image": x.reshape(-1).tolist(), "z": z.tolist()}
+    _, found = page.evaluate(ask, ["distortion", values])
+    np.testing.assert_allclose(found["nats"], unpack(explored.ask("distortion", values))[1]["nats"], rtol=5e-3)
+    _, found = page.evaluate(ask, ["jacobian", {"z": z[0].tolist()}])
+    _, wanted = unpack(explored.ask("jacobian", {"z": z[0].tolist()}))
+    np.testing.assert_allclose(found["values"], wanted["values"], rtol=2e-2)
+    np.testing.assert_allclose(
+        np.abs(np.reshape(found["directions"], (2, 2)) @ wanted["directions"].T), np.eye(2), atol=3e-2
+    )
+    matrix = np.cov(np.random.default_rng(1).standard_normal((7, 30)))
+    values, vectors = page.evaluate(
+        """([m, n]) => { const {values, vectors} = zatlasLessons.spectrum(Float64Array.from(m), n);
+            return [[...values], vectors.map(v => [...v])] }""",
+        [matrix.reshape(-1).tolist(), 7],
+    )
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(matrix)[::-1], rtol=1e-9)
+    np.testing.assert_allclose(matrix @ np.transpose(vectors), np.transpose(vectors) * values, atol=1e-9)
+    facts, codes = held_codes(page)
+    groups = [np.flatnonzero(facts == k).tolist() for k in (0, 1)]
+    found, arrays = page.evaluate(
+        ask, ["direction", {"without": groups[0], "with": groups[1], "method": "centroid", "name": "one"}]
+    )
+    wanted = fit_direction(
+        np.concatenate([codes[g] for g in groups]),
+        np.repeat([False, True], [len(g) for g in groups]),
+        method="centroid",
+    )
+    np.testing.assert_allclose(arrays["vector"], wanted.vector, atol=1e-5)
+    assert found["scale"] == pytest.approx(wanted.scale, rel=1e-5)
+    assert found["threshold"] == pytest.approx(wanted.threshold, abs=1e-5)
+    assert found["accuracy"]["value"] == pytest.approx(wanted.facts["accuracy"]["value"], abs=0.02)
+    assert found["angle_degrees"] == pytest.approx(wanted.facts["angle_degrees"], rel=0.5)
     page.click("#tab-directions")
+    for group, name in ((0, "From the class"), (1, "To the class")):
+        page.select_option(f'[aria-label="{name}"]', str(group))
+    page.click("text=Find the direction")
+    page.wait_for_selector("text=accuracy, held out")
+    page.click("#tab-trust")
+    page.wait_for_selector(".badge")
+    page.click(".choice button:has-text('magnification')")
+    page.wait_for_function("() => zatlasMaps[0].heatmap", timeout=30_000)
+    keep(page, "file-trust")
+    page.click("#tab-film")
+    page.wait_for_selector(".film")
     assert "zatlas explore" in page.inner_text(".panel")
+    page.click("#tab-lessons")
+    page.wait_for_selector(".formula")
+    page.click(".choice button:has-text('β') >> nth=0")
+    page.wait_for_selector(".formula .bound")
+    keep(page, "file-lessons")
 
 
 def test_a_conditional_run_decodes_in_every_class_from_a_file(

@@ -5,7 +5,7 @@ No server listens and no port is opened, so that it works where the kernel is on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +17,6 @@ from zatlas.explorer.asking import QUESTIONS, Explored
 from zatlas.explorer.bundle import static
 
 MOST_RUNS = 2
-Send = Callable[[dict[str, Any], list[bytes]], None]
 
 
 def answer(runs: Mapping[str, Explored], message: Any) -> tuple[dict[str, Any], list[bytes]]:
@@ -26,14 +25,12 @@ def answer(runs: Mapping[str, Explored], message: Any) -> tuple[dict[str, Any], 
     Returns:
         ``{"id"}`` and the packed answer, or ``{"id", "error"}`` with one sentence and nothing.
     """
-    if not isinstance(message, dict) or message.get("run") not in runs:
-        return {
-            "id": message.get("id") if isinstance(message, dict) else None,
-            "error": "there is no such run here.",
-        }, []
-    number = message.get("id")
+    asked = message if isinstance(message, dict) else {}
+    number, run = asked.get("id"), str(asked.get("run"))
+    if run not in runs:
+        return {"id": number, "error": "there is no such run here."}, []
     try:
-        found = runs[asked["run"]].ask(str(asked.get("question", "")), asked.get("values", {}))
+        found = runs[run].ask(str(asked.get("question")), asked.get("values", {}))
     except (UsageError, ZatlasError) as error:
         return {"id": number, "error": one_line(str(error))}, []
     except (MemoryError, RuntimeError, ValueError, OSError) as error:
@@ -66,7 +63,7 @@ class Explorer(AnyWidget):
         self.on_msg(self._asked)
 
     def _asked(self, _: Any, message: Any, buffers: Any) -> None:
-        question = QUESTIONS.get(message.get("question", "")) if isinstance(message, dict) else None
+        question = QUESTIONS.get(str(message.get("question"))) if isinstance(message, dict) else None
         if question is not None and question.slow:  # so that decoding need not wait
             self._slow.submit(self._reply, message)
         else:
