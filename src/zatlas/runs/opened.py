@@ -113,15 +113,17 @@ class Run(Loaded):
         return terms
 
     def explore(self, *others: Run, height: int = 720, port: int | None = None) -> Any:
-        """The explorer of this run, in a notebook's cell or, by its ``address``, in a browser on this machine.
+        """The explorer of this run in a notebook's cell: a widget where anywidget is installed, and else a frame.
+
+        A frame is served from this process, and by its ``address`` any browser on this machine shows it, too.
 
         Args:
             others: at most one, to stand beside it.
-            height: of the frame, in pixels.
-            port: None: any free one.
+            height: in pixels.
+            port: to serve a frame from, also where there are widgets; 0: any free one.
 
         Returns:
-            What a notebook shows; its ``stop()`` ends the server.
+            What a notebook shows; a frame's ``stop()`` ends its server.
 
         Raises:
             UsageError: more than two runs.
