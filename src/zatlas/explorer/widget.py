@@ -50,7 +50,7 @@ class Explorer(AnyWidget):
     _esm = static("widget.js").decode()
     _css = ""  # the page keeps its style to itself, in a shadow root
     style = traitlets.Unicode().tag(sync=True)
-    runs = traitlets.List().tag(sync=True)
+    runs: Any = traitlets.List().tag(sync=True)
     height = traitlets.Int(720).tag(sync=True)
 
     def __init__(self, explored: Sequence[Explored], height: int = 720) -> None:
