@@ -25,7 +25,7 @@ interface Events {
   linked(row: number): void;
 }
 
-const BATCH = 48, KEPT = 3000, HEAT = 40, COARSE = 26;
+const BATCH = 48, KEPT = 3000, HEAT = 40, COARSE = 26, MARGIN = 160;
 
 export class MapView {
   view: View = { x: 0, y: 0, scale: 80 };
@@ -36,6 +36,8 @@ export class MapView {
   private points: Points;
   private tiles = new Map<string, HTMLCanvasElement>();
   private asked = new Set<string>();
+  private filled = 0; // times that tiles came or went
+  private sheet: { canvas: HTMLCanvasElement; view: View; margin: number; stamp: string } | null = null;
   private fetching = 0;
   private version = -1;
   private seen: object | null = null;
@@ -107,6 +109,7 @@ export class MapView {
     }
     if (s.version !== this.version) {
       this.version = s.version;
+      this.filled++;
       this.tiles.clear();
       this.asked.clear();
       this.heatKey = "";
@@ -191,31 +194,56 @@ export class MapView {
     c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     c.clearRect(0, 0, this.width, this.height);
     if (this.shown.layers !== "points") {
-      const level = this.level, missing: { key: string; a: number; b: number; far: number }[] = [];
-      c.imageSmoothingEnabled = this.view.scale * 2 ** level < 2.2 * (this.session.about.shape[2] ?? 48);
-      for (const k of [level + 1, level]) {
-        const size = 2 ** k, px = size * this.view.scale;
-        const [a0, b1] = this.toPlane(0, 0), [a1, b0] = this.toPlane(this.width, this.height);
-        for (let j = Math.floor(b0 / size); j * size < b1; j++)
-          for (let i = Math.floor(a0 / size); i * size < a1; i++) {
-            const key = `${k}:${i}:${j}`, tile = this.tiles.get(key);
-            const [x, y] = this.toPage(i * size, (j + 1) * size);
-            if (tile && k > level && [0, 1, 2, 3].every((q) => this.tiles.has(`${level}:${2 * i + (q & 1)}:${2 * j + (q >> 1)}`))) continue;
-            if (tile) {
-              if (k === level) c.clearRect(Math.round(x), Math.round(y), Math.round(x + px) - Math.round(x), Math.round(y + px) - Math.round(y));
-              c.globalAlpha = this.shown.layers === "both" ? 0.75 : 1;
-              const l = Math.round(x), t = Math.round(y);
-              c.drawImage(tile, l, t, Math.round(x + px) - l, Math.round(y + px) - t);
-            } else if (k === level && !this.asked.has(key)) {
-              const [px0, py0] = this.pointer ?? [this.width / 2, this.height / 2];
-              missing.push({ key, a: (i + 0.5) * size, b: (j + 0.5) * size, far: Math.hypot(x - px0, y - py0) });
-            }
-          }
-      }
-      c.globalAlpha = 1;
-      if (missing.length && this.fetching < 2) this.fetch(missing.sort((p, q) => p.far - q.far).slice(0, BATCH));
+      this.want();
+      const now = this.view, stamp = [this.version, this.filled, this.shown.layers, now.scale, this.width, this.height].join();
+      const away = () => (this.sheet ? [(this.sheet.view.x - now.x) * now.scale, (now.y - this.sheet.view.y) * now.scale] : [0, 0]);
+      if (this.sheet?.stamp !== stamp || Math.max(...away().map(Math.abs)) > this.sheet.margin) this.lay(stamp);
+      const { canvas, margin } = this.sheet!, [dx, dy] = away(), whole = (v: number) => Math.round(v * this.ratio) / this.ratio;
+      c.imageSmoothingEnabled = false;
+      c.drawImage(canvas, whole(dx - margin), whole(dy - margin), canvas.width / this.ratio, canvas.height / this.ratio);
     }
     if (this.shown.overlay !== "none") this.drawHeat(c);
+  }
+
+  /** Asks for the tiles in sight that are not there, those next to the pointer first. */
+  private want(): void {
+    if (this.fetching >= 2) return;
+    const level = this.level, size = 2 ** level, missing: { key: string; a: number; b: number; far: number }[] = [];
+    const [a0, b1] = this.toPlane(0, 0), [a1, b0] = this.toPlane(this.width, this.height), [px0, py0] = this.pointer ?? [this.width / 2, this.height / 2];
+    for (let j = Math.floor(b0 / size); j * size < b1; j++)
+      for (let i = Math.floor(a0 / size); i * size < a1; i++) {
+        const key = `${level}:${i}:${j}`;
+        if (this.tiles.has(key) || this.asked.has(key)) continue;
+        const [x, y] = this.toPage(i * size, (j + 1) * size);
+        missing.push({ key, a: (i + 0.5) * size, b: (j + 0.5) * size, far: Math.hypot(x - px0, y - py0) });
+      }
+    if (missing.length) this.fetch(missing.sort((p, q) => p.far - q.far).slice(0, BATCH));
+  }
+
+  /** Draws the tiles once, with some beyond the edges: a map that is dragged then moves one picture and not hundreds. */
+  private lay(stamp: string): void {
+    // while it is zoomed every frame wants another sheet, and none is dragged
+    const margin = this.sheet?.view.scale === this.view.scale ? MARGIN : 0, { width, height } = this;
+    const canvas = this.sheet?.canvas ?? document.createElement("canvas"), c = canvas.getContext("2d")!;
+    canvas.width = Math.round((width + 2 * margin) * this.ratio);
+    canvas.height = Math.round((height + 2 * margin) * this.ratio);
+    c.setTransform(this.ratio, 0, 0, this.ratio, margin * this.ratio, margin * this.ratio);
+    const level = this.level;
+    c.imageSmoothingEnabled = this.view.scale * 2 ** level < 2.2 * (this.session.about.shape[2] ?? 48);
+    c.globalAlpha = this.shown.layers === "both" ? 0.75 : 1;
+    for (const k of [level + 1, level]) {
+      const size = 2 ** k, px = size * this.view.scale;
+      const [a0, b1] = this.toPlane(-margin, -margin), [a1, b0] = this.toPlane(width + margin, height + margin);
+      for (let j = Math.floor(b0 / size); j * size < b1; j++)
+        for (let i = Math.floor(a0 / size); i * size < a1; i++) {
+          const tile = this.tiles.get(`${k}:${i}:${j}`);
+          if (!tile || (k > level && [0, 1, 2, 3].every((q) => this.tiles.has(`${level}:${2 * i + (q & 1)}:${2 * j + (q >> 1)}`)))) continue;
+          const [x, y] = this.toPage(i * size, (j + 1) * size), l = Math.round(x), t = Math.round(y), w = Math.round(x + px) - l, h = Math.round(y + px) - t;
+          if (k === level) c.clearRect(l, t, w, h);
+          c.drawImage(tile, l, t, w, h);
+        }
+    }
+    this.sheet = { canvas, view: this.view, margin, stamp };
   }
 
   private async fetch(wanted: { key: string; a: number; b: number }[]): Promise<void> {
@@ -226,6 +254,7 @@ export class MapView {
       const images = await s.decode(wanted.map(({ a, b }) => codeAt(s.plane, s.base, a, b)));
       if (version !== this.version) return;
       if (this.tiles.size > KEPT) for (const key of [...this.tiles.keys()].slice(0, KEPT / 3)) this.tiles.delete(key), this.asked.delete(key);
+      this.filled++;
       const ends = this.inks;
       wanted.forEach(({ key }, i) => {
         const grey = s.about.shape[0] === 1;

@@ -85,23 +85,37 @@ class GlPoints implements Points {
   }
 }
 
+const MARGIN = 120; // pixels
+
 class PixelPoints implements Points {
   private places: Float32Array = new Float32Array();
   private colours: Uint8Array = new Uint8Array();
   private image: ImageData | null = null;
   constructor(private canvas: HTMLCanvasElement, private context: CanvasRenderingContext2D) {}
+  private laid: { x: number; y: number; scale: number; key: string; margin: number } | null = null;
   set(places: Float32Array, colours: Uint8Array): void {
     this.places = places;
     this.colours = colours;
+    this.laid = null;
   }
+  /** Draws the points once with some beyond the edges, so that a map that is dragged only moves what was drawn. */
   draw(view: View, width: number, height: number, ratio: number, radius: number, alpha: number): void {
-    const r = Math.min(ratio, 1.5), w = Math.round(width * r), h = Math.round(height * r);
-    const { canvas, context, places, colours } = this;
-    if (canvas.width !== w || canvas.height !== h || !this.image) {
-      canvas.width = w;
-      canvas.height = h;
-      this.image = context.createImageData(w, h);
+    const r = Math.min(ratio, 1.5), seen = [Math.round(width * r), Math.round(height * r)], s = view.scale * r;
+    const { canvas, context } = this, key = [...seen, view.scale, radius, alpha].join();
+    if (canvas.width !== seen[0] || canvas.height !== seen[1]) [canvas.width, canvas.height] = seen;
+    const away = () => (this.laid ? [Math.round((this.laid.x - view.x) * s), Math.round((view.y - this.laid.y) * s)] : [0, 0]);
+    if (this.laid?.key !== key || Math.max(...away().map(Math.abs)) > this.laid.margin) {
+      // while it is zoomed every frame is drawn anew, and none is dragged
+      const margin = this.laid?.scale === view.scale ? MARGIN : 0;
+      this.laid = { x: view.x, y: view.y, scale: view.scale, key, margin };
+      this.raster(view, seen[0] + 2 * margin, seen[1] + 2 * margin, r, radius, alpha);
     }
+    const [dx, dy] = away();
+    context.putImageData(this.image!, dx - this.laid!.margin, dy - this.laid!.margin);
+  }
+  private raster(view: View, w: number, h: number, r: number, radius: number, alpha: number): void {
+    const { context, places, colours } = this;
+    if (this.image?.width !== w || this.image.height !== h) this.image = context.createImageData(w, h);
     const out = this.image.data, size = Math.max(1, Math.round(2 * radius * r)), s = view.scale * r;
     out.fill(0);
     // a disc: how far each row of the square is in at either side
@@ -127,7 +141,6 @@ class PixelPoints implements Points {
         }
       }
     }
-    context.putImageData(this.image, 0, 0);
   }
 }
 
