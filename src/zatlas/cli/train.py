@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,6 +132,12 @@ def train(
     resume: Annotated[
         Path | None, _option(HOW, "Go on with this run; limits may be given anew.", complete=completing.complete_run)
     ] = None,
+    workers: Annotated[
+        int | None, _option(HOW, "Processes on this machine that share each batch. (default: 1; see also torchrun)")
+    ] = None,
+    hang: Annotated[
+        float | None, _option(HOW, "Seconds after which a worker that does not answer is ended. (default: 600)")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=HOW)] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=HOW)] = False,
 ) -> None:
@@ -139,6 +147,8 @@ def train(
 
     zatlas models says when to use which model, objective, prior, posterior, network and likelihood.
     """
+    if workers is not None or hang is not None:
+        _share_out(workers, hang, quiet)
     from zatlas.config.words import configuration
     from zatlas.console import say
     from zatlas.runs import training
@@ -188,6 +198,25 @@ def train(
     finally:
         progress.close()
     _conclude(done, json, quiet)
+
+
+def _share_out(workers: int | None, hang: float | None, quiet: bool) -> None:
+    """Has the same command run by several workers, and ends; returns where this process is to do the work itself."""
+    from zatlas.console import say
+
+    if hang is not None and not 0 < hang <= 10**6:
+        raise UsageError(f"--hang wants seconds, more than 0, and {hang:g} is given.")
+    if workers is None:
+        raise UsageError("--hang is about workers: give --workers too, or set ZATLAS_HANG for torchrun.")
+    if "RANK" in os.environ:
+        raise UsageError("--workers begins the workers itself, and torchrun has begun this one: leave --workers out.")
+    if workers == 1:
+        return
+    from zatlas.runs.launching import launch, without
+
+    tell = (lambda sentence: None) if quiet else say
+    status = launch(without(sys.argv[1:], "--workers", "--hang"), workers, hang_seconds=hang or 600.0, say=tell)
+    raise typer.Exit(status)
 
 
 def _limits(

@@ -3,6 +3,7 @@
 from zatlas.data.array import ArraySource
 from zatlas.data.batches import Batches, gathered
 from zatlas.data.catalog import catalog
+from zatlas.data.cutting import Cut
 from zatlas.data.describe import describe, remarks
 from zatlas.data.fetch import fetch
 from zatlas.data.opening import located, open_source
@@ -12,6 +13,7 @@ from zatlas.data.splits import split
 __all__ = [
     "ArraySource",
     "Batches",
+    "Cut",
     "Rows",
     "Source",
     "Splits",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple, Protocol
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from zatlas.data import counter_rng
 from zatlas.data.augmentation import Augmentation
 from zatlas.data.content import pieces, row_bytes
+from zatlas.data.cutting import Cut
 from zatlas.data.prefetch import free_bytes, read_ahead
 from zatlas.data.source import Rows, Source
 from zatlas.data.windows import Order, Window, block_rows, window_rows, windows
@@ -57,6 +57,7 @@ class Batches:
             reading single rows all over a file that is larger than memory waits for the disk; None: over all rows
             where they fit into ``memory`` or are resident, else by windows. ``self.window`` says which it is.
         augment: names of :data:`zatlas.data.augmentation.AUGMENTATIONS`, drawn anew in every epoch.
+        cut: the rows of each batch that this process has, of several that share it; None: all.
 
     Raises:
         UsageError: a batch size below 1, no rows, binarisation of real values, or an augmentation that there is not or
@@ -77,6 +78,7 @@ class Batches:
         memory: int | None = None,
         window: int | None = 0,
         augment: Iterable[str] = (),
+        cut: Cut | None = None,
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size {batch_size} must be at least 1.")
@@ -86,7 +88,7 @@ class Batches:
             raise UsageError(f"{source.name} holds real values, and binarise = {binarise} wants intensities in [0, 1].")
         self.source, self.spec, self.rows = source, source.spec, np.asarray(rows, dtype=np.int64)
         self.batch_size, self.seed, self.shuffle, self.binarise = batch_size, seed, shuffle, binarise
-        self.device = torch.device(device)
+        self.device, self.cut = torch.device(device), cut
         self._block = block_rows(row_bytes(source))
         fits = len(rows) * row_bytes(source) <= (free_bytes(self.device) // 4 if memory is None else memory)
         self.resident = fits if resident is None else resident
@@ -132,16 +134,38 @@ class Batches:
             start: number of the batch to go on with.
         """
         keys = Keys(counter_rng.key(self.seed, _DYNAMIC, number), counter_rng.key(self.seed, _AUGMENT, number))
+        size = self.batch_size
         if self.shuffle and self.window and isinstance(self._store, _Streamed):
-            begin = start * self.batch_size
-            return self._store.by_windows(self._windows(number, begin), begin, self.batch_size, keys, start)
-        order = self.order(number)
-        picks = [order[i : i + self.batch_size] for i in range(start * self.batch_size, len(order), self.batch_size)]
-        return self._store.batches(picks, keys, start)
+            begin = start * size
+            pairs = self._store.by_windows(self._windows(number, begin), begin, size, keys, self._pick, start)
+        else:
+            order = self.order(number)
+            wholes = (order[i * size : (i + 1) * size] for i in range(start, self.steps_per_epoch))
+            picks = [self._pick(rows, start + i) for i, rows in enumerate(wholes)]
+            pairs = self._store.batches([pick for pick in picks if len(pick.rows)], keys)
+        for pick, batch in pairs:
+            if self.cut is not None:
+                self.cut.show(pick.whole)
+            yield batch
+
+    def _pick(self, rows: Order, number: int) -> _Pick:
+        """This process's part of a whole batch."""
+        part = slice(None) if self.cut is None else self.cut.rows(len(rows))
+        return _Pick(rows[part], number, len(rows), part)
+
+
+class _Pick(NamedTuple):
+    """A batch to be: positions of its rows, its number in the epoch, how many rows it has in all processes, and which
+    of them these are."""
+
+    rows: Order
+    number: int
+    whole: int
+    part: slice
 
 
 class _Store(Protocol):
-    def batches(self, picks: list[Order], keys: Keys, start: int) -> Iterator[Batch]: ...
+    def batches(self, picks: list[_Pick], keys: Keys) -> Iterator[tuple[_Pick, Batch]]: ...
 
 
 class _Shown(NamedTuple):
@@ -203,15 +227,15 @@ class _InMemory:
         self.x, self.y, self.rows, self.width = held
         self.shown = shown
 
-    def batches(self, picks: list[Order], keys: Keys, start: int) -> Iterator[Batch]:
-        for pick in picks:
+    def batches(self, picks: list[_Pick], keys: Keys) -> Iterator[tuple[_Pick, Batch]]:
+        for each in picks:
+            pick = each.rows
             x = self.shown.changed(self.x.take(pick, axis=0), self.rows.take(pick), keys)
             if self.shown.binarise == "dynamic":
                 x = counter_rng.bernoulli(keys.dynamic, self.rows.take(pick), x)
             x = _intensity(x) if self.shown.binarise == "none" else x.astype(np.float32)
-            yield Batch(
-                torch.from_numpy(x), _columns(None if self.y is None else self.y.take(pick, axis=0), self.width)
-            )
+            y = _columns(None if self.y is None else self.y.take(pick, axis=0), self.width)
+            yield each, Batch(torch.from_numpy(x), y)
 
 
 class _OnDevice:
@@ -223,27 +247,29 @@ class _OnDevice:
         self.y = None if held.y is None else torch.from_numpy(held.y).to(self.device)
         self.rows, self.width, self.shown = held.rows, held.width, shown
 
-    def batches(self, picks: list[Order], keys: Keys, start: int) -> Iterator[Batch]:
+    def batches(self, picks: list[_Pick], keys: Keys) -> Iterator[tuple[_Pick, Batch]]:
         if not picks:
             return
         binarise, augment = self.shown.binarise, self.shown.augment
-        sizes = [len(pick) for pick in picks]
-        for i, pick in enumerate(torch.from_numpy(np.concatenate(picks)).to(self.device).split(sizes)):
-            x = self.x.index_select(0, pick)
+        sizes = [len(pick.rows) for pick in picks]
+        rows = torch.from_numpy(np.concatenate([pick.rows for pick in picks])).to(self.device).split(sizes)
+        for pick, there in zip(picks, rows, strict=True):
+            x = self.x.index_select(0, there)
             if augment:
-                x = augment(x, self.rows[picks[i]], keys.augment)
+                x = augment(x, self.rows[pick.rows], keys.augment)
             x = x / 255 if x.dtype == torch.uint8 and binarise != "static" else x.to(torch.float32)
             if binarise == "dynamic":
-                x = _draw(x, keys.dynamic, start + i)
-            yield Batch(x, None if self.y is None else self._columns(self.y.index_select(0, pick)))
+                x = _draw(x, keys.dynamic, pick)
+            yield pick, Batch(x, None if self.y is None else self._columns(self.y.index_select(0, there)))
 
     def _columns(self, y: Tensor) -> Tensor:
         return y if y.ndim == 2 else torch.zeros(len(y), self.width, device=self.device).scatter_(1, y[:, None], 1.0)
 
 
-def _draw(x: Tensor, key: int, number: int) -> Tensor:
-    generator = torch.Generator(x.device).manual_seed(counter_rng.key(key, number) >> 1)
-    return (torch.rand(x.shape, generator=generator, device=x.device) < x).to(torch.float32)
+def _draw(x: Tensor, key: int, pick: _Pick) -> Tensor:
+    generator = torch.Generator(x.device).manual_seed(counter_rng.key(key, pick.number) >> 1)
+    u = torch.rand((pick.whole, *x.shape[1:]), generator=generator, device=x.device)
+    return (u[pick.part] < x).to(torch.float32)
 
 
 class _Rows(NamedTuple):
@@ -267,16 +293,31 @@ class _Streamed:
     def __init__(self, source: Source, rows: Rows, shown: _Shown) -> None:
         self.source, self.rows, self.shown = source, rows, shown
 
-    def batches(self, picks: list[Order], keys: Keys, start: int) -> Iterator[Batch]:
-        size = row_bytes(self.source) * len(picks[0]) if picks else 1
-        ready = read_ahead((self._read(self.rows[pick]) for pick in picks), max(1, min(4, _AHEAD_BYTES // size)))
-        return self._there(ready, keys, start)
+    def batches(self, picks: list[_Pick], keys: Keys) -> Iterator[tuple[_Pick, Batch]]:
+        size = row_bytes(self.source) * len(picks[0].rows) if picks else 1
+        read = ((pick, self._read(self.rows[pick.rows])) for pick in picks)
+        return self._there(read_ahead(read, max(1, min(4, _AHEAD_BYTES // size))), keys)
 
     def by_windows(
-        self, windows: Iterator[Window], begin: int, batch_size: int, keys: Keys, start: int
-    ) -> Iterator[Batch]:
-        """Batches of the windows, from the one that shows position ``begin`` on."""
-        return self._there(self._parted(windows, begin, batch_size), keys, start)
+        self,
+        windows: Iterator[Window],
+        begin: int,
+        batch_size: int,
+        keys: Keys,
+        pick: Callable[[Order, int], _Pick],
+        start: int,
+    ) -> Iterator[tuple[_Pick, Batch]]:
+        """Batches of the windows, from number ``start``, the one that shows position ``begin``, on."""
+
+        def own() -> Iterator[tuple[_Pick, _Rows]]:
+            for number, whole in enumerate(self._parted(windows, begin, batch_size), start):
+                chosen = pick(np.arange(len(whole.rows)), number)
+                if len(chosen.rows):
+                    part = chosen.part
+                    y = None if whole.y is None else whole.y[part]
+                    yield chosen, _Rows(whole.x[part], y, whole.rows[part])
+
+        return self._there(own(), keys)
 
     def _parted(self, windows: Iterator[Window], begin: int, batch_size: int) -> Iterator[_Rows]:
         """The rows of every batch: of one window, or of two and more at the end of one."""
@@ -319,18 +360,19 @@ class _Streamed:
             return tensor.pin_memory(), None if labels is None else labels.pin_memory()
         return tensor, labels
 
-    def _there(self, ready: Iterator[_Rows], keys: Keys, start: int) -> Iterator[Batch]:
+    def _there(self, ready: Iterator[tuple[_Pick, _Rows]], keys: Keys) -> Iterator[tuple[_Pick, Batch]]:
         """The batches on the device; those for a GPU are made and pinned by a thread."""
         device = self.shown.device
-        tensors = (self._tensors(rows, keys) for rows in ready)
+        tensors = ((pick, self._tensors(rows, keys)) for pick, rows in ready)
         if device.type == "cpu":
-            yield from itertools.starmap(Batch, tensors)
+            for pick, (x, y) in tensors:
+                yield pick, Batch(x, y)
             return
-        for i, (x, y) in enumerate(read_ahead(tensors)):
+        for pick, (x, y) in read_ahead(tensors):
             there = x.to(device, non_blocking=True)
             if self.shown.binarise == "dynamic":
-                there = _draw(there, keys.dynamic, start + i)
-            yield Batch(there, None if y is None else y.to(device, non_blocking=True))
+                there = _draw(there, keys.dynamic, pick)
+            yield pick, Batch(there, None if y is None else y.to(device, non_blocking=True))
 
 
 def gathered(batches: Iterable[Batch]) -> npt.NDArray[Any]:

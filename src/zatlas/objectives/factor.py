@@ -56,6 +56,7 @@ class Factor(Objective):
     """
 
     players: ClassVar[Mapping[str, str]] = {"model": "model.", "critic": "objective.critic."}
+    couples = True  # the critic's codes are shuffled over the batch
     gamma: Tensor
 
     def __init__(self, latent_dim: int, gamma: float = 35.0, *, hidden: int = 256, layers: int = 3) -> None:

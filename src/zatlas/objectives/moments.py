@@ -64,6 +64,7 @@ class Disentangled(Objective):
         beta: weight of the rate.
     """
 
+    couples = True  # the covariance is that of the batch
     off: Tensor
     on: Tensor
     beta: Tensor
@@ -159,6 +160,7 @@ class Discrepancy(Objective):
         weight: lambda, the weight of the discrepancy in nats.
     """
 
+    couples = True  # the discrepancy is that of the batch
     alpha: Tensor
     weight: Tensor
 

@@ -21,10 +21,13 @@ class Objective(Remembers, nn.Module, ABC):
         players: each player's name and the prefix of the parameters that it owns within the game; of two prefixes
             that fit, the longer one counts. The first player is the one that validation scores.
         unit: of the losses; empty where they are in units of a critic's own.
+        couples: whether the mean loss of a batch is something else than the mean of those of its parts, as where a
+            covariance over the batch is charged; such a batch cannot be cut among workers.
     """
 
     players: ClassVar[Mapping[str, str]] = {"model": "model."}
     unit: ClassVar[str] = "nats"
+    couples: bool = False
 
     def plays(self, player: str, step: int) -> bool:
         """Whether it is the player's turn at this step; every player's at every step, unless an objective says not."""

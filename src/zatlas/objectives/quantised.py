@@ -58,6 +58,7 @@ class VectorQuantisation(Objective):
     """
 
     players: ClassVar[Mapping[str, str]] = {"model": "model.", "prior": "model.prior."}
+    couples = True  # codewords follow the batch, and are replaced by vectors of it
     commitment: Tensor
 
     def __init__(self, commitment: float = 0.25) -> None:

@@ -94,6 +94,7 @@ class TotalCorrelation(Objective):
         estimator: ``"stratified"`` or ``"weighted"``.
     """
 
+    couples = True  # q(z) is estimated from the batch
     alpha: Tensor
     beta: Tensor
     gamma: Tensor

@@ -141,6 +141,7 @@ class Variational(Objective):
         self.register_buffer("warmup_steps", torch.tensor(warmup_steps))
         self.register_buffer("free_bits_nats", torch.tensor(float(free_bits_nats)))
         self.free = free_bits_nats > 0
+        self.couples = self.free  # what is free is so in the batch's mean
         self.sticking_the_landing = sticking_the_landing
 
     @classmethod
@@ -178,6 +179,7 @@ class Capacity(Objective):
         gamma: weight of the deviation.
     """
 
+    couples = True  # the deviation is that of the batch's mean rate
     capacity_nats: Tensor
     steps: Tensor
     gamma: Tensor

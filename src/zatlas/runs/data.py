@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from zatlas.config import Config
-from zatlas.data import Batches, Rows, Source, Splits, open_source, split
+from zatlas.data import Batches, Cut, Rows, Source, Splits, open_source, split
 from zatlas.data.content import row_bytes
 from zatlas.data.own import own_source
 from zatlas.data.prefetch import free_bytes
@@ -69,8 +69,17 @@ def is_image_file(data: str) -> bool:
     return data.lower().endswith(SUFFIXES) and typed_path(data).is_file()
 
 
-def batches(config: Config, source: Source, rows: Rows, device: torch.device, *, training: bool = False) -> Batches:
-    """Batches of some rows: shuffled and augmented for training, in order and as they are otherwise.
+def batches(
+    config: Config,
+    source: Source,
+    rows: Rows,
+    device: torch.device,
+    *,
+    training: bool = False,
+    cut: Cut | None = None,
+) -> Batches:
+    """Batches of some rows, or this process's part of each, by ``cut``: shuffled and augmented for training, in order
+    and as they are otherwise.
 
     Of data that are larger than memory, no part is kept in it: rows in order are read as fast as they are needed.
     """
@@ -91,6 +100,7 @@ def batches(config: Config, source: Source, rows: Rows, device: torch.device, *,
         memory=memory,
         window=d.shuffle_window if training else 0,
         augment=d.augment if training else (),
+        cut=cut,
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,16 +15,17 @@ import torch
 from zatlas import recipes
 from zatlas.arrays import Array
 from zatlas.config import Config, make_config
-from zatlas.data import Batches, Source, Splits, evenly_spaced, gathered, located, remarks
+from zatlas.data import Batches, Cut, Source, Splits, evenly_spaced, gathered, located, remarks
 from zatlas.data.augmentation import AUGMENTATIONS, in_words, known
 from zatlas.data.content import check_room
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
-from zatlas.runs.data import batches, check_same_data, open_data, reopen
+from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, open_data, reopen
 from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folder, now, provenance
 from zatlas.runs.opened import Run
 from zatlas.runs.recorder import Recorder
 from zatlas.runs.snapshots import drawn_alike
+from zatlas.runs.together import begun_before, check_together, facts, follow, opened_in_turn
 from zatlas.runs.trackers import tracker
 from zatlas.training import (
     Arithmetic,
@@ -35,6 +38,8 @@ from zatlas.training import (
     choose_device,
     crowded,
 )
+from zatlas.training.distributed import DistributedTrainer, means_of_all
+from zatlas.training.team import Team, joined
 from zatlas.trust import trusting
 from zatlas.types import in_closed_form, inferring
 
@@ -53,6 +58,7 @@ class Setup:
     device: torch.device
     latent_dim: int
     arithmetic: Arithmetic
+    team: Team | None = None
 
 
 def set_up(
@@ -62,14 +68,22 @@ def set_up(
     *,
     watchers: Sequence[Watcher] = (),
     given: recipes.Given = recipes.NOTHING,
+    team: Team | None = None,
 ) -> Setup:
     """Builds the game and its trainer; the configuration that comes back has every automatic value written out.
+
+    Args:
+        config: the configuration.
+        source, splits: its data.
+        watchers: are told how it goes.
+        given: objects that stand for parts which the configuration names.
+        team: the processes that train together; None: this one alone.
 
     Raises:
         UsageError: a combination that cannot be.
     """
     t = config.training
-    device = choose_device(t.device)
+    device = team.device if team else choose_device(t.device)
     torch.manual_seed(t.seed)
     units = recipes.linear_units(config)
     stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config), units=units)
@@ -81,11 +95,16 @@ def set_up(
         raise UsageError("target_loss and patience watch validation data, and data.validation is 0: set it.")
     arithmetic = choose_arithmetic(
         game,
-        next(iter(training.epoch(0))),
+        first := next(iter(training.epoch(0))),
         device,
         precision=None if t.precision == "auto" else t.precision,
         threads=t.threads,
     )
+    if team:
+        check_together(config, game, first, team)
+        training.cut = cut = Cut(team.rank, team.world, pad=True)
+        if held_out is not None:
+            held_out.cut = Cut(team.rank, team.world)
     torch.manual_seed(t.seed + 1)
     resolved = recipes.resolve(config, source.spec, training.steps_per_epoch)
     resolved.training.precision, resolved.training.threads = arithmetic.precision, arithmetic.threads
@@ -93,7 +112,8 @@ def set_up(
     images = None
     if held_out is not None and config.kind.infers and not recipes.lacks_grey_levels(config, source.spec):
         images = batches(config, source, evenly_spaced(splits.validation, VALIDATION_IMAGES), device)
-    trainer = Trainer(
+    kind_of_trainer = partial(DistributedTrainer, team=team, cut=cut) if team else Trainer
+    trainer = kind_of_trainer(
         game,
         training,
         budget=recipes.budget(config, training.steps_per_epoch),
@@ -106,7 +126,7 @@ def set_up(
         average=t.ema,
         validate=None
         if held_out is None
-        else _validation(config, source, held_out, images, device, arithmetic.precision),
+        else _validation(config, source, held_out, images, device, arithmetic.precision, team),
         validations=t.validations,
         validation_rows=len(splits.validation) + (0 if images is None else 2 * len(images)),
         target_loss=t.target_loss,
@@ -116,7 +136,7 @@ def set_up(
         watchers=watchers,
     )
     trainer.state.seconds = fitted_seconds
-    return Setup(resolved, source, splits, trainer, device, sum(game.model.latent_dims), arithmetic)
+    return Setup(resolved, source, splits, trainer, device, sum(game.model.latent_dims), arithmetic, team)
 
 
 def _fit_closed(game: Game, config: Config, source: Source, splits: Splits, device: torch.device) -> float:
@@ -141,11 +161,14 @@ def _validation(
     images: Batches | None,
     device: torch.device,
     precision: Precision,
+    team: Team | None,
 ) -> Callable[[Game], dict[str, float]]:
     """What is measured of held-out data, and of how some of their images come back, as training goes on."""
 
     def validate(game: Game) -> dict[str, float]:
-        terms, shown = mean_terms(game, held_out, device=device, precision=precision), None
+        measure = lambda: mean_terms(game, held_out, device=device, precision=precision)
+        terms = means_of_all(measure, held_out, team, EVALUATION_BATCH) if team else measure()
+        shown = None
         if images is not None:
             shown = estimate_reconstruction(
                 inferring(game.model), images, conditional=config.kind.conditional, device=device, precision=precision
@@ -184,6 +207,7 @@ def facts_of(setup: Setup) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in setup.trainer.game.parameters()),
         "steps_per_epoch": setup.trainer.batches.steps_per_epoch,
         "opens": opens(setup),
+        **facts(setup.team),
     }
 
 
@@ -234,26 +258,46 @@ def train(
         given: objects that stand for parts which the configuration names.
         opened: the data of the configuration, where they are open already; None: they are opened.
 
+    Several processes that torchrun, or ``zatlas train --workers``, has begun train it together. The first of them
+    writes the folder and returns; the call ends the others, with status 0.
+
     Raises:
         UsageError, ZatlasError: bad words, bad data, a folder in use, a disk that refuses, a loss that diverges.
+        Lost: another process of those that train together died or hangs.
     """
     trackers = [tracker(name) for name in log]
     config = config.model_copy(deep=True)
     if source is None:
         config.data.source, labels = located(config.data.source), config.data.labels
         config.data.labels = labels and located(labels)
-    source, splits = opened or open_data(config, source)
-    setup = set_up(config, source, splits, given=given)
-    for remark in given.remarks:
-        say(remark)
+    with joined(config.training.device) as team:
+        before = begun_before(team, out)
+        source, splits = opened or opened_in_turn(team, lambda: open_data(config, source))
+        setup = set_up(config, source, splits, given=given, team=team)
+        if team and team.rank:
+            follow(setup.trainer)
+        if before:  # the last checkpoint of the same launch, whose workers were begun again
+            with RunFolder(before).locked():
+                dest = RunFolder(before)
+                watching = [*watchers, *(of(dest) for of in trackers)]
+                return _train(dest, setup, watching, say, resume=True, given=given)
+        for remark in given.remarks:
+            say(remark)
+        out = _new_place(out, setup)
+        with locked(out):
+            dest = RunFolder.create(out, setup.config, record_of(setup, given))
+            return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=False, given=given)
+
+
+def _new_place(out: Path | None, setup: Setup) -> Path:
+    """The folder asked for, seen to be free before a lock is put into it; or a new one that says what it holds."""
     if out is None:
-        short = Path(config.data.source or source.name).stem.replace(":", "-")[:60] or "data"
-        out = new_folder(Path("runs"), f"{short}-{config.model.kind}-z{setup.latent_dim}")
-    elif not (out / ".lock").exists():  # before a lock is put into somebody else's folder
+        config = setup.config
+        short = Path(config.data.source or setup.source.name).stem.replace(":", "-")[:60] or "data"
+        return new_folder(Path("runs"), f"{short}-{config.model.kind}-z{setup.latent_dim}")
+    if not (out / ".lock").exists():
         check_free(out, setup.config.to_toml().encode())
-    with locked(out):
-        dest = RunFolder.create(out, setup.config, record_of(setup, given))
-        return _train(dest, setup, [*watchers, *(of(dest) for of in trackers)], say, resume=False, given=given)
+    return out
 
 
 def resume(
@@ -287,7 +331,11 @@ def resume(
         UsageError, ZatlasError: no run, a damaged one, changed data, or one being trained right now.
     """
     trackers = [tracker(name) for name in log]
-    with RunFolder(folder).locked(), trusting(trust):
+    with trusting(trust), ExitStack() as held:
+        device = RunFolder(folder).config().training.device
+        team = held.enter_context(joined(device))
+        if team is None or team.rank == 0:
+            held.enter_context(RunFolder(folder).locked())
         dest = RunFolder(folder)  # read anew: another training may have ended between the first look and the lock
         limits = {**dest.record.get("limits", {}), **(changes or {})}
         config = make_config(
@@ -295,9 +343,11 @@ def resume(
             ("the options", {"training": limits}),
         )
         mend = f"`zatlas train DATA --resume {folder}` says where they are now"
-        source, splits = opened or reopen(dest, config, data, mend)
+        source, splits = opened or opened_in_turn(team, lambda: reopen(dest, config, data, mend))
         check_same_data(dest, source)
-        setup = set_up(config, source, splits, given=given)
+        setup = set_up(config, source, splits, given=given, team=team)
+        if team and team.rank:
+            follow(setup.trainer)
         for sentence in recipes.changes(dest.record):
             say(sentence)
         if limits:

@@ -165,8 +165,7 @@ class Trainer:
             if before >= 1:
                 break
             self._step(batch, before)
-            now = time.perf_counter()
-            state.seconds += now - mark
+            state.seconds += self.took(mark)
             state.step += 1
             state.position += 1
             state.examples += len(batch.x)
@@ -181,6 +180,14 @@ class Trainer:
         if self.progress >= 1:
             state.stopped = "budget" if state.span is None else "overfitting"
 
+    def took(self, mark: float) -> float:
+        """Seconds since ``mark``; several processes agree on them, since limits and rates follow."""
+        return time.perf_counter() - mark
+
+    def play(self, player: str, batch: Batch) -> Terms:
+        """The player's terms, whose loss is then followed."""
+        return self.game(player, batch, self.state.own_step)
+
     def _step(self, batch: Batch, progress: float) -> None:
         factor = self.schedule(progress)
         self.game.train()
@@ -188,7 +195,7 @@ class Trainer:
             if not self.game.plays(player, self.state.own_step):
                 continue
             with autocast(self.device, self.precision):
-                terms = self.game(player, batch, self.state.own_step)
+                terms = self.play(player, batch)
             loss = terms.loss.mean(-1).sum()
             # a GPU would have to wait for the answer, so there the check is made at every record
             if self.device.type == "cpu" and not math.isfinite(loss.item()):
