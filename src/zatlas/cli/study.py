@@ -172,9 +172,10 @@ def plan_of(plan: str | None, asked: dict[str, Any], words: dict[str, Any], grid
 
 
 def _planned(folder: Path) -> Plan:
+    from zatlas.runs.remote import here
     from zatlas.studies.folder import StudyFolder
 
-    return StudyFolder(folder).plan()
+    return StudyFolder(here(folder)).plan()
 
 
 def _conclude(done: Study, json: bool, quiet: bool, *, report: bool) -> None:

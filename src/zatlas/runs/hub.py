@@ -24,6 +24,7 @@ from zatlas.errors import UsageError, ZatlasError, shown
 from zatlas.files import read_json, sha256
 from zatlas.runs.checking import check_record
 from zatlas.runs.folder import RunFolder
+from zatlas.runs.remote import here
 from zatlas.training import checkpoint
 
 CONFIG, WEIGHTS, CARD, EVALUATION = "config.json", "model.safetensors", "README.md", "evaluation.json"
@@ -32,13 +33,13 @@ FORMAT, SCHEMA = "zatlas hub", 1
 
 
 def open_folder(path: str | Path) -> RunFolder:
-    """The run folder at a path, or a hub folder read as one.
+    """The run folder at a path, or a hub folder read as one; one on object storage by its local copy.
 
     Raises:
         UsageError: it is neither.
         ZatlasError: it is damaged.
     """
-    path = Path(path)
+    path = here(path)
     hub = (path / CONFIG).is_file() and not (path / "run.json").is_file()
     return HubFolder(path) if hub else RunFolder(path)
 

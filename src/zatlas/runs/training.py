@@ -20,6 +20,7 @@ from zatlas.data.augmentation import AUGMENTATIONS, in_words, known
 from zatlas.data.content import check_room
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
+from zatlas.runs import remote
 from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, open_data, reopen
 from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folder, now, provenance
 from zatlas.runs.opened import Run
@@ -271,6 +272,8 @@ def train(
         config.data.source, labels = located(config.data.source), config.data.labels
         config.data.labels = labels and located(labels)
     with joined(config.training.device) as team:
+        if out is not None and (team is None or team.rank == 0):
+            out = remote.here(out, new=True)
         before = begun_before(team, out)
         source, splits = opened or opened_in_turn(team, lambda: open_data(config, source))
         setup = set_up(config, source, splits, given=given, team=team)
@@ -331,6 +334,7 @@ def resume(
         UsageError, ZatlasError: no run, a damaged one, changed data, or one being trained right now.
     """
     trackers = [tracker(name) for name in log]
+    folder = remote.here(folder)
     with trusting(trust), ExitStack() as held:
         device = RunFolder(folder).config().training.device
         team = held.enter_context(joined(device))
@@ -379,7 +383,8 @@ def _train(
         trainer.begin_again &= dest.record.get("opens") == "best"  # runs from before 0.3 go on as they were
         for sentence in recorder.warnings:
             say(sentence)
-    trainer.watchers = [recorder, *watchers]
+    mirror = remote.mirror_of(dest.path)
+    trainer.watchers = [recorder, *([remote.Mirroring(mirror, say)] if mirror else []), *watchers]
     try:
         _fit(trainer, recorder)
         run = Run(dest, device=setup.device, source=setup.source, splits=setup.splits, given=given)
@@ -406,6 +411,7 @@ def _train(
     finally:
         for watcher in trainer.watchers:
             watcher.close()
+    remote.push_all(dest.path)
     return run
 
 

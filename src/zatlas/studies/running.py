@@ -12,6 +12,7 @@ from typing import Any
 from zatlas.data import located
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.measure import chosen
+from zatlas.runs import remote
 from zatlas.runs.folder import now
 from zatlas.studies.crews import HANG, Here, Processes, on_gpu, share
 from zatlas.studies.folder import StudyFolder
@@ -65,6 +66,8 @@ def run_study(
     if source:
         check_search(plan)
     known = [] if source else members(plan)
+    out = remote.here(out, new=True)
+    mirror, heard = remote.mirror_of(out), tell or _told(say)
     folder = StudyFolder(out)
     folder.check()
     with folder.locked():
@@ -81,7 +84,7 @@ def run_study(
                 source=source,
             )
             try:
-                _work(scheduler, plan, folder, workers, stack, hang_seconds, say, tell)
+                _work(scheduler, plan, folder, workers, stack, hang_seconds, say, _mirrored(heard, folder, mirror, say))
             except BaseException:
                 with suppress(ZatlasError):  # what stopped the study is said, and not that the table cannot be written
                     _write(folder, scheduler, plan)
@@ -92,7 +95,27 @@ def run_study(
         study = Study(out)
         if report:
             study.write_report(say=say, trust=True)  # whoever gave the plan named the code
+        remote.push_all(out)
     return study
+
+
+Tell = Callable[[Scheduler, str, Member, Any], None]
+
+
+def _mirrored(tell: Tell, folder: StudyFolder, mirror: remote.Mirror | None, say: Say) -> Tell:
+    """Also uploads each member that has ended, where the study is on object storage."""
+    if mirror is None:
+        return tell
+    mirror.push()
+
+    def uploading(scheduler: Scheduler, what: str, member: Member, fact: Any) -> None:
+        tell(scheduler, what, member, fact)
+        try:
+            mirror.push(under=folder.of(member))
+        except ZatlasError as error:  # what could not go now goes with the next member, or at the end
+            say(str(error))
+
+    return uploading
 
 
 def _work(
@@ -103,7 +126,7 @@ def _work(
     stack: bool | None,
     hang_seconds: float,
     say: Say,
-    tell: Callable[[Scheduler, str, Member, Any], None] | None,
+    tell: Tell,
 ) -> None:
     left = plan.trials * plan.seeds - scheduler.known if plan.search else scheduler.left
     done = f"; {scheduler.known} are finished already" if scheduler.known else ""
@@ -130,8 +153,7 @@ def _work(
         crew = Here(lambda task, channel: do({**task, "call": WORK}, channel), task_of)
         crew.judge = scheduler.judge
     try:
-        heard = tell or _told(say)
-        work_through(scheduler, crew, lambda what, member, fact: heard(scheduler, what, member, fact))
+        work_through(scheduler, crew, lambda what, member, fact: tell(scheduler, what, member, fact))
     except KeyboardInterrupt:
         crew.stop()
         say(f"Stopped; everything is saved. The same command goes on, or: zatlas study --resume {folder.path}")

@@ -56,7 +56,9 @@ class Study:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        from zatlas.runs.remote import here
+
+        self.path = here(path)
         self.folder = StudyFolder(self.path)
         self.record = self.folder.record()
         self.plan: Plan = self.folder.plan()
