@@ -69,6 +69,9 @@ def study(
     stack: Annotated[
         bool | None, _option(HOW, "Train members alike in shape as one. (default: on a GPU)", "--stack/--no-stack")
     ] = None,
+    on: Annotated[
+        str | None, _option(HOW, "ray: on the cluster of RAY_ADDRESS, or one on this machine. (default: processes)")
+    ] = None,
     hang: Annotated[
         float, typer.Option(help="Seconds without a sign of life after which a worker is ended.", rich_help_panel=HOW)
     ] = 600.0,
@@ -136,6 +139,7 @@ def study(
         again=again,
         report=not no_report,
         hang_seconds=hang,
+        on=on,
         say=tell,
     )
     _conclude(done, json, quiet, report=not no_report)

@@ -135,6 +135,9 @@ def train(
     workers: Annotated[
         int | None, _option(HOW, "Processes on this machine that share each batch. (default: 1; see also torchrun)")
     ] = None,
+    on: Annotated[
+        str | None, _option(HOW, "ray: on the cluster of RAY_ADDRESS, or one on this machine. (default: here)")
+    ] = None,
     hang: Annotated[
         float | None, _option(HOW, "Seconds after which a worker that does not answer is ended. (default: 600)")
     ] = None,
@@ -147,7 +150,9 @@ def train(
 
     zatlas models says when to use which model, objective, prior, posterior, network and likelihood.
     """
-    if workers is not None or hang is not None:
+    if on not in (None, "ray"):
+        raise UsageError(f"--on knows ray, and {on!r} is given.")
+    if on is None and (workers is not None or hang is not None):
         _share_out(workers, hang, quiet)
     from zatlas.config.words import configuration
     from zatlas.console import say
@@ -188,16 +193,33 @@ def train(
     tell = (lambda sentence: None) if quiet else say
     try:
         if resume is not None:
+            if on:
+                raise UsageError("--resume goes on here, or by torchrun: leave --on out.")
             changes = _limits(given, preset, config, out, set_)
             done = training.resume(resume, changes=changes, data=source, watchers=[progress], log=log or (), say=tell)
         else:
             merged = configuration(given, preset_name=preset, file=config, assignments=set_ or ())
             if not merged.data.source:
                 raise UsageError("say what to train on: zatlas train digits, or a folder of images, an .npz, ….")
+            if on:
+                _conclude(_trained_on_ray(merged, out, workers, hang, log, tell), json, quiet)
+                return
             done = training.train(merged, out=out, watchers=[progress], log=log or (), say=tell)
     finally:
         progress.close()
     _conclude(done, json, quiet)
+
+
+def _trained_on_ray(
+    config: Any, out: Path | None, workers: int | None, hang: float | None, log: list[str] | None, tell: Any
+) -> Any:
+    from zatlas.runs.cluster import train_on_ray
+    from zatlas.runs.folder import free_name
+    from zatlas.runs.opened import Run
+
+    if out is None:
+        out = free_name(Path("runs"), f"{Path(config.data.source).stem}-{config.model.kind}-ray")
+    return Run(train_on_ray(config, out=out, workers=workers, hang_seconds=hang or 600.0, log=log or (), say=tell))
 
 
 def _share_out(workers: int | None, hang: float | None, quiet: bool) -> None:

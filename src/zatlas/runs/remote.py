@@ -116,11 +116,19 @@ class Mirror:
             with suppress(OSError):  # it is not empty
                 folder.rmdir()
 
-    def _listing(self) -> dict[str, Any]:
+    def pull(self, under: Path) -> None:
+        """Brings a folder within the local copy, which somebody else has put there."""
+        there = self._listing(f"/{under.relative_to(self.local).as_posix()}")
+        for name in sorted(there, key=_last):
+            self._get(name, self.local / name)
+        if self._sent is not None:
+            self._sent |= {name: _stamp(self.local / name) for name in there}
+
+    def _listing(self, under: str = "") -> dict[str, Any]:
         """The files there, and what is known of each."""
         with self._asking():
             self.files.invalidate_cache()
-            found = self.files.find(self.root, detail=True)
+            found = self.files.find(self.root + under, detail=True)
         return {self._name(path): facts for path, facts in found.items()}
 
     def _get(self, name: str, path: Path) -> None:

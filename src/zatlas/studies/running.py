@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from zatlas.studies.halving import Board
 from zatlas.studies.journal import Journal
 from zatlas.studies.members import Member, check_search, members
 from zatlas.studies.plan import Plan
-from zatlas.studies.scheduling import Scheduler, work_through
+from zatlas.studies.scheduling import Crew, Scheduler, work_through
 from zatlas.studies.search import Search
 from zatlas.studies.study import Study
 from zatlas.studies.table import rows_of, write_table
@@ -38,6 +38,7 @@ def run_study(
     again: bool = False,
     report: bool = True,
     hang_seconds: float = HANG,
+    on: str | None = None,
     say: Say = lambda sentence: None,
     tell: Callable[[Scheduler, str, Member, Any], None] | None = None,
 ) -> Study:
@@ -52,6 +53,7 @@ def run_study(
         again: whether members that failed before are tried again.
         report: whether the page is made.
         hang_seconds: a worker that gives no sign of life for so long is ended, and its member tried once more.
+        on: ``"ray"``: members are tasks of a Ray cluster (``zatlas[cluster]``); None: this machine.
         say: is given sentences for people.
         tell: is told of every member that ends, in place of a sentence each.
 
@@ -61,6 +63,8 @@ def run_study(
         KeyboardInterrupt: somebody stopped it; everything is saved.
     """
     chosen(plan.metrics)
+    how = How(workers, stack, hang_seconds, on)
+    how.check()
     plan = replace(plan, source=located(plan.source))  # so that a member is the same from wherever it is asked for
     source = Search(plan) if plan.search else None
     if source:
@@ -84,7 +88,7 @@ def run_study(
                 source=source,
             )
             try:
-                _work(scheduler, plan, folder, workers, stack, hang_seconds, say, _mirrored(heard, folder, mirror, say))
+                _work(scheduler, plan, folder, how, say, _mirrored(heard, folder, mirror, say), mirror)
             except BaseException:
                 with suppress(ZatlasError):  # what stopped the study is said, and not that the table cannot be written
                     _write(folder, scheduler, plan)
@@ -118,51 +122,113 @@ def _mirrored(tell: Tell, folder: StudyFolder, mirror: remote.Mirror | None, say
     return uploading
 
 
+@dataclass(frozen=True)
+class How:
+    """Who does the work: what a person asked for, as of :func:`run_study`."""
+
+    workers: int | None = None
+    stack: bool | None = None
+    hang_seconds: float = HANG
+    on: str | None = None
+
+    def check(self) -> None:
+        """Refuses what cannot be.
+
+        Raises:
+            UsageError: the first such thing.
+        """
+        if self.on not in (None, "ray"):
+            raise UsageError(f"--on knows ray, and {self.on!r} is given.")
+        if self.stack and self.on:
+            raise UsageError("members that are stacked are trained by one worker: leave --on or --stack out.")
+        if self.stack and self.workers is not None and self.workers > 1:
+            raise UsageError("members that are stacked are trained by one worker: leave --workers or --stack out.")
+
+
 def _work(
     scheduler: Scheduler,
     plan: Plan,
     folder: StudyFolder,
-    workers: int | None,
-    stack: bool | None,
-    hang_seconds: float,
+    how: How,
     say: Say,
     tell: Tell,
+    mirror: remote.Mirror | None,
 ) -> None:
     left = plan.trials * plan.seeds - scheduler.known if plan.search else scheduler.left
     done = f"; {scheduler.known} are finished already" if scheduler.known else ""
     device = _device(scheduler, plan)
-    stacked = (on_gpu(device) if stack is None else stack) and not plan.halving and not plan.search
+    able = not plan.halving and not plan.search and not how.on
+    stacked = able and (on_gpu(device) if how.stack is None else how.stack)
     stacks = stacks_of(scheduler) if stacked else {}
-    if stack and workers is not None and workers > 1:
-        raise UsageError("members that are stacked are trained by one worker: leave --workers or --stack out.")
-    parts = share(max(left, 1), workers, device=device, stack=bool(stacks))
     total = plan.trials * plan.seeds if plan.search else len(scheduler.members)
     say(f"Study  {total} members of {plan.source}{done}.")
     if left <= 0:
         say("       There is nothing left to train.")
-    else:
-        say(f"Where  {folder.path}; {parts.reason}")
+        return
+    with ExitStack() as held:
+        if how.on:
+            crew: Crew
+            crew, where = _on_ray(held, plan, folder, how, mirror)
+        else:
+            crew, where = _on_this_machine(scheduler, plan, folder, how, device, stacks, left)
+        held.callback(crew.close)
+        say(f"Where  {folder.path}; {where}")
         say(f"       {_chosen(stacked, stacks, device)}")
-    crew: Here | Processes
+        try:
+            work_through(scheduler, crew, lambda what, member, fact: tell(scheduler, what, member, fact))
+        except KeyboardInterrupt:
+            crew.stop()
+            say(f"Stopped; everything is saved. The same command goes on, or: zatlas study --resume {folder.path}")
+            raise
+        except ZatlasError:
+            crew.stop()
+            raise
+
+
+def _on_this_machine(
+    scheduler: Scheduler,
+    plan: Plan,
+    folder: StudyFolder,
+    how: How,
+    device: str,
+    stacks: Mapping[str, list[Member]],
+    left: int,
+) -> tuple[Crew, str]:
+    parts = share(max(left, 1), how.workers, device=device, stack=bool(stacks))
     task_of = _tasks(plan, folder, stacks)
     if parts.workers:
-        crew = Processes(parts.workers, parts.threads, WORK, task_of, hang_seconds=hang_seconds)
-    else:
-        from zatlas.studies.worker import do
+        crew = Processes(parts.workers, parts.threads, WORK, task_of, hang_seconds=how.hang_seconds)
+        return crew, parts.reason
+    from zatlas.studies.worker import do
 
-        crew = Here(lambda task, channel: do({**task, "call": WORK}, channel), task_of)
-        crew.judge = scheduler.judge
-    try:
-        work_through(scheduler, crew, lambda what, member, fact: tell(scheduler, what, member, fact))
-    except KeyboardInterrupt:
-        crew.stop()
-        say(f"Stopped; everything is saved. The same command goes on, or: zatlas study --resume {folder.path}")
-        raise
-    except ZatlasError:
-        crew.stop()
-        raise
-    finally:
-        crew.close()
+    here = Here(lambda task, channel: do({**task, "call": WORK}, channel), task_of)
+    here.judge = scheduler.judge
+    return here, parts.reason
+
+
+def _on_ray(
+    held: ExitStack, plan: Plan, folder: StudyFolder, how: How, mirror: remote.Mirror | None
+) -> tuple[Crew, str]:
+    """Workers of a Ray cluster; they write where the study is: on a disk that all see, or on object storage."""
+    from zatlas.runs.cluster import connected
+    from zatlas.studies.cluster import RayCrew
+
+    ray, count, gpus = held.enter_context(connected(how.workers))
+    task_of = _tasks(plan, folder, {})
+
+    def there(member: Member) -> Mapping[str, Any]:
+        place = folder.of(member)
+        url = f"{mirror.url}/{place.relative_to(folder.path).as_posix()}" if mirror else str(place.resolve())
+        return {**task_of(member), "folder": url}
+
+    def collect(member: Member) -> None:
+        if mirror:
+            mirror.pull(folder.of(member))
+        if not (folder.of(member) / "run.json").is_file():
+            raise ZatlasError("give --out on a disk that all machines of the cluster see, or on object storage.")
+
+    crew = RayCrew(ray, count, gpus, WORK, there, hang_seconds=how.hang_seconds, collect=collect)
+    return crew, f"by {count} workers of a Ray cluster{', each with a GPU' if gpus else ''}."
 
 
 def _device(scheduler: Scheduler, plan: Plan) -> str:

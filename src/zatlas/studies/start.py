@@ -32,6 +32,7 @@ def study(
     out: str | Path | None = None,
     workers: int | None = None,
     stack: bool | None = None,
+    on: str | None = None,
     again: bool = False,
     report: bool = True,
     verbose: bool = True,
@@ -57,6 +58,7 @@ def study(
         out: the study folder; None: one under ``runs/`` that is named after data and varied words.
         workers: processes; 0: this one; None: by a rule.
         stack: whether members alike in shape are trained as one; None: on a GPU.
+        on: ``"ray"``: on the Ray cluster that RAY_ADDRESS names, or one on this machine (``zatlas[cluster]``).
         again: whether members that failed before are tried again.
         report: whether the page is made.
         verbose: whether progress goes to stderr.
@@ -98,7 +100,7 @@ def study(
     made = from_record(record, "the arguments" if plan is None else f"the plan {shown_plan(plan)}")
     tell = say_it if verbose else lambda sentence: None
     folder = Path(out) if out else folder_for(made)
-    return run_study(made, folder, workers=workers, stack=stack, again=again, report=report, say=tell)
+    return run_study(made, folder, workers=workers, stack=stack, on=on, again=again, report=report, say=tell)
 
 
 def _listed(values: Any) -> Any:

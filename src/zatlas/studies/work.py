@@ -16,7 +16,7 @@ from zatlas.config import Config, make_config
 from zatlas.data import Source, Splits
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.measure import evaluate_run
-from zatlas.runs import training
+from zatlas.runs import remote, training
 from zatlas.runs.data import open_data
 from zatlas.runs.folder import RunFolder, locked
 from zatlas.runs.opened import Run
@@ -77,7 +77,7 @@ def work(task: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
         ZatlasError: the member fails; where a disk is the reason, an OSError of :data:`FULL` is its cause.
     """
     began = time.perf_counter()
-    config, folder = made_config(task["config"]), Path(task["folder"])
+    config, folder = made_config(task["config"]), remote.here(task["folder"], new=True)
     with disk_named():
         if stack := task.get("stack"):
             _train_stack(config, folder, stack, Watched(channel))
@@ -89,6 +89,7 @@ def work(task: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
         )
         if "not_kept" in measured:
             raise ZatlasError(measured["not_kept"]) from OSError(errno.ENOSPC, "not kept")
+    remote.push_all(folder)
     record = run.folder.record
     figures = {
         name: [figure["value"], figure.get("standard_error")]
