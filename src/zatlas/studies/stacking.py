@@ -198,25 +198,7 @@ def train_stacked(
             record = {**record_of(setup), "stacked": len(setups)}
             dest = RunFolder.create(folder, setup.config, record)
             recorders.append(_recorder(dest, setup))
-        t = setups[0].config.training
-        trainer = StackedTrainer(
-            stack,
-            first.batches,
-            validations_of=[setup.trainer.validate for setup in setups],
-            recorders=recorders,
-            budget=first.budget,
-            optimisation=recipes.optimisation(t),
-            schedule=first.schedule,
-            device=first.device,
-            threads=first.threads,
-            precision=first.precision,
-            clip_norm=first.clip_norm,
-            validate=first.validate,
-            validations=first.validations,
-            validation_rows=first.validation_rows,
-            validate_start=first.validate_start,
-            watchers=watchers,
-        )
+        trainer = _trainer(stack, setups, recorders, watchers)
         torch.set_rng_state(state)
         try:
             trainer.fit()
@@ -235,6 +217,31 @@ def train_stacked(
             for recorder in recorders:
                 recorder.close()
     return runs
+
+
+def _trainer(
+    stack: Ensemble, setups: Sequence[Setup], recorders: Sequence[Recorder], watchers: Sequence[Watcher]
+) -> StackedTrainer:
+    """As the first member would be trained, which all are alike."""
+    first = setups[0].trainer
+    return StackedTrainer(
+        stack,
+        first.batches,
+        validations_of=[setup.trainer.validate for setup in setups],
+        recorders=recorders,
+        budget=first.budget,
+        optimisation=recipes.optimisation(setups[0].config.training),
+        schedule=first.schedule,
+        device=first.device,
+        threads=first.threads,
+        precision=first.precision,
+        clip_norm=first.clip_norm,
+        validate=first.validate,
+        validations=first.validations,
+        validation_rows=first.validation_rows,
+        validate_start=first.validate_start,
+        watchers=watchers,
+    )
 
 
 def _recorder(dest: RunFolder, setup: Setup) -> Recorder:
