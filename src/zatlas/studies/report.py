@@ -92,10 +92,8 @@ def _files(study: Study) -> list[File]:
         for name, what in FILES.items()
         if (study.path / name).is_file()
     ]
-    return [
-        *there,
-        File("members/", None, "a run folder for each member: report, explore and evaluate it as any other"),
-    ]
+    members = "a run folder for each member: report, explore and evaluate it as any other"
+    return [*there, File("members/", None, members)]
 
 
 def _title(study: Study) -> str:
