@@ -6,18 +6,20 @@
 # $$\mathcal{L}_\lambda = \underbrace{-\mathbb{E}_{q(z|x)}\log p(x|z)}_{\text{distortion } D}
 #   + \lambda\, \underbrace{D_{\mathrm{KL}}(q(z|x)\,\|\,p(z))}_{\text{rate } R}.$$
 #
-# First the size $H$ of the code is varied at $\lambda = 1$, then $\lambda$ at $H = 2$. Losses are in nats per
-# image, on grey MNIST: summed over pixels and over units, never divided by their number, or else $\lambda$ would
-# mean something else for every image size.
+# All sixteen combinations of the size $H$ of the code and of $\lambda$ are one study, a plan that comes with zatlas
+# (`zatlas study --plan course-weights` does the same, and writes a page of it). First $H$ is looked at where
+# $\lambda = 1$, then $\lambda$ where $H = 2$. Losses are in nats per image, on grey MNIST: summed over pixels and
+# over units, never divided by their number, or else $\lambda$ would mean something else for every image size.
 
 # %%
 import numpy as np
-from setting import picture, setting, table, trained
+from setting import picture, setting, studied, table, trained
 
 from zatlas import figures, walks
 
 BUDGET = setting({"seconds": 6.0}, {"epochs": 20})
 SHARED = {"network": "course-mlp", "likelihood": "bernoulli", **BUDGET}
+models = studied("weights", "course-weights", {"latent_dim": [2, 10], "beta": [1, 5]}, **BUDGET)
 
 # %% [markdown]
 # ## The size of the code
@@ -26,7 +28,7 @@ SHARED = {"network": "course-mlp", "likelihood": "bernoulli", **BUDGET}
 # prior, they cost nothing and say nothing. So the loss levels off instead of rising.
 
 # %%
-sizes = {H: trained(f"weighted-h{H}", latent_dim=H, **SHARED) for H in (2, 10, 25, 50)}
+sizes = {H: run for (H, weight), run in models.items() if weight == 1}
 rows = []
 for H, run in sizes.items():
     terms, rates = run.test(), run.unit_rates()
@@ -50,7 +52,7 @@ picture(figures.beside(samples, columns=6))
 # reconstruction is the mean image.
 
 # %%
-weights = {1: sizes[2]} | {w: trained(f"weighted-w{w}", latent_dim=2, beta=float(w), **SHARED) for w in (5, 10, 40)}
+weights = {weight: run for (H, weight), run in models.items() if H == 2}
 table([{"lambda": w, **{k: run.test()[k] for k in ("loss", "distortion", "rate")}} for w, run in weights.items()])
 
 # %%

@@ -39,6 +39,29 @@ def trained(name: str, data: str = "mnist", **words: Any) -> zatlas.open:
     return zatlas.train(data, out=folder, verbose="--verbose" in sys.argv, **words)
 
 
+def studied(name: str, plan: str, brief: dict[str, list[Any]], **words: Any) -> dict[tuple[Any, ...], zatlas.open]:
+    """The runs of a study by the values of what its plan varies; a study that is there is gone on with.
+
+    Args:
+        name: of its folder.
+        plan: that comes with zatlas.
+        brief: fewer values, to see that a chapter runs at all.
+        words: over the plan's.
+    """
+    if BRIEF:
+        words = {word: value for word, value in words.items() if word not in ("seconds", "epochs")} | {"steps": 30}
+    study = zatlas.study(
+        plan=plan,
+        grid=brief if BRIEF else None,
+        out=RUNS / name,
+        workers=0 if BRIEF else None,
+        report=not BRIEF,
+        verbose="--verbose" in sys.argv,
+        **words,
+    )
+    return {tuple(row[word] for word in study.plan.grid): zatlas.open(study.path / row["run"]) for row in study.table()}
+
+
 def picture(figure: Figure) -> View:
     """A figure that a notebook shows crisply."""
     return View({}, figure)
