@@ -83,7 +83,7 @@ def test_two_workers_of_a_cluster_one_of_them_killed(tmp_path, monkeypatch):
         }
         config, run = make_config(("test", values)), tmp_path / "run"
         killed = killing("ray::RayTrainWorker", (run / "checkpoints" / "step-00000010").is_dir)
-        train_on_ray(config, out=run, workers=2, hang_seconds=60)
+        train_on_ray(config, out=run, workers=2, hang_seconds=300)
         assert killed
         alone = zatlas.train("digits", size="xs", steps=60, precision="fp32", out=tmp_path / "alone", verbose=False)
         there = json.loads((run / "run.json").read_text())
