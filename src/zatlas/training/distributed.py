@@ -19,8 +19,9 @@ from torch.overrides import TorchFunctionMode
 from zatlas.data.cutting import Cut
 from zatlas.errors import UsageError
 from zatlas.training.game import Game
-from zatlas.training.loop import LOG_POINTS, State, Trainer
+from zatlas.training.loop import LOG_POINTS, Trainer
 from zatlas.training.randomness import forked_rng
+from zatlas.training.state import State
 from zatlas.training.team import Team
 from zatlas.types import Batch, Terms
 
