@@ -104,6 +104,7 @@ def set_up(
     if team:
         check_together(config, game, first, team)
         training.cut = cut = Cut(team.rank, team.world, pad=True)
+        training.window = team.share(training.window)  # by the memory that the first of them found
         if held_out is not None:
             held_out.cut = Cut(team.rank, team.world)
     torch.manual_seed(t.seed + 1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zatlas import figures
 from zatlas.files import write_bytes
 from zatlas.measure.words import unit_of
 from zatlas.report import File, Headline, Report, Section, Table, render
