@@ -144,7 +144,8 @@ class Generates(Protocol):
     and ``cpu`` are those of its base class.
 
     Attributes:
-        latent_dims: D of every stochastic layer, top first; the code of an example is all of them side by side.
+        latent_dims: D of every stochastic layer, top first; the code of an example is all of them side by side. A model
+            whose layers are maps also has ``code_shapes``: of each ``(C, h, w)``, its units channel by channel.
     """
 
     latent_dims: tuple[int, ...]

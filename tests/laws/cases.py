@@ -95,6 +95,13 @@ NETWORKS = {
     for kind in ("ae", "vae", "cvae")
     for network, data in (("mlp", "columns"), ("course-mlp", "columns"), ("conv", "1x8x8"), ("resnet", "1x8x8"))
 } | {f"{kind}-table": case("columns", kind, network="table", latent_dim=3) for kind in ("vae", "cvae")}
+MAPS = {
+    f"{kind}-spatial": (
+        "1x8x8",
+        {"model": {"kind": kind}, "network": {"kind": "spatial", "size": "xs", "channels": 2, "factor": 4}},
+    )
+    for kind in ("ae", "vae", "cvae")
+}
 NAMED = {
     f"vae-{network}": case(data, "vae", network=network, latent_dim=3)
     for network, data in (
@@ -127,7 +134,7 @@ EXPORTED = {
     )
     for kind in ("ae", "vae")
 }
-SMALL = FLAT | LINEAR | LADDERS | QUANTISED | GENERATORS | LIKELIHOODS | NETWORKS | EXPORTED
+SMALL = FLAT | LINEAR | LADDERS | QUANTISED | GENERATORS | LIKELIHOODS | NETWORKS | MAPS | EXPORTED
 MODELS = SMALL | NAMED
 
 # Every objective, with each of its variants.

@@ -42,7 +42,6 @@ def evaluate(
     """Measure a run: bound, log p(x) by several estimators, disentanglement; each with error and estimator."""
     from zatlas.cli.console import figures_table, print_json, say_cautions
     from zatlas.console import console, counting, say
-    from zatlas.latent import unit_names
     from zatlas.measure import METRICS, Options, chosen, evaluate_run
     from zatlas.measure.words import GREY_EVIDENCE, about, lines, notes
     from zatlas.runs.opened import Run
@@ -76,7 +75,7 @@ def evaluate(
         for name, reason in record["left_out"].items():
             say(f"left out: {name}, since {reason}")
     if "unit_rates" in record:
-        names = unit_names(run.model.latent_dims)
+        names = run.unit_names
         rates = "  ".join(f"{name} {value:.2f}" for name, value in zip(names, record["unit_rates"], strict=True))
         say(f"rate per unit: {rates}")
     if "verdict" in record:

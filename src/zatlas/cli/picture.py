@@ -89,7 +89,8 @@ def encode(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Codes of all examples as .npz: posterior mean and std [N, D], rows, y, names, factors; for z = 2 a scatter too.
+    """Codes of all examples as .npz: posterior mean and std [N, D] (of a spatial code [N, C, h, w]), rows, y, names,
+    factors; for z = 2 a scatter too.
 
     --out codes.csv or codes.parquet: a table instead, a row an example, with its file, class, code, and the bound,
     distortion and rate in nats.
@@ -128,7 +129,9 @@ def _write_codes(run: Run, split: str, out: Path, json: bool) -> None:
 @command("decode", panel=EXAMPLES, order=4)
 def decode(
     folder: RunPath,
-    codes: Annotated[Path, typer.Argument(metavar="CODES", help=".npy [N, D], or .npz with z or mean (and y).")],
+    codes: Annotated[
+        Path, typer.Argument(metavar="CODES", help=".npy [N, D] or [N, C, h, w], or .npz with z or mean (and y).")
+    ],
     draws: Annotated[bool, typer.Option(help="Picture draws from p(x|z) instead of its means.")] = False,
     label: Label = None,
     out: Out = None,
@@ -140,7 +143,7 @@ def decode(
     from zatlas.walks.examples import check_labels
 
     run = opened(folder, device)
-    z, y = read_codes(codes, run.latent_dim)
+    z, y = read_codes(codes, run)
     if y is not None and label is None and run.kind.conditional:
         check_labels(run, y, len(z), str(codes))
     show_run(run, out, "decode", json, walks.decode(run, z, y, draws=draws, label=label))

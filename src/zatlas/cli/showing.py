@@ -42,6 +42,13 @@ Out = Annotated[
         help=DRAWN,
     ),
 ]
+UnitAt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unit",
+        help="Of a spatial code a channel everywhere, as 3, or at a place, as 3,2,5 (channel, row, column); repeat it.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
 Label = Annotated[str | None, typer.Option(help="Class of a conditional model. (default: every class in turn)")]
 
@@ -202,23 +209,34 @@ def whole_numbers(text: str | None, option: str, count: int | None = None) -> tu
     return tuple(int(part) for part in parts)
 
 
-def from_one(text: str | None, latent_dim: int, count: int | None = None) -> tuple[int, ...] | None:
-    """Units as people count them, from 1, as units from 0.
+def from_one(run: Run, text: str | None, one: list[str] | None = None, count: int | None = None) -> Any:
+    """Units as people count them, from 1, as addresses from 0; None where none are given.
+
+    Args:
+        run: whose they are.
+        text: ``1,4,7``: units, or channels of a spatial code.
+        one: each ``4``, or ``3,2,5``: channel, row and column of a spatial code.
+        count: how many it must be.
 
     Raises:
         UsageError: no numbers, not so many, or out of range.
     """
-    numbers = whole_numbers(text, "--units", count)
-    if numbers is None:
+    from zatlas.walks.shared import check_units
+
+    asked: list[Any] = [number - 1 for number in whole_numbers(text, "--units") or ()]
+    for address in one or ():
+        numbers = [number - 1 for number in whole_numbers(address, "--unit") or ()]
+        asked.append(numbers[0] if len(numbers) == 1 else tuple(numbers))
+    if not asked:
         return None
-    for unit in numbers:
-        if not 1 <= unit <= latent_dim:
-            raise UsageError(f"there is no unit {unit}: this model has units 1 to {latent_dim}.")
-    return tuple(unit - 1 for unit in numbers)
+    if count and len(asked) != count:
+        raise UsageError(f"--units wants {count} numbers such as 1,2, and {text or ' '.join(one or ())!r} is not that.")
+    check_units(run, asked)
+    return tuple(asked)
 
 
-def read_codes(path: Path, latent_dim: int) -> tuple[Any, Any]:
-    """z ``[N, D]`` and y or None from a file.
+def read_codes(path: Path, run: Run) -> tuple[Any, Any]:
+    """z ``[N, D]`` and y or None from a file; a spatial code may also lie there as ``[N, C, h, w]``.
 
     Raises:
         UsageError, ZatlasError: no such file, damage, no codes in it, or codes of another size.
@@ -245,8 +263,10 @@ def read_codes(path: Path, latent_dim: int) -> tuple[Any, Any]:
     for array in (z, *([] if y is None else [y])):
         if array.dtype.kind not in "fiub":
             raise ZatlasError(f"{path} holds {array.dtype} where numbers are wanted.")
-    if z.ndim != 2 or z.shape[1] != latent_dim or not len(z):
-        raise ZatlasError(f"{path} holds codes of shape {list(z.shape)}, and this model wants [N, {latent_dim}].")
+    found, z = list(z.shape), run.in_rows(z) if z.ndim else z
+    if z.ndim != 2 or z.shape[1] != run.latent_dim or not len(z):
+        wanted = f"[N, {', '.join(map(str, run.code_shape))}]"
+        raise ZatlasError(f"{path} holds codes of shape {found}, and this model wants {wanted}.")
     if not (np.isfinite(z).all() and (y is None or np.isfinite(y).all())):
         raise ZatlasError(f"{path} holds NaN or infinity.")
     return z, y

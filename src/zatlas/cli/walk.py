@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zatlas.cli.commands import WALK, command
-from zatlas.cli.showing import Out, Seed, from_one, moves, opened, read_codes, show_run, whole_numbers
+from zatlas.cli.showing import Out, Seed, UnitAt, from_one, moves, opened, read_codes, show_run, whole_numbers
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 from zatlas.errors import UsageError
 
@@ -24,6 +24,7 @@ def manifold(
     span: Annotated[float | None, typer.Option(min=0.0, help="The grid covers [-span, span]. (default: 2)")] = None,
     spacing: Annotated[str, typer.Option(help="even, or quantile: the standard normal's quantiles.")] = "even",
     units: Annotated[str | None, typer.Option(help="Two units, as 1,2. (default: the two of highest rate)")] = None,
+    unit: UnitAt = None,
     through: Annotated[
         str | None, typer.Option(help="Three rows of the data, as 12,40,77: the plane through them.")
     ] = None,
@@ -47,7 +48,7 @@ def manifold(
         n=n,
         span=span,
         spacing=spacing,  # type: ignore[arg-type]
-        units=from_one(units, run.latent_dim, 2),  # type: ignore[arg-type]
+        units=from_one(run, units, unit, 2),
         through=whole_numbers(through, "--through", 3),  # type: ignore[arg-type]
         principal=principal,
         label=label,
@@ -61,6 +62,7 @@ def traverse(
     steps: Annotated[int | None, typer.Option(min=2, help="Images a row. (default: 11, or 33 that move)")] = None,
     span: Annotated[float, typer.Option(min=0.0, help="Each unit moves over [-span, span].")] = 2.5,
     units: Annotated[str | None, typer.Option(help="Units, as 1,4,7. (default: the ten of highest rate)")] = None,
+    unit: UnitAt = None,
     row: Annotated[int | None, typer.Option(help="Around this row of the data instead of the prior's mean.")] = None,
     label: Annotated[
         str | None, typer.Option(help="Class of a conditional model. (default: the row's, or the first)")
@@ -74,7 +76,7 @@ def traverse(
     from zatlas import walks
 
     run = opened(folder, device, data)
-    chosen = from_one(units, run.latent_dim)
+    chosen = from_one(run, units, unit)
     steps = steps or (FRAMES if moves(out) else 11)
     view = walks.traverse(run, units=chosen, steps=steps, span=span, row=row, label=label)
     show_run(run, out, "traverse", json, view)
@@ -107,7 +109,7 @@ def interpolate(
     from zatlas import walks
 
     run = opened(folder, device, data)
-    z, y = (None, None) if codes is None else read_codes(codes, run.latent_dim)
+    z, y = (None, None) if codes is None else read_codes(codes, run)
     view = walks.interpolate(
         run,
         rows=whole_numbers(rows, "--rows"),
@@ -127,6 +129,7 @@ def scatter(
     by: Annotated[str | None, typer.Option(help="label, a known factor, or none. (default: the label, if any)")] = None,
     projection: Annotated[str, typer.Option(help="auto (two units as they are, more by pca), pca or umap.")] = "auto",
     units: Annotated[str | None, typer.Option(help="Two units as they are, as 1,2.")] = None,
+    unit: UnitAt = None,
     ellipses: Annotated[
         bool, typer.Option("--ellipses", help="Posteriors as ellipses of one standard deviation.")
     ] = False,
@@ -146,7 +149,7 @@ def scatter(
         run,
         by=by,
         projection=projection,  # type: ignore[arg-type]
-        units=from_one(units, run.latent_dim, 2),  # type: ignore[arg-type]
+        units=from_one(run, units, unit, 2),
         ellipses=ellipses,
         split=split,
         n=n,

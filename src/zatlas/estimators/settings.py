@@ -13,7 +13,7 @@ from zatlas.config.schema import PARTS, Config, known_keys, make_config
 from zatlas.config.sections import SEED
 from zatlas.config.words import places
 from zatlas.errors import UsageError, nearest
-from zatlas.parts import SORTS
+from zatlas.parts import SORTS, ModelSettings
 from zatlas.types import DataSpec
 
 AUTOMATIC = {"batch_size", "learning_rate"}  # None: what suits the kind of model
@@ -79,6 +79,10 @@ def configure(who: str, kind: str, params: Mapping[str, Any]) -> Config:
 
 def _idle(section: str, key: str, value: Any, params: Mapping[str, Any]) -> bool:
     """Whether a parameter was left at its default and is none of the part that is chosen, as beta for IWAE."""
+    if (section, key) == ("model", "latent_dim"):  # a map of codes has as many units as its network makes
+        network = SORTS["network"].find(params.get("network"), "autoencoder")
+        own = ModelSettings.model_fields[key].default
+        return network is not None and "code_shape" in network.facts and value == own
     if section not in PARTS or section not in params or key == "kind":
         return False
     owners = [part for part in SORTS[section].all() if key in part.keys]

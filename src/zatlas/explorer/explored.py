@@ -94,6 +94,11 @@ class Explored:
         if not run.kind.axes:
             words = "The codes are words of a codebook: they have no axes, and what lies between them means little."
             cannot |= dict.fromkeys(("units", "density", "spherical"), words)
+        if len(run.code_shape) > 1:
+            cannot["units"] = (
+                f"The code is a map of {run.code_size} units, too many for sliders: zatlas describe and zatlas "
+                "traverse show its channels and places."
+            )
         if run.kind.infers and not (run.has_standard_prior and run.has_diagonal_posterior):
             cannot["lessons"] = (
                 "The lessons are about a posterior that is a Gaussian with independent units, and a prior that is "

@@ -212,7 +212,7 @@ def _closed(run: Run) -> bool:
 def _parts(explored: Explored, about: dict[str, Any], facts: dict[str, Any]) -> list[Part]:
     """All graphs that the file is to hold; what has none is said in the abilities."""
     run = explored.run
-    found = {part.name: part for part in parts_of(run).parts if part.name in ("decoder", "encoder")}
+    found = {part.name: part for part in parts_of(run, rows=True).parts if part.name in ("decoder", "encoder")}
     if run.kind.infers:
         score = file_parts.score_part(explored, found["decoder"])
         if score is None:

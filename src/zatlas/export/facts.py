@@ -35,7 +35,12 @@ def facts_of(run: Run, parts: Parts) -> dict[str, Any]:
             "step": run.step,
         },
         "data": {"name": public_name(record["data"]["name"]), **spec.to_json()},
-        "latent": {"dim": run.latent_dim, "levels": list(run.model.latent_dims), "axes": run.kind.axes},
+        "latent": {
+            "dim": run.latent_dim,
+            "shape": list(run.code_shape),
+            "levels": list(run.model.latent_dims),
+            "axes": run.kind.axes,
+        },
         "posterior": parts.posterior or None,
         "prior": parts.prior,
         "versions": {"zatlas": version("zatlas"), "torch": version("torch")},

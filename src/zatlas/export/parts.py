@@ -13,6 +13,7 @@ from torch import Tensor
 
 from zatlas.export.coders import Decodes, Encodes, decoder_of, encoder_of
 from zatlas.export.drawing import Draw, Spells, drawing_of, fitted_draw
+from zatlas.export.mapped import mapped
 from zatlas.export.ports import EXAMPLES, Part, Parts, Port, Tensors
 from zatlas.latent import EX_POST
 from zatlas.models import VectorQuantised
@@ -21,8 +22,12 @@ from zatlas.types import inferring
 
 
 @torch.no_grad()
-def parts_of(run: Run) -> Parts:
+def parts_of(run: Run, *, rows: bool = False) -> Parts:
     """The parts of a run's model, which must lie on the CPU.
+
+    Args:
+        run: whose they are.
+        rows: a spatial code is a row of D numbers, as the explorer's page has it, and no map ``[C, h, w]``.
 
     >>> import tempfile, zatlas
     >>> options = {"latent_dim": 3, "size": "xs", "steps": 1, "verbose": False}
@@ -34,9 +39,11 @@ def parts_of(run: Run) -> Parts:
     decoder = made.decoder()
     encoder = made.encoder(decoder) if run.kind.infers else None
     drawing, prior = made.drawing()
-    found = (encoder, decoder, *drawing)
     posterior = type(inferring(run.model).encode(*encoder.examples)).__name__ if encoder else ""
-    return Parts(tuple(part for part in found if part), POSTERIORS.get(posterior, posterior), prior)
+    found = [part for part in (encoder, decoder, *drawing) if part]
+    if len(run.code_shape) == 3 and not rows:
+        found = [mapped(part, run.code_shape) for part in found]
+    return Parts(tuple(found), POSTERIORS.get(posterior, posterior), prior)
 
 
 POSTERIORS = {

@@ -2,6 +2,7 @@
 
 from zatlas.figures.animation import filmed, moving, save_animation
 from zatlas.figures.captioned import captioned
+from zatlas.figures.code_maps import code_maps
 from zatlas.figures.convergence import Estimate, convergence
 from zatlas.figures.directions import archetype, archetypes, moved
 from zatlas.figures.editing import relabelled, transfers
@@ -34,6 +35,7 @@ __all__ = [
     "arrays",
     "beside",
     "captioned",
+    "code_maps",
     "convergence",
     "curves",
     "filmed",

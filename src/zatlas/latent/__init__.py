@@ -7,11 +7,12 @@ from zatlas.latent.ex_post import EX_POST, fit_ex_post
 from zatlas.latent.neighbours import Neighbours
 from zatlas.latent.planes import Plane, Principal, plane_of_units, plane_through, principal
 from zatlas.latent.separating import fit_direction
-from zatlas.latent.units import unit_names
+from zatlas.latent.units import Address, Unit, addressed, code_shape, gathered_units, summed_units, unit_names, units_of
 from zatlas.latent.walk import Manifold, Traversal, manifold, ticks, traverse
 
 __all__ = [
     "EX_POST",
+    "Address",
     "Codes",
     "Direction",
     "ExPostPrior",
@@ -21,6 +22,9 @@ __all__ = [
     "Plane",
     "Principal",
     "Traversal",
+    "Unit",
+    "addressed",
+    "code_shape",
     "decode",
     "draw_codes",
     "encode",
@@ -28,11 +32,14 @@ __all__ = [
     "fit_ex_post",
     "fit_flow",
     "fit_mixture",
+    "gathered_units",
     "manifold",
     "plane_of_units",
     "plane_through",
     "principal",
+    "summed_units",
     "ticks",
     "traverse",
     "unit_names",
+    "units_of",
 ]

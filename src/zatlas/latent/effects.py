@@ -94,7 +94,7 @@ def unit_effects(
     marginal: Array,
     measure: Measure,
     *,
-    units: Sequence[int],
+    units: Sequence[int | Sequence[int]],
     steps: int = 7,
     periods: Mapping[str, float] | None = None,
     variance: Array | None = None,
@@ -107,24 +107,30 @@ def unit_effects(
         base: codes ``[K, D]``.
         marginal: draws of every unit ``[M, D]``: each moves between their quantiles of 2.3 % and 97.7 %.
         measure: what is read off the examples.
-        units: which, from 0.
+        units: which, from 0. Several numbers are one unit that is moved as a whole, as a channel everywhere is: by
+            the quantiles of how far its numbers are from the mean of each, so that their differences stay.
         steps: S, values that a unit takes.
         periods: of the numbers that are angles: they are followed around.
         variance: Var(p) of each number ``[P]``; None: that over the base codes.
         progress: is told of each unit.
     """
-    count, values, sd = len(base), normal_quantiles(marginal, steps), marginal.std(axis=0)
+    count = len(base)
+    ats = [[unit] if isinstance(unit, int | np.integer) else list(unit) for unit in units]
+    # of each unit its draws [M, 1]: of several numbers together how far they are from their means
+    drawn = [marginal[:, at] if len(at) == 1 else _about_mean(marginal[:, at]) for at in ats]
+    values = np.concatenate([normal_quantiles(own, steps) for own in drawn])
+    sd = np.array([own.std() for own in drawn])
     sd = np.where(sd > 0, sd, 1.0)  # a unit that never moves changes nothing, for whatever distance
     still = decode(base, np.arange(count))
     before = measure(still)
     names = tuple(before)
     sizes, errors, heats, moved = [], [], [], []
-    for unit in units:
+    for unit, at in enumerate(ats):
         heat, change = np.zeros(still.shape[1:]), np.zeros(count)
         found = np.zeros((count, steps, len(names)))
         for part in np.array_split(np.arange(count), -(-count * steps // _AT_ONCE)):
             codes = np.repeat(base[part, None], steps, axis=1)
-            codes[:, :, unit] = values[unit]
+            codes[:, :, at] = values[unit][:, None] + (codes[:, :, at] if len(at) > 1 else 0)
             shown = decode(codes.reshape(-1, base.shape[1]), np.repeat(part, steps))
             numbers = measure(shown)
             found[part] = np.stack([numbers[name] for name in names], axis=-1).reshape(len(part), steps, -1)
@@ -149,9 +155,12 @@ def unit_effects(
     share, total = (
         _over(change, np.broadcast_to(of_all, change.shape)) for change in (of_units.slope**2, of_units.spread)
     )
-    return Effects(
-        values[list(units)], np.array(sizes), np.array(errors), np.stack(heats), names, of_units, share, total, likeness
-    )
+    return Effects(values, np.array(sizes), np.array(errors), np.stack(heats), names, of_units, share, total, likeness)
+
+
+def _about_mean(draws: Array) -> Array:
+    """Draws of several numbers ``[M, n]``, each about its own mean, as those of one ``[M n, 1]``."""
+    return (draws - draws.mean(axis=0)).reshape(-1, 1)
 
 
 def associate(t: Array, numbers: Array) -> Association:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,12 +23,17 @@ class Plane(NamedTuple):
         return self.origin + a[None, :, None] * self.across + b[:, None, None] * self.up
 
 
-def plane_of_units(latent_dim: int, units: tuple[int, int], centre: Array | None = None) -> Plane:
-    """The plane of two units, from 0, the others kept at ``centre`` ``[D]`` (None: zero)."""
+def plane_of_units(
+    latent_dim: int, units: tuple[int | Sequence[int], int | Sequence[int]], centre: Array | None = None
+) -> Plane:
+    """The plane of two units, from 0, the others kept at ``centre`` ``[D]`` (None: zero); a unit of several numbers, as
+    a channel at all places is, has the same value in all of them."""
     origin = np.zeros(latent_dim) if centre is None else np.array(centre, np.float64)
-    origin[list(units)] = 0.0
-    across, up = np.eye(latent_dim)[list(units)]
-    return Plane(origin, across, up)
+    axes = np.zeros((2, latent_dim))
+    for axis, unit in zip(axes, units, strict=True):
+        axis[unit if isinstance(unit, int) else list(unit)] = 1.0
+    origin[axes.any(0)] = 0.0
+    return Plane(origin, axes[0], axes[1])
 
 
 def plane_through(codes: Array) -> Plane:

@@ -47,7 +47,7 @@ class Traversal(NamedTuple):
     """Images ``[units, steps, *data]``, the units, and the values ``[steps]`` that each took."""
 
     images: Array
-    units: tuple[int, ...]
+    units: tuple[int | Sequence[int], ...]
     values: Array
 
 
@@ -55,16 +55,21 @@ def traverse(
     decode: Decode,
     *,
     latent_dim: int,
-    units: Sequence[int],
+    units: Sequence[int | Sequence[int]],
     steps: int = 11,
     span: float = 2.5,
     centre: Array | None = None,
 ) -> Traversal:
-    """Moves one unit at a time over [-span, span], the others kept at ``centre`` (None: zero)."""
+    """Moves one unit at a time over [-span, span], the others kept at ``centre`` (None: zero).
+
+    A unit is one number of the code, which takes the values; or several, as a channel everywhere is: they are moved by
+    the values from where the centre has each of them, so that their differences stay.
+    """
     values = np.linspace(-span, span, steps)
     codes = np.zeros((len(units), steps, latent_dim), np.float32)
     codes[...] = 0 if centre is None else centre
-    for row, unit in enumerate(units):
-        codes[row, :, unit] = values
+    for code, unit in zip(codes, units, strict=True):
+        at = [unit] if isinstance(unit, int | np.integer) else list(unit)
+        code[:, at] = values[:, None] + (code[:, at] if len(at) > 1 else 0)
     images = decode(codes.reshape(-1, latent_dim))
     return Traversal(images.reshape(len(units), steps, *images.shape[1:]), tuple(units), values)

@@ -11,7 +11,6 @@ from zatlas.errors import UsageError
 from zatlas.evaluation.codes import Alignment, align, reproducibility
 from zatlas.evaluation.disentanglement import udr
 from zatlas.figures import View, arrays, heat
-from zatlas.latent import unit_names
 from zatlas.runs.opened import Run
 
 MOST_ROWS = 5000
@@ -55,7 +54,7 @@ def agree(runs: Sequence[Run], split: str | None = None, *, rows: int = MOST_ROW
     ranking = udr(codes, unit_rates=rates)
     figures["udr"] = ranking.figure
     pairs = {other.folder.name: align(codes[0], code, seed=seed) for other, code in zip(others, codes[1:], strict=True)}
-    names = unit_names(first.model.latent_dims)
+    names = first.unit_names
     sentences = [f"{first.folder.name} and {name}: {' '.join(pair.sentences(names))}" for name, pair in pairs.items()]
     nearest_pair = next(iter(pairs.values()))
     facts = {
@@ -83,7 +82,7 @@ def agree(runs: Sequence[Run], split: str | None = None, *, rows: int = MOST_ROW
 
 def _table(runs: Sequence[Run], pair: Alignment) -> Figure | None:
     """|correlation| of units, the second run's in the order in which they match the first's."""
-    names = [unit_names(run.model.latent_dims) for run in runs[:2]]
+    names = [run.unit_names for run in runs[:2]]
     units, partners = pair.correlations.shape
     if max(units, partners) > MOST_UNITS:
         return None

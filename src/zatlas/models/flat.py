@@ -23,11 +23,20 @@ class LatentVariableModel(nn.Module):
         decoder: ``(z, y) -> p(x|z,y)`` over ``[K, B, *data]``.
         prior: ``(y) -> p(z|y)`` over ``[D]`` or ``[B, D]``.
         latent_dim: D.
+        code_shape: ``(C, h, w)`` of a code that is a map, of C h w = D units; None: it is a row of D.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, latent_dim: int) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: nn.Module,
+        latent_dim: int,
+        code_shape: tuple[int, ...] | None = None,
+    ) -> None:
         super().__init__()
         self.latent_dims: tuple[int, ...] = (latent_dim,)
+        self.code_shapes: tuple[tuple[int, ...], ...] = (code_shape or (latent_dim,),)
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
@@ -132,4 +141,4 @@ def _flat(context: Context, latent_dim: int) -> LatentVariableModel:
         encoder = posterior.make(config.posterior, context, encoder_net, first)
     decoder = Decoder(decoder_net, likelihood, None if published else stats.mean)
     prior = FlatPrior(latent_dim) if posterior is None else replace(context, encoder=encoder).make("prior")
-    return LatentVariableModel(encoder, decoder, prior, latent_dim)
+    return LatentVariableModel(encoder, decoder, prior, latent_dim, context.code_shape)

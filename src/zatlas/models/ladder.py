@@ -57,6 +57,7 @@ class Ladder(nn.Module):
     def __init__(self, rungs: Sequence[Rung], decoder: nn.Module, standardise: nn.Module | None = None) -> None:
         super().__init__()
         self.latent_dims = tuple(rung.latent_dim for rung in rungs)
+        self.code_shapes = tuple(rung.z_shape for rung in rungs)
         self.rungs = nn.ModuleList(rungs)  # type: ignore[assignment]
         self.decoder = decoder
         self.standardise = standardise or nn.Identity()

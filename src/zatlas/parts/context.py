@@ -48,6 +48,12 @@ class Context:
         """D, as the model's settings have it."""
         return int(self.config.model.latent_dim)
 
+    @property
+    def code_shape(self) -> tuple[int, ...] | None:
+        """(C, h, w) of a code that is a map, as the network says it; None where it is a row of D units."""
+        shape = None if self.config.network is None else self.network.facts.get("code_shape")
+        return shape(self.config.network, self.spec) if shape else None
+
     @cached_property
     def model(self) -> Part:
         """The declaration of the model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from zatlas.config import Config
@@ -26,7 +27,28 @@ def decided(config: Config, spec: DataSpec) -> Config:
         name = likelihood_name(config, spec)
         if made.likelihood.kind != name:
             made.likelihood = _as(made.likelihood, "likelihood", name)
+    _size_code(made, spec)
     return made
+
+
+def _size_code(config: Config, spec: DataSpec) -> None:
+    """As many units as the network's map of codes has.
+
+    Raises:
+        UsageError: another number was asked for, or the images do not divide.
+    """
+    shape = config.part("network").facts.get("code_shape") if config.network is not None else None
+    if shape is None:
+        return
+    channels, height, width = found = shape(config.network, spec)
+    units, asked = math.prod(found), config.model.latent_dim
+    if "latent_dim" in config.model.model_fields_set and asked != units:
+        raise UsageError(
+            f"the {config.network_kind} network makes a code of {channels}x{height}x{width} = {units} units of these "
+            f"images, and model.latent_dim = {asked}: leave latent_dim (-z) out, and say network.channels or "
+            "network.factor."
+        )
+    config.model.latent_dim = units
 
 
 def network_name(config: Config, spec: DataSpec) -> str:

@@ -58,7 +58,7 @@ def describe(run: Run, beside: Sequence[Run] = ()) -> Report:
     split = run.held_out()
     measured = evaluate_run(run, split, metrics=("bound", "reconstruction", "game"))
     tell_if_not_kept(run, measured)
-    kind = f"{run.kind.title}, z = {run.latent_dim}"
+    kind = f"{run.kind.title}, z = {run.code_size}"
     shown = (
         card(run, split, measured),
         sections.training(run),

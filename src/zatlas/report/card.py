@@ -9,7 +9,6 @@ import numpy as np
 
 from zatlas import figures
 from zatlas.arrays import Array
-from zatlas.latent import unit_names
 from zatlas.measure import METRICS
 from zatlas.measure.curves import CURVES, curves
 from zatlas.measure.running import ALWAYS
@@ -159,7 +158,7 @@ def _reliability(measured: Record) -> Iterator[Picture]:
 
 def _heats(run: Run, measured: Record) -> Iterator[Picture]:
     """The matrices that scores of disentanglement were read off, for the units that tell most."""
-    units, factors = unit_names(run.model.latent_dims), measured.get("factors", [])
+    units, factors = run.unit_names, measured.get("factors", [])
     for name, key, divisor, says in HEATS:
         matrices = measured.get("scores", {}).get(name, {}).get("matrices", {})
         if key not in matrices:

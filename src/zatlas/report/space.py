@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from zatlas import figures, walks
-from zatlas.latent import unit_names
+from zatlas.arrays import Array
 from zatlas.latent.effects import LEAST_BASES
 from zatlas.report.page import Picture, Section, Table
 from zatlas.report.sections import shown, svg
@@ -17,6 +18,7 @@ from zatlas.walks.directions import saved
 
 SCATTER_ROWS = 10_000
 FEW = 1000  # a scatter of fewer test examples says little, so all splits are shown
+MOST_MAPS = 32
 STOPS = 3  # images that a path of the report goes through
 
 
@@ -25,8 +27,10 @@ def latent_space(run: Run, split: str, measured: dict[str, Any]) -> Section:
     pictures = list(_scatter(run, split))
     if not run.kind.axes:
         return Section("Latent space", "Where the examples lie.", pictures)
-    rates, names = np.asarray(measured["unit_rates"]), unit_names(run.model.latent_dims)
+    rates, names = np.asarray(measured["unit_rates"]), run.unit_names
     if not run.kind.point:
+        if len(run.code_shape) == 3:
+            pictures.append(svg(*_maps(run, rates)))
         alt = "Bars of the rate of every latent unit in nats."
         bars = figures.rates(rates, unit_names=[name.removeprefix("z") for name in names])
         pictures.append(svg(bars, alt, "Nats that each unit carries; dead units are marked."))
@@ -36,6 +40,19 @@ def latent_space(run: Run, split: str, measured: dict[str, Any]) -> Section:
     text = "Where the examples lie, what each unit carries, and what lies between them."
     paragraphs = [text, measured["verdict"]] if "verdict" in measured else [text]
     return Section("Latent space", paragraphs, pictures, [table] if run.latent_dim > 2 else [])
+
+
+def _maps(run: Run, rates: Array) -> tuple[Figure, str, str]:
+    """Where a spatial code keeps its nats: a map for each channel, with the words for people who cannot see it."""
+    maps = rates.reshape(run.code_shape)[:MOST_MAPS]
+    channels = maps.sum((1, 2))
+    notes = [f"{nats:.1f} nats" for nats in channels]
+    figure = figures.code_maps(maps, [f"c{channel + 1}" for channel in range(len(maps))], notes)
+    first = int(channels.argmax())
+    alt = f"Nats at every place of every channel; channel c{first + 1} carries most, {channels[first]:.1f}."
+    left_out = run.code_shape[0] - len(maps)
+    more = f" The first {len(maps)} of {run.code_shape[0]} channels." if left_out else ""
+    return figure, alt, f"Nats of every unit where it lies in the image, a map for each channel of the code.{more}"
 
 
 def _scatter(run: Run, split: str) -> Iterator[Picture]:
@@ -58,7 +75,8 @@ def _walked(run: Run, split: str) -> Iterator[Picture]:
     elif run.latent_dim > 1:
         view = walks.traverse(run)
         count = len(view["units"])
-        yield shown(view, f"The {count} units of highest rate, each moved by itself; values above, nats at the left.")
+        what = "units" if len(run.code_shape) == 1 else "channels"
+        yield shown(view, f"The {count} {what} of highest rate, each moved by itself; values above, nats at the left.")
     else:
         yield shown(walks.traverse(run), "The one unit, moved from low to high.")
     rows = run.spread(split, STOPS).tolist()

@@ -21,10 +21,12 @@ from zatlas.latent import (
     Codes,
     ExPostPrior,
     Pictures,
+    code_shape,
     decode,
     draw_codes,
     encode,
     fit_ex_post,
+    unit_names,
 )
 from zatlas.runs.data import EVALUATION_BATCH
 from zatlas.runs.loaded import Loaded
@@ -59,7 +61,7 @@ class Run(Loaded):
         record = self.folder.record
         result = record.get("result", {}) if self.kind.infers else {}
         loss = f", {result['split']} loss {result['loss']:.2f} nats" if "loss" in result else ""
-        what = f"{self.config.model.kind} of {record['data']['name']}, z = {self.latent_dim}"
+        what = f"{self.config.model.kind} of {record['data']['name']}, z = {self.code_size}"
         about = f"{what}, {self.config.network_kind}, step {self.step:,}{loss}"
         return f"<run {self.folder.path}: {about}>"
 
@@ -69,6 +71,30 @@ class Run(Loaded):
         if not self.spec.is_image or (self.kind.point and not self.has_prior()):
             return None
         return View({}, grid(self.displayable(self.sample(SHOWN)[0].mean), columns=SHOWN // 2))._repr_png_()
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """``(C, h, w)`` of a spatial code, whose units lie channel by channel in a row of D; else ``(D,)``."""
+        return code_shape(self.model)
+
+    @property
+    def code_size(self) -> str:
+        """For people: ``16``, or ``4x8x8`` of a spatial code."""
+        return "x".join(map(str, self.code_shape))
+
+    @property
+    def unit_names(self) -> list[str]:
+        """Names of all D units: ``z3``; ``z2.1`` of the second level; ``c3 (2, 5)`` of channel 3 at row 2, column 5."""
+        return unit_names(self.model.latent_dims, getattr(self.model, "code_shapes", None))
+
+    def shaped(self, z: Array) -> Array:
+        """Codes ``[..., D]`` in the shape that they have for people, ``[..., C, h, w]`` of a spatial code."""
+        return z.reshape(*z.shape[:-1], *self.code_shape)
+
+    def in_rows(self, z: Array) -> Array:
+        """Codes in rows ``[N, D]``, from ``[N, C, h, w]`` as well."""
+        z = np.asarray(z)
+        return z.reshape(len(z), -1) if z.ndim == 4 and z.shape[1:] == self.code_shape else z
 
     def elbo(self, rows: Rows, progress: Callable[[int], None] | None = None, *, seed: int = 0) -> Elbo:
         """The bound over some rows, at one draw of z for each from ``seed``."""
@@ -141,8 +167,8 @@ class Run(Loaded):
         return encode(model, batches, device=self.device, precision=self.precision, progress=progress)
 
     def decode(self, z: Array, y: Array | None = None, *, seed: int = 0) -> Pictures:
-        """Means and draws at codes ``[N, D]``."""
-        return decode(self.model, z, y, device=self.device, precision=self.precision, seed=seed)
+        """Means and draws at codes ``[N, D]``, or ``[N, C, h, w]`` of a spatial code."""
+        return decode(self.model, self.in_rows(z), y, device=self.device, precision=self.precision, seed=seed)
 
     def sample(
         self, n: int, *, label: str | None = None, seed: int = 0, prior: str | None = None

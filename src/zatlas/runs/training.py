@@ -20,6 +20,7 @@ from zatlas.data.augmentation import AUGMENTATIONS, in_words, known
 from zatlas.data.content import check_room
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
+from zatlas.latent import code_shape
 from zatlas.runs import remote
 from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, open_data, reopen
 from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folder, now, provenance
@@ -57,7 +58,7 @@ class Setup:
     splits: Splits
     trainer: Trainer
     device: torch.device
-    latent_dim: int
+    code_size: str  # 16, or 4x8x8 of a spatial code
     arithmetic: Arithmetic
     team: Team | None = None
 
@@ -138,7 +139,8 @@ def set_up(
         watchers=watchers,
     )
     trainer.state.seconds = fitted_seconds
-    return Setup(resolved, source, splits, trainer, device, sum(game.model.latent_dims), arithmetic, team)
+    shape = "x".join(map(str, code_shape(game.model)))
+    return Setup(resolved, source, splits, trainer, device, shape, arithmetic, team)
 
 
 def _fit_closed(game: Game, config: Config, source: Source, splits: Splits, device: torch.device) -> float:
@@ -298,7 +300,7 @@ def _new_place(out: Path | None, setup: Setup) -> Path:
     if out is None:
         config = setup.config
         short = Path(config.data.source or setup.source.name).stem.replace(":", "-")[:60] or "data"
-        return new_folder(Path("runs"), f"{short}-{config.model.kind}-z{setup.latent_dim}")
+        return new_folder(Path("runs"), f"{short}-{config.model.kind}-z{setup.code_size}")
     if not (out / ".lock").exists():
         check_free(out, setup.config.to_toml().encode())
     return out
@@ -444,7 +446,7 @@ def _opening(dest: RunFolder, setup: Setup) -> list[str]:
     return [
         f"Data   {setup.source.name}: {shape}{labels}; {parts}",
         *(f"       {remark}" for remark in [*remarks(setup.source), *_shown(c)]),
-        f"Model  {c.model.kind}, z = {setup.latent_dim}, {c.network_kind}{sizes}, {count:,} parameters",
+        f"Model  {c.model.kind}, z = {setup.code_size}, {c.network_kind}{sizes}, {count:,} parameters",
         f"Where  {setup.device}, {c.training.precision}{threads}; run {dest.path}",
         *([f"Busy   {busy}"] if busy else []),
     ]

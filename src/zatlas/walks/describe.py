@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,12 +14,12 @@ from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
 from zatlas.figures.units import Link, UnitRow
 from zatlas.figures.units import units as draw_units
-from zatlas.latent import draw_codes, unit_names
+from zatlas.latent import Address, Unit, draw_codes, gathered_units, summed_units
 from zatlas.latent.effects import LEAST_BASES, Effects, unit_effects
 from zatlas.latent.properties import PROPERTIES, Property, ground_of, properties
 from zatlas.parts import walk
 from zatlas.runs.opened import Run
-from zatlas.walks.shared import check_units, need_axes
+from zatlas.walks.shared import all_units, called_from_one, check_units, need_axes, numbers_of
 from zatlas.walks.unit_facts import Explained, Facts, is_dead, learned_variables, of_effect, of_links
 from zatlas.walks.unit_words import amount, answer, sentence
 
@@ -43,7 +43,7 @@ class Start(NamedTuple):
 def describe(
     run: Run,
     *,
-    units: tuple[int, ...] | None = None,
+    units: Sequence[Address] | None = None,
     bases: int = 64,
     steps: int = 7,
     seed: int = 0,
@@ -56,7 +56,8 @@ def describe(
 
     Args:
         run: an opened run, with or without its data, with or without an encoder.
-        units: from 0; None: all.
+        units: from 0; None: all. Of a spatial code a number is a channel, moved everywhere at once, and (channel, row,
+            column) is one at a place; None: every channel.
         bases: K base codes: of held-out rows where there are any, else draws from the prior.
         steps: values that each unit takes at each of them.
         seed: of the draws.
@@ -64,7 +65,8 @@ def describe(
         progress: is told of each unit.
 
     Returns:
-        For U units by falling rate (without rates: effect) and P properties: units (from 0), values ``[U, S]``, effect
+        For U units by falling rate (without rates: effect) and P properties: units (from 0; see
+        :func:`zatlas.walks.shared.numbers_of`), values ``[U, S]`` (of a channel: by how far it is moved), effect
         and effect_error ``[U]``, heat ``[U, *data]`` and, ``[U, P]``, correlation, correlation_error, slope,
         slope_error, rank, curve, share, total, p_value; the facts have all by name.
 
@@ -73,7 +75,8 @@ def describe(
         ZatlasError: neither data nor a prior to take codes from.
     """
     need_axes(run, "units to describe")
-    wanted = check_units(run, tuple(range(run.latent_dim)) if units is None else units)
+    asked = all_units(run) if units is None else units
+    wanted = check_units(run, asked)
     start = _start(run, bases, seed, label)
     if len(start.base) < LEAST_BASES:
         raise UsageError(f"a description wants {LEAST_BASES} base codes or more, and there are {len(start.base)}.")
@@ -85,24 +88,25 @@ def describe(
         start.base,
         start.marginal,
         measure,
-        units=wanted,
+        units=[unit.at for unit in wanted],
         steps=steps,
         periods=PERIODS,
         variance=_variance(run, start),
         progress=progress,
     )
     order = np.argsort(-(found.size if rates is None else rates), kind="stable")
-    explained = Explained(run, start.rows, start.codes, start.labels)
-    facts = _facts(found, order, wanted, rates, unit_names(run.model.latent_dims), kinds, explained)
-    alive = [(unit, row) for unit, row in zip(facts, order, strict=True) if not unit["dead"]]
+    known = None if start.codes is None else gathered_units(start.codes, wanted)
+    explained = Explained(run, start.rows, known, start.labels)
+    facts = _facts(found, order, asked, wanted, rates, kinds, explained)
+    alive = [(unit, int(row)) for unit, row in zip(facts, order, strict=True) if not unit["dead"]]
     variables = learned_variables(found, [unit for unit, _ in alive])
     tests = int(np.isfinite(found.moved.r).sum())
     spoken = [one for one, _ in alive[:DRAWN]]
     for one in spoken:
         one["sentence"] = sentence(one)
-    figure = _figure(run, start, decode, found, alive[:DRAWN]) if alive else None
+    figure = _figure(run, start, decode, found, wanted, alive[:DRAWN]) if alive else None
     return View(
-        _arrays(found, order, wanted, rates),
+        _arrays(found, order, numbers_of(asked), rates),
         figure,
         "A row for each latent unit: images as it moves, where they change, and the properties that move with it.",
         (*(one["sentence"] for one in spoken), *answer(facts, variables, len(start.base), tests, DRAWN)),
@@ -113,31 +117,31 @@ def describe(
 def _facts(
     found: Effects,
     order: Array,
-    units: tuple[int, ...],
+    asked: Sequence[Address],
+    units: Sequence[Unit],
     rates: Array | None,
-    names: Sequence[str],
     kinds: dict[str, Property],
     explained: Explained,
 ) -> list[Facts]:
-    """What is known of each unit, in that order of the rows of ``found``; ``units`` are the rows' own numbers."""
+    """What is known of each unit, in that order of the rows of ``found``, whose addresses and names are given."""
     facts: list[Facts] = []
     for row in map(int, order):
-        unit = units[row]
         rate = None if rates is None else float(rates[row])
         facts.append(
-            {"name": names[unit], "unit": unit + 1, "rate_nats": rate, "dead": is_dead(found, row, rate)}
+            {"name": units[row].name, "unit": called_from_one(asked[row])}
+            | {"rate_nats": rate, "dead": is_dead(found, row, rate)}
             | of_effect(found, row)
             | {"properties": of_links(found, row, kinds)}
-            | explained.of(unit)
+            | explained.of(row)
         )
     return facts
 
 
-def _arrays(found: Effects, order: Array, units: tuple[int, ...], rates: Array | None) -> dict[str, Array]:
+def _arrays(found: Effects, order: Array, units: Array, rates: Array | None) -> dict[str, Array]:
     """The same figures as arrays, the units in that order."""
     moved = found.moved
     return arrays(
-        units=np.array(units)[order],
+        units=units[order],
         values=found.values[order],
         rates=None if rates is None else rates[order],
         effect=found.size[order],
@@ -207,11 +211,11 @@ def _variance(run: Run, start: Start) -> Array | None:
     return np.asarray(x.reshape(len(x), -1).var(axis=0))
 
 
-def _rates(run: Run, units: tuple[int, ...]) -> Array | None:
+def _rates(run: Run, units: Sequence[Unit]) -> Array | None:
     known = run.kind.infers and not run.kind.point
     if not known or not (run.has_data or "unit_rates" in run.folder.record):
         return None
-    return np.asarray(run.unit_rates())[list(units)]
+    return summed_units(np.asarray(run.unit_rates()), units)
 
 
 def _figure(
@@ -219,7 +223,8 @@ def _figure(
     start: Start,
     decode: Callable[[Array, Array], Array],
     found: Effects,
-    shown: list[tuple[Facts, Any]],
+    units: Sequence[Unit],
+    shown: list[tuple[Facts, int]],
 ) -> Figure:
     """The units around the most usual base code, whose every unit is nearest to its mean."""
     distance = (start.base - start.marginal.mean(axis=0)) / np.maximum(start.marginal.std(axis=0), 1e-9)
@@ -227,8 +232,8 @@ def _figure(
     steps = found.values.shape[1]
     rows = []
     for facts, row in shown:
-        codes = np.repeat(start.base[usual, None], steps, axis=0)
-        codes[:, facts["unit"] - 1] = found.values[row]
+        codes, at = np.repeat(start.base[usual, None], steps, axis=0), list(units[row].at)
+        codes[:, at] = found.values[row][:, None] + (codes[:, at] if len(at) > 1 else 0)
         rate = facts["rate_nats"]
         note = f"{facts['effect_share']:.0%}" if rate is None else f"{rate:.2f} nats"
         links = [

@@ -42,7 +42,8 @@ def sample(
         seed: of the draws.
 
     Returns:
-        z ``[n, D]``, mean and draw ``[n, *data]``, y ``[n, Y]`` of a conditional model.
+        z ``[n, D]`` (of a spatial code ``[n, C, h, w]``), mean and draw ``[n, *data]``, y ``[n, Y]`` of a conditional
+        model.
 
     Raises:
         UsageError: a class or a prior that is not there.
@@ -63,21 +64,22 @@ def decode(
 
     Args:
         run: an opened run.
-        z: codes ``[N, D]``.
+        z: codes ``[N, D]``, or ``[N, C, h, w]`` of a spatial code.
         y: labels ``[N, Y]`` for a conditional model; None: every class in turn.
         draws: show draws from p(x|z) instead of its means.
         label: a class in the place of y.
 
     Returns:
-        z ``[N, D]``, mean and draw ``[N, *data]``, y ``[N, Y]`` of a conditional model.
+        z as it was given, mean and draw ``[N, *data]``, y ``[N, Y]`` of a conditional model.
 
     Raises:
         UsageError: codes of another size, or a class that is not there.
         ZatlasError: labels of another shape.
     """
-    z = np.asarray(z)
+    given, z = np.shape(z), run.in_rows(z)
     if z.ndim != 2 or z.shape[1] != run.latent_dim or not len(z):
-        raise UsageError(f"codes of shape {list(z.shape)} do not fit: this model wants [N, {run.latent_dim}].")
+        wanted = ", ".join(map(str, run.code_shape))
+        raise UsageError(f"codes of shape {list(given)} do not fit: this model wants [N, {wanted}].")
     if y is None or label is not None or not run.kind.conditional:
         y = run.labels_for(len(z), label)
     else:
@@ -99,7 +101,7 @@ def check_labels(run: Run, y: Array, n: int, source: str = "y") -> None:
 def _shown(run: Run, pictures: Pictures, y: Array | None, draws: bool, alt: str) -> View:
     images = (pictures.draw if draws else pictures.mean)[:MOST_SHOWN]
     figure = figures.grid(run.displayable(images)) if run.spec.is_image else None
-    return View(arrays(**pictures._asdict(), y=y), figure, alt)
+    return View(arrays(z=run.shaped(pictures.z), mean=pictures.mean, draw=pictures.draw, y=y), figure, alt)
 
 
 def reconstruct(run: Run, *, n: int = 20, split: str | None = None) -> View:
@@ -111,7 +113,8 @@ def reconstruct(run: Run, *, n: int = 20, split: str | None = None) -> View:
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``; None: rows that were not trained on, if any.
 
     Returns:
-        x and reconstruction ``[n, *data]``, z ``[n, D]``, rows ``[n]``, y ``[n, Y]`` where there are labels.
+        x and reconstruction ``[n, *data]``, z ``[n, D]`` or ``[n, C, h, w]``, rows ``[n]``, y ``[n, Y]`` where there
+        are labels.
 
     Raises:
         UsageError: a model without codes, or a split without rows.
@@ -120,7 +123,7 @@ def reconstruct(run: Run, *, n: int = 20, split: str | None = None) -> View:
     x, codes, pictures = run.reconstruct(rows)
     figure = figures.pairs(run.displayable(x), run.displayable(pictures.mean)) if run.spec.is_image else None
     return View(
-        arrays(x=x, reconstruction=pictures.mean, z=codes.mean, rows=rows, y=codes.y),
+        arrays(x=x, reconstruction=pictures.mean, z=run.shaped(codes.mean), rows=rows, y=codes.y),
         figure,
         f"{len(rows)} examples, each beside what is decoded from the mean of its code.",
     )
@@ -135,8 +138,8 @@ def encode(run: Run, *, split: str = "all", progress: Progress | None = None) ->
         progress: is told how many examples were encoded.
 
     Returns:
-        mean and std of the posterior ``[N, D]``, rows ``[N]``; where the data have them y ``[N, Y]``, factors
-        ``[N, F]`` and names of files ``[N]``.
+        mean and std of the posterior ``[N, D]`` (of a spatial code ``[N, C, h, w]``), rows ``[N]``; where the data have
+        them y ``[N, Y]``, factors ``[N, F]`` and names of files ``[N]``.
 
     Raises:
         UsageError: a model without codes, or a split without rows.
@@ -149,8 +152,8 @@ def encode(run: Run, *, split: str = "all", progress: Progress | None = None) ->
     factors = run.source.factors
     return View(
         arrays(
-            mean=codes.mean,
-            std=codes.std,
+            mean=run.shaped(codes.mean),
+            std=run.shaped(codes.std),
             rows=rows,
             y=codes.y,
             factors=None if factors is None else factors[rows],
@@ -174,7 +177,8 @@ def codes(run: Run, *, split: str = "all", counting: Counting = silent) -> View:
         counting: ``(what, how many)`` to a context that gives the function to be told of every example done.
 
     Returns:
-        Columns ``[N]``: row; name and class where the data have them, or a column for each real label; z1 .. zD;
+        Columns ``[N]``: row; name and class where the data have them, or a column for each real label; z1 .. zD, or
+        ``c1 (1, 1)`` and so on;
         distortion and, but for an autoencoder, rate and bound, in nats at one draw of z.
 
     Raises:
@@ -191,7 +195,8 @@ def codes(run: Run, *, split: str = "all", counting: Counting = silent) -> View:
     if classes is None and encoded.y is not None:
         columns |= {name: encoded.y[:, i] for i, name in enumerate(run.source.spec.labels)}
     z = encoded.mean.reshape(len(rows), -1)
-    columns |= {f"z{unit + 1}": z[:, unit] for unit in range(z.shape[1])}
+    spatial = len(run.code_shape) > 1
+    columns |= {name if spatial else f"z{unit + 1}": z[:, unit] for unit, name in enumerate(run.unit_names)}
     if run.kind.point:  # no rate, and so no bound
         return View(columns | {"distortion": distortion})
     return View(columns | {"bound": -(distortion + rate), "distortion": distortion, "rate": rate})

@@ -56,7 +56,7 @@ def interpolate(
     Args:
         run: an opened run.
         rows: of the data, in the order of the walk.
-        codes: ``[A, D]`` in their place.
+        codes: ``[A, D]`` (``[A, C, h, w]`` of a spatial code) in their place.
         y: labels ``[A, Y]`` of these codes, for a conditional model.
         path: ``"linear"``, ``"spherical"`` about the origin, ``"density"`` where the aggregate posterior is dense (see
             :func:`zatlas.latent.paths.densest`), or ``"all"`` of them that can be.
@@ -65,9 +65,10 @@ def interpolate(
         seed: of the draws.
 
     Returns:
-        z ``[points, D]``, mean ``[points, *data]``, anchors ``[A]`` (which points are the codes walked through) and,
-        where the aggregate posterior was fitted, its log_density ``[points]`` in nats; for ``"all"`` with an axis of
-        paths in front, which ``paths`` names. Frames go along the path.
+        z ``[points, D]`` (of a spatial code ``[points, C, h, w]``), mean ``[points, *data]``, anchors ``[A]`` (which
+        points are the codes walked through) and, where the aggregate posterior was fitted, its log_density
+        ``[points]`` in nats; for ``"all"`` with an axis of paths in front, which ``paths`` names. Frames go along the
+        path.
 
     Raises:
         UsageError: a row, a class or a path that is not there, fewer than two codes, or both rows and codes.
@@ -101,7 +102,7 @@ def interpolate(
     under = ", above the log density of the data's codes along it" if nats is not None else ""
     return View(
         arrays(
-            z=z[one],
+            z=run.shaped(z)[one],
             mean=shown[one],
             anchors=stops,
             log_density=None if nats is None else nats[one],
@@ -145,7 +146,7 @@ def _anchors(
         given = known.y if run.kind.conditional else None
         return _Anchors(known.mean.astype(np.float64), [f"row {row}" for row in rows], given)
     if codes is not None:
-        z = np.asarray(codes, np.float64)
+        z = np.asarray(run.in_rows(codes), np.float64)
         if z.ndim != 2 or z.shape[1] != run.latent_dim:
             raise UsageError(f"codes of shape {list(z.shape)} do not fit: this model wants [A, {run.latent_dim}].")
         given = y if run.kind.conditional else None

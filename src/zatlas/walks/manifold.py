@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -9,11 +10,20 @@ import numpy as np
 from zatlas import figures
 from zatlas.errors import UsageError
 from zatlas.figures import View, arrays
-from zatlas.latent import Plane, planes, ticks, unit_names
+from zatlas.latent import Address, Plane, planes, ticks
 from zatlas.latent import manifold as decode_plane
 from zatlas.parts import walk
 from zatlas.runs.opened import Run
-from zatlas.walks.shared import busiest, check_units, displayed, means, need_axes, rates, training_codes
+from zatlas.walks.shared import (
+    busiest,
+    check_units,
+    displayed,
+    means,
+    need_axes,
+    numbers_of,
+    rates,
+    training_codes,
+)
 
 MOST_CLASSES = 20
 
@@ -34,7 +44,7 @@ def manifold(
     n: int | None = None,
     span: float | None = None,
     spacing: Literal["even", "quantile"] = "even",
-    units: tuple[int, int] | None = None,
+    units: tuple[Address, Address] | None = None,
     through: tuple[int, int, int] | None = None,
     principal: bool = False,
     label: str | None = None,
@@ -47,7 +57,8 @@ def manifold(
         n: points a side; None: 20, and fewer where planes or images stand side by side.
         span: the grid covers [-span, span], of ``principal`` in standard deviations; None: 2.
         spacing: ``"even"``, or at the standard normal's ``"quantile"``s.
-        units: two, from 0; None: the two of highest rate.
+        units: two, from 0; None: the two of highest rate. Of a spatial code a number is a channel, with the same value
+            everywhere, and (channel, row, column) is one at a place.
         through: three rows of the data: the plane that has their codes in three of its corners.
         principal: the plane of the two principal directions of the codes of training rows, about their mean.
         label: class of a conditional model; None: a plane for each class, and through images the first one's label.
@@ -100,19 +111,19 @@ def _classes(run: Run, label: str | None) -> tuple[str, ...]:
     return run.spec.labels[:MOST_CLASSES]
 
 
-def _of_units(run: Run, units: tuple[int, int] | None) -> _Spanned:
-    chosen = units
+def _of_units(run: Run, units: tuple[Address, Address] | None) -> _Spanned:
+    chosen: Sequence[Address] | None = units
     if chosen is None:  # of two units the rates need not be known
         nats = rates(run) if run.latent_dim > 2 else None
-        one, other = sorted(busiest(nats, run.latent_dim, 2))
-        chosen = one, other
+        # a spatial code of one channel has nothing but places to choose from: its first two
+        found = busiest(run, nats, 2) if run.code_shape[0] > 1 else [*np.ndindex(*run.code_shape)][:2]
+        chosen = sorted(found, key=lambda unit: tuple(np.atleast_1d(unit)))
     first, second = check_units(run, chosen)
     if first == second:
-        raise UsageError(f"unit {first + 1} alone spans no plane: name two.")
-    every = unit_names(run.model.latent_dims)
-    names = every[first], every[second]
-    plane = planes.plane_of_units(run.latent_dim, (first, second))
-    return _Spanned(plane, names, {"units": (first, second)}, " and ".join(names))
+        raise UsageError(f"unit {first.name.removeprefix('z')} alone spans no plane: name two.")
+    names = first.name, second.name
+    plane = planes.plane_of_units(run.latent_dim, (first.at, second.at))
+    return _Spanned(plane, names, {"units": numbers_of(chosen)}, " and ".join(names))
 
 
 def _principal(run: Run) -> _Spanned:

@@ -10,7 +10,7 @@ from zatlas import figures
 from zatlas.arrays import Array
 from zatlas.errors import UsageError, nearest
 from zatlas.figures import View, arrays
-from zatlas.latent import Codes, planes, unit_names
+from zatlas.latent import Address, Codes, gathered_units, planes
 from zatlas.latent.projections import umap
 from zatlas.parts import walk
 from zatlas.runs.opened import Run
@@ -44,7 +44,7 @@ def scatter(
     *,
     by: str | None = None,
     projection: Projection = "auto",
-    units: tuple[int, int] | None = None,
+    units: tuple[Address, Address] | None = None,
     ellipses: bool = False,
     split: str | None = None,
     n: int = MOST,
@@ -57,7 +57,7 @@ def scatter(
         by: what colours them: ``"label"``, the name of a real label or of a known factor, or ``"none"``; None: the
             label where there is one.
         projection: ``"auto"``: two units as they are, more by ``"pca"``; or ``"umap"``.
-        units: two, from 0, in place of a projection.
+        units: two, from 0, in place of a projection; a channel of a spatial code is shown by its mean over all places.
         ellipses: posteriors as ellipses of one standard deviation, about at most 400 of the codes; units count as
             independent.
         split: whose rows; None: those held out.
@@ -120,18 +120,22 @@ def _standard(run: Run) -> bool:
     return one_level and run.kind.axes and not run.kind.point and run.has_standard_prior
 
 
-def _flattened(run: Run, codes: Codes, projection: Projection, units: tuple[int, int] | None, seed: int) -> _Flat:
+def _flattened(
+    run: Run, codes: Codes, projection: Projection, units: tuple[Address, Address] | None, seed: int
+) -> _Flat:
     if projection == "umap":
         return _Flat(umap(codes.mean, seed=seed), ("UMAP 1", "UMAP 2"), "two dimensions of UMAP", None)
     if units is not None:
         need_axes(run, "units to show")
-        check_units(run, units)
     if projection == "auto" and (units is not None or run.latent_dim == 2):
-        first, second = units or (0, 1)
-        every = unit_names(run.model.latent_dims)
-        names = every[first], every[second]
-        picked = np.eye(run.latent_dim)[[first, second]]
-        return _Flat(codes.mean[:, [first, second]], names, f"the plane of {' and '.join(names)}", _seen(codes, picked))
+        chosen = units or ((0, 1) if len(run.code_shape) == 1 else tuple(np.ndindex(*run.code_shape)))
+        first, second = check_units(run, chosen)
+        names = first.name, second.name
+        picked = np.zeros((2, run.latent_dim))
+        for row, unit in zip(picked, (first, second), strict=True):
+            row[list(unit.at)] = 1 / len(unit.at)
+        points = gathered_units(codes.mean, (first, second))
+        return _Flat(points, names, f"the plane of {' and '.join(names)}", _seen(codes, picked))
     found = planes.principal(codes.mean)
     one, two = (f"component {i} ({share:.0%})" for i, share in enumerate(found.shares, 1))
     words = f"their two principal components, which hold {found.shares.sum():.0%} of the variance"

@@ -8,7 +8,7 @@ import numpy as np
 
 from zatlas.arrays import Array
 from zatlas.errors import UsageError
-from zatlas.latent import Codes
+from zatlas.latent import Address, Codes, Unit, addressed, summed_units
 from zatlas.runs.opened import Run
 
 CODES = 2000  # of training rows, where the spread of the codes is asked for
@@ -37,18 +37,34 @@ def displayed(run: Run, images: Array) -> Array:
     return run.displayable(images.reshape(-1, *shape)).reshape(images.shape)
 
 
-def check_units(run: Run, units: tuple[int, ...]) -> tuple[int, ...]:
-    """The units, counted from 0.
+def check_units(run: Run, units: Sequence[Address]) -> list[Unit]:
+    """The units at addresses that are counted from 0 (:data:`zatlas.latent.units.Address`).
 
     Raises:
         UsageError: one is out of range, or there are none.
     """
     if not units:
         raise UsageError("no units are given: name at least one.")
-    for unit in units:
-        if not 0 <= unit < run.latent_dim:
-            raise UsageError(f"there is no unit {unit + 1}: this model has units 1 to {run.latent_dim}.")
-    return units
+    names = run.unit_names
+    return [addressed(unit, names, run.code_shape) for unit in units]
+
+
+def all_units(run: Run) -> list[Address]:
+    """The addresses of all units; of a spatial code those of its channels, each everywhere."""
+    return list(range(run.code_shape[0]))
+
+
+def numbers_of(units: Sequence[Address]) -> Array:
+    """Addresses as an array: ``[U]``, or ``[U, 3]`` where one is at a place; a channel everywhere then has -1, -1."""
+    if all(isinstance(unit, int | np.integer) for unit in units):
+        return np.array(units)
+    rows = [(unit,) if isinstance(unit, int | np.integer) else tuple(unit) for unit in units]
+    return np.array([(*row, -1, -1)[:3] for row in rows])
+
+
+def called_from_one(unit: Address) -> int | list[int]:
+    """An address as people count, in JSON."""
+    return int(unit) + 1 if isinstance(unit, int | np.integer) else [int(one) + 1 for one in unit]
 
 
 def need_axes(run: Run, what: str) -> None:
@@ -76,7 +92,11 @@ def rates(run: Run) -> Array | None:
     return run.unit_rates() if run.has_rates and not run.kind.point else None
 
 
-def busiest(nats: Array | None, latent_dim: int, most: int) -> tuple[int, ...]:
-    """The units of highest rate, from 0, highest first; the first ones where there are no rates."""
-    order = np.arange(latent_dim) if nats is None else np.argsort(-nats, kind="stable")
-    return tuple(int(unit) for unit in order[:most])
+def busiest(run: Run, nats: Array | None, most: int) -> list[Address]:
+    """The units (of a spatial code: channels) of highest rate, from 0, highest first; the first ones where no rates
+    ``[D]`` are known."""
+    every = all_units(run)
+    if nats is None:
+        return every[:most]
+    order = np.argsort(-summed_units(nats, check_units(run, every)), kind="stable")
+    return [int(unit) for unit in order[:most]]

@@ -10,7 +10,6 @@ from zatlas.errors import printable
 from zatlas.explorer import forms
 from zatlas.explorer.explored import Explored
 from zatlas.explorer.questions import Answer, question
-from zatlas.latent import unit_names
 from zatlas.runs.folder import RunFolder
 
 
@@ -27,7 +26,7 @@ def about(explored: Explored, _: Any = None) -> Answer:
         "title": run.kind.title,
         "data": printable(str(record["data"].get("name", ""))),
         "latent_dim": run.latent_dim,
-        "units": unit_names(run.model.latent_dims),
+        "units": run.unit_names,
         "shape": list(spec.shape),
         "image": spec.is_image,
         "range": [low, high],
