@@ -98,7 +98,7 @@ NETWORKS = {
 MAPS = {
     f"{kind}-spatial": (
         "1x8x8",
-        {"model": {"kind": kind}, "network": {"kind": "spatial", "size": "xs", "channels": 2, "factor": 4}},
+        {"model": {"kind": kind}, "network": {"kind": "spatial", "size": "xs", "code_channels": 2, "factor": 4}},
     )
     for kind in ("ae", "vae", "cvae")
 }

@@ -10,7 +10,7 @@ from zatlas.types import DataSpec
 
 
 def model(shape=(3, 16, 24), kind="vae", settings=None, **words):
-    settings = {"kind": "spatial", "size": "xs", "channels": 2, **(settings or {})}
+    settings = {"kind": "spatial", "size": "xs", "code_channels": 2, **(settings or {})}
     config = make_config(("test", {"model": {"kind": kind, **words}, "network": settings}))
     torch.manual_seed(0)
     return recipes.build_model(config, DataSpec(shape, "uint8")).eval()
@@ -30,7 +30,7 @@ def test_the_code_follows_from_the_image(factor):
 @torch.no_grad()
 def test_units_lie_where_they_act():
     """Without its norms, which see the whole image, a decoder moves pixels near the place of a unit and no others."""
-    made = model((1, 64, 64), settings={"factor": 4, "channels": 1})
+    made = model((1, 64, 64), settings={"factor": 4, "code_channels": 1})
     for module in made.modules():
         if isinstance(module, torch.nn.GroupNorm):
             module.forward = lambda x: x
@@ -58,7 +58,7 @@ def test_another_number_of_units_is_refused():
 
 
 def test_posteriors_that_have_no_place():
-    with pytest.raises(UsageError, match="posterior.kind = 'diagonal', not with 'full'"):
+    with pytest.raises(UsageError, match=r"posterior.kind = 'diagonal', not with 'full'"):
         model(posterior="full")
 
 

@@ -22,7 +22,7 @@ def spatial(tmp_path_factory):
     values = {
         "data": {"source": "digits"},
         "model": {"kind": "vae"},
-        "network": {"kind": "spatial", "size": "xs", "channels": 2, "factor": 2},
+        "network": {"kind": "spatial", "size": "xs", "code_channels": 2, "factor": 2},
         "training": {"steps": 4, "precision": "fp32", "threads": 1},
     }
     return train(make_config(("test", values)), out=tmp_path_factory.mktemp("runs") / "spatial")

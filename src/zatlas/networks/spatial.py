@@ -57,7 +57,7 @@ def need_diagonal(config: Any, name: str) -> None:
 class SpatialSettings(Sized):
     """The settings of networks with a map for a code."""
 
-    channels: int = Field(4, ge=1, le=4096, description="of the code: its units are these at every place")
+    code_channels: int = Field(4, ge=1, le=4096, description="of the code, which has as many units at every place")
     factor: Literal[2, 4, 8, 16, 32] = Field(4, description="height and width of the image over those of the code")
 
 
@@ -125,7 +125,7 @@ WIDTHS = {"xs": (16, 16, 16, 16, 16), "s": (32, 64, 64, 64, 64), "m": (64, 128, 
 def code_shape(settings: Settings, spec: DataSpec) -> CodeShape:
     """[C, h, w] of the code of images of that size."""
     assert isinstance(settings, SpatialSettings)
-    return (settings.channels, *need_factor(spec, "spatial", settings.factor, "network.factor"))
+    return (settings.code_channels, *need_factor(spec, "spatial", settings.factor, "network.factor"))
 
 
 @network(

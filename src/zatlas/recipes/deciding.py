@@ -45,7 +45,7 @@ def _size_code(config: Config, spec: DataSpec) -> None:
     if "latent_dim" in config.model.model_fields_set and asked != units:
         raise UsageError(
             f"the {config.network_kind} network makes a code of {channels}x{height}x{width} = {units} units of these "
-            f"images, and model.latent_dim = {asked}: leave latent_dim (-z) out, and say network.channels or "
+            f"images, and model.latent_dim = {asked}: leave latent_dim (-z) out, and say network.code_channels or "
             "network.factor."
         )
     config.model.latent_dim = units
