@@ -76,6 +76,13 @@ LADDERS = {
 QUANTISED = {
     "vqvae-mlp": case("columns", "vqvae", **SMALL_BOOK),
     "vqvae-conv": case("1x8x8", "vqvae", network="conv", **SMALL_BOOK),
+    "vqvae-vq-model": (
+        "1x8x8",
+        {
+            "model": {"kind": "vqvae", "codebook_size": 6, "code_dim": 2},
+            "network": {"kind": "vq-model", "size": "xs", "block_out_channels": [4, 8], "norm_num_groups": 2},
+        },
+    ),
     "vqvae-gradient": case("bits", "vqvae", codebook="gradient", **SMALL_BOOK),
 }
 GENERATORS = {
@@ -101,6 +108,15 @@ MAPS = {
         {"model": {"kind": kind}, "network": {"kind": "spatial", "size": "xs", "code_channels": 2, "factor": 4}},
     )
     for kind in ("ae", "vae", "cvae")
+} | {
+    f"{kind}-autoencoder-kl": (
+        "1x8x8",
+        {
+            "model": {"kind": kind},
+            "network": {"kind": "autoencoder-kl", "block_out_channels": [4, 8, 8], "norm_num_groups": 2},
+        },
+    )
+    for kind in ("ae", "vae")
 }
 NAMED = {
     f"vae-{network}": case(data, "vae", network=network, latent_dim=3)

@@ -33,6 +33,10 @@ def export(
     hub: Annotated[
         Path | None, _form("A folder as the Hugging Face hub wants it: weights, configuration, model card.", "--hub")
     ] = None,
+    diffusers: Annotated[
+        Path | None,
+        _form("A folder as diffusers reads it (networks autoencoder-kl, vq-model).", "--diffusers"),
+    ] = None,
     html: Annotated[
         Path | None, _form("One file with the explorer and the model in it, which any browser opens offline.", "--html")
     ] = None,
@@ -56,7 +60,8 @@ def export(
     from zatlas.runs.opened import Run
 
     run = Run(folder, device="cpu", checkpoint=checkpoint, say=say)
-    done = write(run, onnx=onnx, torch=torch, hub=hub, half=half) if onnx or torch or hub or not html else {}
+    asked = onnx or torch or hub or diffusers or not html
+    done = write(run, onnx=onnx, torch=torch, hub=hub, diffusers=diffusers, half=half) if asked else {}
     page = None
     if html:
         from zatlas.explorer.single_file import write_html
@@ -84,7 +89,7 @@ def _said(form: str, facts: dict[str, Any]) -> list[str]:
         gap = f"within {part['largest_difference']:.1g} of the model"
         sentences.append(f"{form}  {name}: {words[0]} → {words[1]}, {size(part['bytes'])}, {gap}")
     sentences += [f"Wrote  {path}" for path in facts["written"]]
-    if facts["prior"].get("family") == "none" and form != "hub":
+    if facts.get("prior", {}).get("family") == "none" and form != "hub":
         sentences.append(f"No prior: {facts['prior']['how']}.")
     if "script" in facts:
         sentences += ["", facts["script"]]

@@ -8,18 +8,26 @@ from typing import Annotated
 import typer
 
 from zatlas.cli.commands import MAKE, command
-from zatlas.cli.train import Json
+from zatlas.cli.train import Json, size
 
 
 @command("import", panel=MAKE, order=4)
 def import_(
-    file: Annotated[Path, typer.Argument(help="Weights: .pt, .pth or .safetensors; or a hub folder.", metavar="FILE")],
-    format: Annotated[str, typer.Option("--from", help="disvae, beta-vae-1konny, torch or hub.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="Weights: .pt, .pth or .safetensors; or a folder (hub, diffusers).", metavar="FILE")
+    ],
+    format: Annotated[
+        str, typer.Option("--from", help="disvae, beta-vae-1konny, diffusers, torch or hub.", show_default=False)
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder. (default: a new one under runs/)")
     ] = None,
     map_: Annotated[
         Path | None, typer.Option("--map", help="torch: a TOML file that says which tensor is which.")
+    ] = None,
+    resize: Annotated[
+        str | None,
+        typer.Option("--resize", help="diffusers: pixels of its images, 64 or 64x48. (default: as its config says)"),
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="Your own data, a name or a path: resized to what the model takes.")
@@ -30,6 +38,7 @@ def import_(
 
     zatlas import betaH_celeba.pt --from disvae  ·  zatlas import checkpoint/last --from beta-vae-1konny
     ·  zatlas import vae-of-digits/ --from hub, a folder that zatlas export --hub wrote
+    ·  zatlas import stable-diffusion/vae --from diffusers --resize 64, an AutoencoderKL or VQModel
 
     Only tensors are ever loaded: a file that wants to run code is refused. --from torch takes any state_dict whose
     layers are those of a network of zatlas, with a mapping such as
@@ -51,7 +60,9 @@ def import_(
     from zatlas.console import say
     from zatlas.importers import import_weights
 
-    run = import_weights(file, format, out=out, data=data, mapping=map_)
+    pixels = size("--resize", resize)
+    both = (pixels, pixels) if isinstance(pixels, int) else pixels
+    run = import_weights(file, format, out=out, data=data, mapping=map_, size=both, say=say)
     config, spec, folder = run.config.model, run.spec, run.folder.path
     facts = {
         "run": str(folder),
@@ -68,7 +79,7 @@ def import_(
         return
     shape = "x".join(map(str, spec.shape))
     say(
-        f"Read   {config.kind}, z = {run.latent_dim}, {run.config.network_kind} for {shape}, "
+        f"Read   {config.kind}, z = {run.code_size}, {run.config.network_kind} for {shape}, "
         f"{facts['parameters']:,} parameters"
     )
     say(f"Run    {folder}" + ("" if data else ", without data: what wants data takes --data DATA"))

@@ -129,6 +129,10 @@ def train(
     log: Annotated[
         list[str] | None, _option(HOW, "Track it elsewhere too: tensorboard, mlflow, wandb or package.module:Class.")
     ] = None,
+    from_: Annotated[
+        Path | None,
+        _option(HOW, "Start from an AutoencoderKL or VQModel in this folder (config.json, safetensors).", "--from"),
+    ] = None,
     resume: Annotated[
         Path | None, _option(HOW, "Go on with this run; limits may be given anew.", complete=completing.complete_run)
     ] = None,
@@ -150,6 +154,7 @@ def train(
 
     zatlas models says when to use which model, objective, prior, posterior, network and likelihood.
     """
+    from zatlas import recipes
     if on not in (None, "ray"):
         raise UsageError(f"--on knows ray, and {on!r} is given.")
     if on is None and (workers is not None or hang is not None):
@@ -195,16 +200,25 @@ def train(
         if resume is not None:
             if on:
                 raise UsageError("--resume goes on here, or by torchrun: leave --on out.")
+            if from_ is not None:
+                raise UsageError("--resume goes on with a run's own weights: leave --from out, or --resume.")
             changes = _limits(given, preset, config, out, set_)
             done = training.resume(resume, changes=changes, data=source, watchers=[progress], log=log or (), say=tell)
         else:
-            merged = configuration(given, preset_name=preset, file=config, assignments=set_ or ())
+            began = recipes.Given(given)
+            if from_ is not None:
+                from zatlas.importers import start
+
+                began = began.begun_from(start(from_))
+            merged = configuration(began.words, preset_name=preset, file=config, assignments=set_ or ())
             if not merged.data.source:
                 raise UsageError("say what to train on: zatlas train digits, or a folder of images, an .npz, ….")
             if on:
+                if from_ is not None:
+                    raise UsageError("--on ray begins with weights of its own: leave --from out, or --on.")
                 _conclude(_trained_on_ray(merged, out, workers, hang, log, tell), json, quiet)
                 return
-            done = training.train(merged, out=out, watchers=[progress], log=log or (), say=tell)
+            done = training.train(merged, out=out, watchers=[progress], log=log or (), say=tell, given=began)
     finally:
         progress.close()
     _conclude(done, json, quiet)

@@ -4,6 +4,6 @@ An imported run is a run folder like any other, so all that reads runs reads it.
 """
 
 from zatlas.importers.modules import from_modules
-from zatlas.importers.weights import formats, import_weights
+from zatlas.importers.weights import formats, import_weights, start
 
-__all__ = ["formats", "from_modules", "import_weights"]
+__all__ = ["formats", "from_modules", "import_weights", "start"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -29,12 +29,20 @@ class Foreign:
         spec: of the data that the model was trained on, as far as the weights tell.
         tensors: by our names, ``encoder.net.out.weight`` and so on.
         theirs: what each of those is called in the file, for messages.
+        network: the section ``[network]``, where ``model`` does not name it.
+        remarks: sentences for people.
+        origin: what run.json keeps of where it came from, beside file and checksum.
+        unsaid: what names of tensors begin with that the file does not have, and that stay as they start.
     """
 
     model: Mapping[str, Any]
     spec: DataSpec
     tensors: Tensors
     theirs: dict[str, str]
+    network: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    unsaid: tuple[str, ...] = ()
 
 
 def neutral_game(config: Config, spec: DataSpec) -> Game:
@@ -65,14 +73,16 @@ def fill(game: Game, found: Foreign) -> None:
             shapes = f"{list(tensor.shape)} where {_what(found)} has {list(own[name].shape)}"
             raise ZatlasError(f"the weights do not fit: {called} is {shapes}.")
     for name in own:
-        if name not in found.tensors and not name.startswith(NEUTRAL):
+        if name not in found.tensors and not name.startswith((*NEUTRAL, *found.unsaid)):
             raise ZatlasError(f"the weights do not fit: nothing is given for {name}, which {_what(found)} has.")
     model.load_state_dict(own | found.tensors)
 
 
 def _what(found: Foreign) -> str:
-    network, shape = found.model["network"], "x".join(map(str, found.spec.shape))
-    return f"the {network} network for {shape} with {found.model['latent_dim']} latent units"
+    shape = "x".join(map(str, found.spec.shape))
+    if found.network:
+        return f"the {found.network['kind']} network for {shape}"
+    return f"the {found.model['network']} network for {shape} with {found.model['latent_dim']} latent units"
 
 
 def size_along(tensors: Tensors, name: str, dim: int, dims: int) -> int:

@@ -15,6 +15,7 @@ from zatlas.config import Config, make_config
 from zatlas.data import Source, Splits, located
 from zatlas.errors import UsageError
 from zatlas.importers.foreign import Foreign, fill, neutral_game
+from zatlas.parts import SORTS
 from zatlas.runs.data import open_data
 from zatlas.runs.folder import RunFolder, check_free, new_folder, now, provenance
 from zatlas.runs.opened import Run
@@ -32,11 +33,13 @@ def configured(found: Foreign, data: str | None = None) -> Config:
     if found.spec.is_image:
         channels, height, width = found.spec.shape
         section |= {"resize": [height, width]} | ({"channels": channels} if channels in (1, 3) else {})
-    flat = {} if found.model.get("kind") == "ae" else {"start_log_variance": 0.0}
+    kind = SORTS["model"].get(found.model.get("kind", "vae"))
+    flat = {"start_log_variance": 0.0} if "posterior" in kind.sections else {}
     likelihood = "gaussian" if found.spec.values == "real" else "bernoulli"
     model = {"kind": "vae", "likelihood": likelihood, **flat, **found.model}
-    aim = {} if found.model.get("kind") == "ae" else {"objective": {"kind": "elbo", "beta_warmup_steps": 0}}
-    return make_config(("the imported model", {"data": section, "model": model, **aim}))
+    aim = {"objective": {"kind": "elbo", "beta_warmup_steps": 0}} if flat else {}
+    network = {"network": dict(found.network)} if found.network else {}
+    return make_config(("the imported model", {"data": section, "model": model, **network, **aim}))
 
 
 def write_run(found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path | None, data: str | None) -> Run:
@@ -83,7 +86,7 @@ def write_run(found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path
             p.numel() for name, p in game.get_submodule("model").named_parameters() if name in found.tensors
         ),
         "steps_per_epoch": steps_per_epoch,
-        "imported": dict(origin),
+        "imported": {**origin, **found.origin},
     }
     folder = RunFolder.create(out, config, record)
     # as a training stands before its first step, so that it can be gone on with

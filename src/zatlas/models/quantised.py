@@ -13,6 +13,7 @@ from zatlas.models.flat import standardise
 from zatlas.networks.code_prior import CausalTransformer
 from zatlas.networks.codebook import Codebook, GradientCodebook, MovingCodebook
 from zatlas.networks.conditional import Decoder
+from zatlas.networks.starting import as_published
 from zatlas.parts import Context, ModelSettings, model
 from zatlas.types import Generation, Inference, Level
 
@@ -84,8 +85,10 @@ class VectorQuantised(nn.Module):
         book = kind(settings.codebook_size, settings.code_dim, decay=DECAY)
         width, layers = PRIOR[context.config.network.size]
         sequence = CausalTransformer(positions, settings.codebook_size, width=width, layers=layers)
-        first = standardise(spec, stats)
-        return cls(encoder, book, Decoder(decoder, likelihood, stats.mean), sequence, standardise=first)
+        published = as_published(context)
+        first = None if published else standardise(spec, stats)
+        said = Decoder(decoder, likelihood, None if published else stats.mean)
+        return cls(encoder, book, said, sequence, standardise=first)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Codeword:
         """q(z|x): the codewords nearest to the encoder's vectors, over ``[B, P d]``."""

@@ -31,12 +31,36 @@ class Given:
         parts: objects by section, which stand for what the configuration names.
         weights: tensors of the model by name, from which training starts.
         remarks: sentences for people.
+        origin: where the weights came from, for run.json.
     """
 
     words: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def begun_from(self, start: Given) -> Given:
+        """This over what a training starts from: words said here replace its own.
+
+        Raises:
+            UsageError: a network or a model of another kind is asked for than the weights are of.
+        """
+        words = dict(start.words)
+        for word, value in self.words.items():
+            known = words.get(word)
+            if value is None or value == known:
+                continue
+            if word in ("model", "network") and isinstance(known, Mapping):
+                if value != known.get("kind"):
+                    raise UsageError(
+                        f"the weights to start from are of {word}.kind = {known.get('kind')!r}, and {value!r} is asked "
+                        f"for: leave {word} out."
+                    )
+                continue
+            words[word] = value
+        weights, remarks = {**start.weights, **self.weights}, (*start.remarks, *self.remarks)
+        return Given(words, {**start.parts, **self.parts}, weights, remarks, start.origin)
 
 
 NOTHING = Given()

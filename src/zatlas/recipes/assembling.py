@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
+
 from zatlas.config import Config, TrainingConfig
 from zatlas.errors import UsageError
 from zatlas.parts import SORTS, Context, Settings
@@ -31,8 +35,25 @@ def build_game(
     context = context_of(config, spec, dataset_size, stats, given)
     model = context.make("model")
     if given.weights:
-        model.load_state_dict(given.weights, strict=False)
+        _begin(model, given.weights)
     return Game(model, context.make("objective"))
+
+
+def _begin(model: Any, weights: dict[str, torch.Tensor]) -> None:
+    """Puts weights to start from into a model; what they do not name stays as it was drawn.
+
+    Raises:
+        UsageError: one of them has no place in it.
+    """
+    own = model.state_dict()
+    for name, tensor in weights.items():
+        if name not in own or own[name].shape != tensor.shape:
+            has = f"{list(own[name].shape)}" if name in own else "no such tensor"
+            raise UsageError(
+                f"the weights to start from do not fit: {name} is {list(tensor.shape)}, and the model has {has}; leave "
+                "out words that change the model, and show it images with as many channels."
+            )
+    model.load_state_dict(own | weights)
 
 
 def context_of(

@@ -42,11 +42,12 @@ def _size_code(config: Config, spec: DataSpec) -> None:
         return
     channels, height, width = found = shape(config.network, spec)
     units, asked = math.prod(found), config.model.latent_dim
-    if "latent_dim" in config.model.model_fields_set and asked != units:
+    # the default counts as nothing said, which a configuration that was written out cannot tell from it
+    if asked not in (units, type(config.model).model_fields["latent_dim"].default):
         raise UsageError(
             f"the {config.network_kind} network makes a code of {channels}x{height}x{width} = {units} units of these "
-            f"images, and model.latent_dim = {asked}: leave latent_dim (-z) out, and say network.code_channels or "
-            "network.factor."
+            f"images, and model.latent_dim = {asked}: leave latent_dim (-z) out, and say the network's settings, which "
+            f"zatlas models {config.network_kind} lists."
         )
     config.model.latent_dim = units
 
@@ -83,7 +84,8 @@ def likelihood_name(config: Config, spec: DataSpec) -> str:
     name = config.likelihood.kind
     if name == "auto":
         grey = spec.values in ("uint8", "unit") and (not spec.is_image or spec.shape[0] == 1)
-        name = "bernoulli" if grey or bits else "gaussian-learned"
+        wanted = None if config.network is None else config.part("network").facts.get("likelihood")
+        name = wanted or ("bernoulli" if grey or bits else "gaussian-learned")
     part = SORTS["likelihood"].get(name)
     if part.has("unit") and spec.values == "real":
         raise UsageError(f"the {name} likelihood wants values in [0, 1], and these are not: choose gaussian-learned.")

@@ -30,6 +30,7 @@ def train(
     decoder: nn.Module | None = None,
     head: Head | None = None,
     output: Output | None = None,
+    start: recipes.Given | None = None,
     preset: str | None = None,
     out: str | Path | None = None,
     log: str | Sequence[str] = (),
@@ -51,6 +52,7 @@ def train(
             they can be written down as a graph the run holds no code of theirs.
         head: of the encoder's numbers; None: by what it gives (:class:`zatlas.networks.foreign.ForeignEncoder`).
         output: of the decoder, ``"logits"`` or ``"mean"``; None: means where it ends in a sigmoid.
+        start: whose weights to start from, and what they are weights of: what :func:`zatlas.importers.start` gives.
         preset: a named bundle of values, over which the others go.
         out: the run folder; None: a new one under ``runs/``.
         log: trackers that get its figures: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``, ``"package.module:Class"``.
@@ -81,6 +83,7 @@ def train(
         assert source is not None
         given = recipes.adopt_modules(given, encoder, decoder, source.spec, head=head, output=output)
         source = None if named else source
+    given = given if start is None else given.begun_from(start)
     config = configuration(given.words, who="the arguments", preset_name=preset)
     progress = TrainingProgress(quiet=not verbose)
     try:

@@ -217,7 +217,8 @@ def facts_of(setup: Setup) -> dict[str, Any]:
 
 def record_of(setup: Setup, given: recipes.Given = recipes.NOTHING) -> dict[str, Any]:
     """What run.json says of it: also by which program, and of whose parts."""
-    return {**provenance(), **facts_of(setup), **recipes.foreign_record(setup.config, given)}
+    began = {"started_from": dict(given.origin)} if given.origin else {}
+    return {**provenance(), **facts_of(setup), **recipes.foreign_record(setup.config, given), **began}
 
 
 def opens(setup: Setup) -> Literal["best", "last"]:
