@@ -170,6 +170,8 @@ OBJECTIVES = {
     "infovae": {"kind": "infovae"},
     "constrained": {"kind": "constrained", "target_nats": 3.0},
     "constrained-rate": {"kind": "constrained", "target_nats": 1.0, "constrain": "rate"},
+    "sharp": {"kind": "sharp", "critic_from": 2, "critic_width": 4, "features_layout": ["1>4 3/2", "pool 4>8 3/1"]},
+    "sharp-alone": {"kind": "sharp", "perceptual": 0.0, "adversarial": 0.0},
     "vq": {"kind": "vq"},
     "gan": {"kind": "gan"},
     "gan-spectral": {"kind": "gan", "spectral_norm": True},
@@ -185,6 +187,8 @@ def plays(name):
     match objective["kind"]:
         case "vq":
             return case_of("vqvae-gradient", objective)
+        case "sharp":
+            return case_of("vae-spatial", objective)
         case "exact":
             return case_of("fa", objective)
         case "gan" | "relativistic" | "wasserstein":

@@ -32,7 +32,7 @@ PLAYED = KINDS | GAMES
 MULTIPLAYER = {
     name: made
     for name, made in GAMES.items()
-    if made[1]["objective"]["kind"] in ("factor", "constrained", "vq", *family.ADVERSARIAL)
+    if made[1]["objective"]["kind"] in ("factor", "constrained", "vq", *family.ADVERSARIAL) or name == "sharp"
 }
 
 

@@ -154,11 +154,11 @@ def train(
 
     zatlas models says when to use which model, objective, prior, posterior, network and likelihood.
     """
-    from zatlas import recipes
     if on not in (None, "ray"):
         raise UsageError(f"--on knows ray, and {on!r} is given.")
     if on is None and (workers is not None or hang is not None):
         _share_out(workers, hang, quiet)
+    from zatlas import recipes
     from zatlas.config.words import configuration
     from zatlas.console import say
     from zatlas.runs import training
@@ -329,6 +329,8 @@ def _conclude(done: Any, json: bool, quiet: bool) -> None:
         return
     split = record["result"]["split"]
     unit = "nats per example where no unit is named" if done.kind.infers else "terms of the game"
+    if done.kind.infers and not done.game.objective.unit:
+        unit = f"terms of {done.config.objective.kind}, which is no likelihood; the rate in nats"
     say(f"{split}: {terms_line(result)} ({unit}; {DATA_KINDS[record['data_kind']]})")
     say(f"Trained {steps:,} steps in {seconds:.1f} s, {examples / max(seconds, 1e-9):,.0f} examples a second.")
     say(f"Run: {folder}\nNext: zatlas report {folder}")

@@ -14,7 +14,10 @@ from zatlas.evaluation.reconstruction import Reconstruction
 from zatlas.training import Game, Precision, autocast, forked_rng
 
 # Terms that are pure numbers, or in a unit of their own: probabilities, norms, counts of codewords.
-PURE = ("d_real", "d_fake", "penalty", "distance", "perplexity", "multiplier", "mmd", "critic_accuracy")
+PURE = (
+    *("d_real", "d_fake", "penalty", "distance", "perplexity", "multiplier", "mmd", "critic_accuracy"),
+    *("absolute", "perceptual", "patches"),
+)
 UNITS = dict.fromkeys(PURE, "")
 LAST_STEP = 2**31 - 1  # schedules of the objective are over
 

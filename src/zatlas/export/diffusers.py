@@ -66,7 +66,8 @@ def to_diffusers(run: Run, folder: Path) -> dict[str, Any]:
     }
     config["block_out_channels"] = list(network.block_out_channels)
     if kind == VQ:
-        config |= {"num_vq_embeddings": run.config.model.codebook_size, "vq_embed_dim": run.config.model.code_dim}
+        book = run.model.codebook
+        config |= {"num_vq_embeddings": book.size, "vq_embed_dim": book.dim}
         config |= {"norm_type": "group"}
     config |= {key: value for key, value in kept.items() if key not in ("_class_name", "_name_or_path")}
     write_bytes(folder / WEIGHTS, serialise(tensors, {"format": "pt"}))

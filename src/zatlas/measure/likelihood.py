@@ -29,6 +29,7 @@ from zatlas.types import in_closed_form
 QUADRATURE_UNITS = 2
 PRIOR_SHARE = 0.2  # of defensive draws
 NO_BOUND = "an autoencoder's codes have no distribution: this is minus the distortion and bounds nothing"
+NO_LIKELIHOOD = "The objective {} is no likelihood: there is no bound on log p(x), and only the rate is in nats."
 ONE_CODE = "a lower bound whose gap is not known, and no metric tells it for codes that are words of a codebook."
 
 
@@ -36,7 +37,17 @@ def lacks_inference(run: Run) -> str | None:
     return None if run.kind.infers else "it has no encoder and no likelihood"
 
 
+def lacks_likelihood(run: Run) -> str | None:
+    """For what bounds log p(x), which an objective that is none of likelihood never looked at."""
+    name = run.config.objective.kind
+    if run.kind.infers and run.config.part("objective").facts.get("no_likelihood"):
+        return f"its objective, {name}, is no likelihood: reconstruction and samples say how good it is"
+    return lacks_inference(run)
+
+
 def lacks_density(run: Run) -> str | None:
+    if reason := lacks_likelihood(run):
+        return reason
     if run.kind.point:
         return "an autoencoder's codes have no distribution, so there is no p(x)"
     return lacks_inference(run)
@@ -85,6 +96,10 @@ def bound(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """ELBO, distortion, rate, active units, and the rate of each unit."""
     elbo = run.elbo(rows, progress, seed=options.seed)
     figures = elbo.figures(run.config.beta if run.config.is_weighted_elbo else 1.0)
+    if lacks_likelihood(run):  # what p(x|z) says of x was never looked at: it is no distortion of a bound
+        figures = {name: figures[name] for name in ("rate", "active_units") if name in figures}
+        rates = {"unit_rates": [round(float(value), 6) for value in elbo.unit_rates]}
+        return Found(figures, {**rates, "warnings": [NO_LIKELIHOOD.format(run.config.objective.kind)]})
     if run.kind.point:
         figures["elbo"] = replace(figures["elbo"], caution=NO_BOUND)
     figures |= _in_bits(run, figures["elbo"])

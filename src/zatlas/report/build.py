@@ -125,7 +125,7 @@ def _headlines(run: Run, measured: dict[str, Any]) -> list[Headline]:
             words = f"{measured['split']} {GAME.get(name, name)}"
             shown.append(Headline(words, figure["value"], unit_of(name, figure), None, figure["estimator"]))
         return [*shown, *_speed(record)]
-    if "loss" not in figures_:
+    if "loss" not in figures_ and "elbo" in figures_:
         elbo = figures_["elbo"]
         figures_ = {"loss": {**elbo, "value": -elbo["value"], "caution": ""}, **figures_}
     loss = "loss" if run.config.is_weighted_elbo else "negative ELBO"

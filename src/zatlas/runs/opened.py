@@ -60,7 +60,8 @@ class Run(Loaded):
         """One line: where it is, what it is, how far it was trained and how good it is."""
         record = self.folder.record
         result = record.get("result", {}) if self.kind.infers else {}
-        loss = f", {result['split']} loss {result['loss']:.2f} nats" if "loss" in result else ""
+        unit = f" {self.game.objective.unit}".rstrip()
+        loss = f", {result['split']} loss {result['loss']:.{2 if unit else 4}f}{unit}" if "loss" in result else ""
         what = f"{self.config.model.kind} of {record['data']['name']}, z = {self.code_size}"
         about = f"{what}, {self.config.network_kind}, step {self.step:,}{loss}"
         return f"<run {self.folder.path}: {about}>"

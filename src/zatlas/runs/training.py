@@ -23,6 +23,7 @@ from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
 from zatlas.latent import code_shape
 from zatlas.runs import remote
 from zatlas.runs.data import EVALUATION_BATCH, batches, check_same_data, open_data, reopen
+from zatlas.runs.features import wanted_features
 from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folder, now, provenance
 from zatlas.runs.opened import Run
 from zatlas.runs.recorder import Recorder
@@ -71,14 +72,19 @@ def set_up(
     watchers: Sequence[Watcher] = (),
     given: recipes.Given = recipes.NOTHING,
     team: Team | None = None,
+    begins: bool = True,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> Setup:
     """Builds the game and its trainer; the configuration that comes back has every automatic value written out.
 
     Args:
         config: the configuration.
-        source, splits: its data.
+        source: the data.
+        splits: their rows.
         watchers: are told how it goes.
-        given: objects that stand for parts which the configuration names.
+        given: objects that stand for parts which the configuration names, and weights to start from.
+        begins: False where a checkpoint will be loaded, which holds what a beginning would have to fetch.
+        say: is given sentences for people.
         team: the processes that train together; None: this one alone.
 
     Raises:
@@ -86,6 +92,8 @@ def set_up(
     """
     t = config.training
     device = team.device if team else choose_device(t.device)
+    if begins:
+        config, given = wanted_features(config, source, splits.train, given, say)
     torch.manual_seed(t.seed)
     units = recipes.linear_units(config)
     stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config), units=units)
@@ -280,7 +288,7 @@ def train(
             out = remote.here(out, new=True)
         before = begun_before(team, out)
         source, splits = opened or opened_in_turn(team, lambda: open_data(config, source))
-        setup = set_up(config, source, splits, given=given, team=team)
+        setup = set_up(config, source, splits, given=given, team=team, begins=not before, say=say)
         if team and team.rank:
             follow(setup.trainer)
         if before:  # the last checkpoint of the same launch, whose workers were begun again
@@ -353,7 +361,7 @@ def resume(
         mend = f"`zatlas train DATA --resume {folder}` says where they are now"
         source, splits = opened or opened_in_turn(team, lambda: reopen(dest, config, data, mend))
         check_same_data(dest, source)
-        setup = set_up(config, source, splits, given=given, team=team)
+        setup = set_up(config, source, splits, given=given, team=team, begins=False)
         if team and team.rank:
             follow(setup.trainer)
         for sentence in recipes.changes(dest.record):
