@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save as serialise
@@ -43,8 +43,8 @@ def to_diffusers(run: Run, folder: Path) -> dict[str, Any]:
         )
     _check_free(folder)
     kind = CLASSES[network.kind]
-    tensors = {}
-    for ours, tensor in run.model.state_dict().items():
+    tensors, model = {}, cast(Any, run.model)
+    for ours, tensor in model.state_dict().items():
         if (name := theirs(ours)) is not None:
             tensors[name] = tensor.detach().float().cpu().clone().contiguous()
     start = float(getattr(run.config.posterior, "start_log_variance", None) or 0.0)
@@ -66,7 +66,7 @@ def to_diffusers(run: Run, folder: Path) -> dict[str, Any]:
     }
     config["block_out_channels"] = list(network.block_out_channels)
     if kind == VQ:
-        book = run.model.codebook
+        book = model.codebook
         config |= {"num_vq_embeddings": book.size, "vq_embed_dim": book.dim}
         config |= {"norm_type": "group"}
     config |= {key: value for key, value in kept.items() if key not in ("_class_name", "_name_or_path")}

@@ -71,7 +71,8 @@ def read(folder: Path, size: tuple[int, int] | None = None) -> Foreign:
     remarks = (f"The weights of {file.name} are {halved} and are used as float32.",) if halved else ()
     origin = {"config": {key: config[key] for key in config if key in (*KEPT, "scaling_factor", "shift_factor")}}
     found = Foreign(model, spec, {}, {}, network, remarks, {"diffusers": origin["config"]}, unsaid)
-    own = neutral_game(configured(found), spec).model.state_dict()
+    model_of: Any = neutral_game(configured(found), spec).model
+    own = model_of.state_dict()
     names = {ours: name for ours in own if (name := theirs(ours)) is not None}
     for name in names.values():
         if name not in tensors:

@@ -112,7 +112,8 @@ def of_vgg(tensors: Mapping[str, Tensor], name: str) -> Features:
             f"{name} holds no features: give a file of `zatlas classifier --out`, or weights of a VGG without batch "
             "normalisation under torchvision's names."
         )
-    layout, found = [], {}
+    layout: list[str] = []
+    found: dict[str, Tensor] = {}
     for i, (number, weight, gap) in enumerate(zip(numbers, weights, [2, *gaps], strict=True)):
         layout.append(f"{'pool ' if gap == 3 else ''}{weight.shape[1]}>{weight.shape[0]} 3/1")
         found |= {f"weight_{i}": weight, f"bias_{i}": tensors[f"features.{number}.bias"]}

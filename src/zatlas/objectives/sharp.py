@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -76,7 +76,7 @@ class Sharp(Objective):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        shape: Sequence[int],
         *,
         absolute: float = 1.0,
         perceptual: float = 0.2,
