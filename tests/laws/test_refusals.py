@@ -73,6 +73,8 @@ def another(part, key):
     for option in options:
         if get_origin(option) is Literal:
             return next(value for value in get_args(option) if value != field.default)
+    if isinstance(field.default, tuple) and int in options:
+        return field.default[:1]
     if bool in options:
         return not field.default
     if int in options:

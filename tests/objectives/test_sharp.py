@@ -7,6 +7,8 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 import zatlas
+from zatlas import recipes
+from zatlas.config import make_config
 from zatlas.data import ArraySource
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation.ssim import ssim
@@ -14,6 +16,7 @@ from zatlas.measure import Options, evaluate_run
 from zatlas.networks.features import FeatureStack, PatchCritic, of_vgg
 from zatlas.report import write_report
 from zatlas.runs.features import read_features, train_feature_classifier
+from zatlas.types import Batch, DataSpec
 
 LAYOUT = ("1>4 3/2", "pool 4>8 3/1")
 
@@ -142,3 +145,24 @@ def test_without_a_critic_there_is_one_player(tmp_path):
     run = zatlas.train(images(40)[0], **options(tmp_path / "run", objective=objective, steps=2))
     assert run.game.players == ("model",)
     assert run.folder.record["opens"] == "best"
+
+
+def test_the_model_is_paid_for_what_the_critic_takes_for_real():
+    values = {
+        "model": {"kind": "vae"},
+        "network": {"kind": "spatial", "size": "xs", "code_channels": 1},
+        "objective": {"kind": "sharp", "perceptual": 0.0, "adversarial": 0.25, "rate": 0.5, "critic_from": 10},
+    }
+    game = recipes.build_game(make_config(("test", values)), DataSpec((1, 16, 16), "uint8"), 60)
+    batch = Batch(torch.from_numpy(images(8)[0]).float() / 255, None)
+    assert not game.plays("critic", 4)
+    assert game.plays("critic", 5)
+    before, after = ((torch.manual_seed(0), game("model", batch, step))[1] for step in (9, 10))
+    torch.testing.assert_close(before.loss, before.parts["absolute"] + 0.5 * before.parts["rate"])
+    torch.testing.assert_close(after.loss, before.loss - 0.25 * after.parts["patches"])
+    with torch.no_grad():  # a critic that says nothing loses one on each side
+        game.objective.critic.layers[-1].weight.zero_()
+        game.objective.critic.layers[-1].bias.zero_()
+        torch.testing.assert_close(game("critic", batch, 10).loss, torch.ones(8))
+        game.objective.critic.layers[-1].bias.fill_(2.0)  # everything is real: right by more than one, wrong by three
+        torch.testing.assert_close(game("critic", batch, 10).loss, torch.full((8,), 1.5))

@@ -1,4 +1,4 @@
-"""Whether the classifier in whose features samples are compared with data (:mod:`zatlas.runs.features`) is fit for it."""
+"""Whether the classifier in whose features samples are compared with data may score them."""
 
 from __future__ import annotations
 
