@@ -15,7 +15,7 @@ from zatlas.export.coders import Decodes, Encodes, decoder_of, encoder_of
 from zatlas.export.drawing import Draw, Spells, drawing_of, fitted_draw
 from zatlas.export.mapped import mapped
 from zatlas.export.ports import EXAMPLES, Part, Parts, Port, Tensors
-from zatlas.latent import EX_POST
+from zatlas.latent import EX_POST, code_shape
 from zatlas.models import VectorQuantised
 from zatlas.runs.opened import Run
 from zatlas.types import inferring
@@ -41,8 +41,9 @@ def parts_of(run: Run, *, rows: bool = False) -> Parts:
     drawing, prior = made.drawing()
     posterior = type(inferring(run.model).encode(*encoder.examples)).__name__ if encoder else ""
     found = [part for part in (encoder, decoder, *drawing) if part]
-    if len(run.code_shape) == 3 and not rows:
-        found = [mapped(part, run.code_shape) for part in found]
+    shape = code_shape(run.model)
+    if len(shape) == 3 and not rows:
+        found = [mapped(part, shape) for part in found]
     return Parts(tuple(found), POSTERIORS.get(posterior, posterior), prior)
 
 
