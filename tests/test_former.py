@@ -107,3 +107,8 @@ def test_folders_called_train_and_test_were_labels_in_a_run_of_0_1():
     said = as_written({"data": {**saved, "label_level": "top", "split_folders": True}})["data"]
     assert (said["label_level"], said["split_folders"]) == ("top", True)
     assert "split_folders" not in as_written({"data": {"source": "photos"}})["data"]  # a person's own file
+
+
+@pytest.mark.parametrize("section", ["model", "network", "likelihood", "objective"])
+def test_a_section_that_is_none_is_left_to_be_refused(section):
+    assert as_written({section: [1], "training": {"steps": 3}})[section] == [1]

@@ -128,7 +128,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
 
 
 def test_words_that_ask_for_nothing(run):
-    with pytest.raises(UsageError, match="--onnx DIR, --torch FILE or --hub DIR"):
+    with pytest.raises(UsageError, match="--onnx DIR, --torch FILE, --hub DIR or --diffusers DIR"):
         export(run("vae"))
     with pytest.raises(UsageError, match="--half is about the weights of --onnx"):
         export(run("vae"), hub="somewhere", half=True)

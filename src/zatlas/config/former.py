@@ -123,13 +123,14 @@ def as_written(values: dict[str, Any]) -> dict[str, Any]:
     if "schema" in values:
         return {section: held for section, held in values.items() if section != "schema"}
     found = modern(_of_its_age(values))
-    kind = found.get("model", {}).get("kind", "vae") if isinstance(found.get("model", {}), dict) else None
+    of = lambda section: held if isinstance(held := found.get(section, {}), dict) else {}  # else it is refused by name
+    kind = of("model").get("kind", "vae")
     model = SORTS["model"].find(kind)
     if model is None:
         return found  # which is refused by name
-    if not model.networks and found.get("network", {}).get("kind") in ("auto", "mlp"):
+    if not model.networks and of("network").get("kind") in ("auto", "mlp"):
         found.pop("network", None)
-    if found.get("likelihood", {}).get("kind") == model.facts.get("gaussian"):
+    if of("likelihood").get("kind", "") == model.facts.get("gaussian"):
         found.pop("likelihood", None)
     default = {"objective": model.facts["objective"], "prior": "normal", "posterior": "diagonal"}
     for section in ("model", *SECTIONS, FLOW, "objective"):
