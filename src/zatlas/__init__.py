@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from zatlas.runs.start import train
     from zatlas.studies.start import study
 
-__version__ = version("zatlas")
+    __version__: str
 
 # OpenMP's threads that wait by spinning keep their cores from the very thread they wait for where others run too:
 # two of them then trained the mlp on MNIST 7 to 20 times slower than one, and 1.1 to 1.8 times when they sleep.
@@ -67,6 +66,10 @@ _ELSEWHERE = {
 
 def __getattr__(name: str) -> Any:
     # looked up when first used, so that `import zatlas` and `zatlas --help` do not wait for torch
+    if name == "__version__":
+        from importlib.metadata import version  # which takes as long to import as the rest of `zatlas --help` to run
+
+        return version("zatlas")
     if name in ("export", "walks"):
         return import_module(f"zatlas.{name}")
     if name in __all__:

@@ -125,7 +125,7 @@ def test_a_failure_leaves_stdout_empty(zatlas):
 
 
 def test_version_and_help(zatlas):
-    assert zatlas("--version") == (0, f"zatlas {app.__version__}\n", "")
+    assert zatlas("--version") == (0, f"zatlas {zatlas.__version__}\n", "")
     assert zatlas("train", "-h").status == 0
 
 

@@ -14,11 +14,9 @@ from typing import Annotated, Any, get_args
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from zatlas import __version__
 from zatlas.cli import measure, showing, study
 from zatlas.cli.commands import commands
 from zatlas.errors import UsageError, ZatlasError, one_line
-from zatlas.files import LARGEST
 
 # How libraries say that there is no memory, in errors of other kinds: torch, numpy, the loader, oneDNN, C++.
 MEMORY = (
@@ -35,6 +33,8 @@ class Interrupted(Exception):
 
 class _Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
+        from zatlas.files import LARGEST
+
         for name, value in ctx.params.items():
             if isinstance(value, int) and abs(value) > LARGEST:  # torch and numpy would each raise their own
                 raise UsageError(f"{name.replace('_', ' ')} {value} is too large: whole numbers go up to {LARGEST}.")
@@ -61,7 +61,9 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"zatlas {__version__}")
+        import zatlas
+
+        print(f"zatlas {zatlas.__version__}")
         raise typer.Exit
 
 
