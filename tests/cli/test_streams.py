@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_a_failure_leaves_stdout_empty(zatlas):
 
 
 def test_version_and_help(zatlas):
-    assert zatlas("--version") == (0, f"zatlas {zatlas.__version__}\n", "")
+    assert zatlas("--version") == (0, f"zatlas {version('zatlas')}\n", "")
     assert zatlas("train", "-h").status == 0
 
 
