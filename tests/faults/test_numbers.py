@@ -9,7 +9,7 @@ import torch
 
 from zatlas.errors import ZatlasError
 from zatlas.evaluation import term_figures
-from zatlas.runs import opened, training
+from zatlas.runs import opened, setup, training
 from zatlas.runs.folder import RunFolder
 
 from .trial import At, config
@@ -87,7 +87,7 @@ def test_a_validation_that_is_not_finite_is_neither_best_nor_written(tmp_path, m
     def broken(game, batches, **options):
         return {"loss": math.nan, "distortion": math.nan, "rate": 0.0}
 
-    monkeypatch.setattr(training, "mean_terms", broken)
+    monkeypatch.setattr(setup, "mean_terms", broken)
     with pytest.raises(ZatlasError, match="the validation loss is no longer finite at step 6"):
         training.train(config(), out=tmp_path / "run")
     run = RunFolder(tmp_path / "run")

@@ -8,13 +8,13 @@ from zatlas import walks
 from zatlas.config import make_config
 from zatlas.figures import View
 from zatlas.files import write_json
-from zatlas.runs import training
+from zatlas.runs import setup, training
 from zatlas.runs.opened import Run
 
 
 def worse_and_worse(folder, monkeypatch, **limits):
     losses = itertools.count(1.0)  # worse at every validation
-    monkeypatch.setattr(training, "mean_terms", lambda game, batches, **rest: {"loss": next(losses)})
+    monkeypatch.setattr(setup, "mean_terms", lambda game, batches, **rest: {"loss": next(losses)})
     limits = {"steps": 40, "validations": 8, "precision": "fp32", "threads": 1, "overfitting": "go_on", **limits}
     values = {"data": {"source": "digits"}, "model": {"size": "xs"}, "training": limits}
     return training.train(make_config(("test", values)), out=folder)

@@ -13,7 +13,7 @@ from zatlas.config import make_config
 from zatlas.data import Batches
 from zatlas.recipes import build_game
 from zatlas.runs.data import open_data
-from zatlas.runs.training import set_up
+from zatlas.runs.setup import set_up
 from zatlas.training import choose_arithmetic, crowded, precision, using_threads
 
 from .test_loop import CPU, source, trainer, weights

@@ -6,13 +6,20 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zatlas.cli import completing
 from zatlas.cli.commands import LEARN, MAKE, command
 from zatlas.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zatlas.config import Config
+    from zatlas.recipes import Given
+    from zatlas.runs.opened import Run
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 RunPath = Annotated[
@@ -158,65 +165,33 @@ def train(
         raise UsageError(f"--on knows ray, and {on!r} is given.")
     if on is None and (workers is not None or hang is not None):
         _share_out(workers, hang, quiet)
-    from zatlas import recipes
-    from zatlas.config.words import configuration
     from zatlas.console import say
     from zatlas.runs import training
     from zatlas.training.progress import TrainingProgress
 
-    words = {
-        "source": source,
-        "binarise": binarise,
-        "labels": labels,
-        "label_level": level(label_level),
-        "skip_damaged": skip_damaged or None,
-        "resize": size("--resize", resize),
-        "crop": size("--crop", crop),
-        "channels": channels,
-        "augment": augment or None,
-        "model": model,
-        "latent_dim": latent_dim,
-        "prior": prior,
-        "network": network,
-        "size": scale,
-        "likelihood": likelihood,
-        "objective": objective,
-        "beta": beta,
-        "epochs": epochs,
-        "steps": steps,
-        "seconds": seconds,
-        "target_loss": target_loss,
-        "patience": patience,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "seed": seed,
-        "device": device,
-        "precision": precision,
-    }
+    words: dict[str, Any] = {"source": source, "binarise": binarise, "labels": labels, "channels": channels}
+    words |= {"label_level": level(label_level), "skip_damaged": skip_damaged or None, "augment": augment or None}
+    words |= {"resize": size("--resize", resize), "crop": size("--crop", crop), "model": model, "prior": prior}
+    words |= {"latent_dim": latent_dim, "network": network, "size": scale, "likelihood": likelihood}
+    words |= {"objective": objective, "beta": beta, "epochs": epochs, "steps": steps, "seconds": seconds}
+    words |= {"target_loss": target_loss, "patience": patience, "batch_size": batch_size, "seed": seed}
+    words |= {"learning_rate": learning_rate, "device": device, "precision": precision}
     given = {word: value for word, value in words.items() if value is not None}
     progress = TrainingProgress(quiet)
     tell = (lambda sentence: None) if quiet else say
     try:
         if resume is not None:
-            if on:
-                raise UsageError("--resume goes on here, or by torchrun: leave --on out.")
-            if from_ is not None:
-                raise UsageError("--resume goes on with a run's own weights: leave --from out, or --resume.")
+            if on or from_ is not None:
+                other = (
+                    "on here, or by torchrun: leave --on out" if on else "on with a run's own weights: leave --from out"
+                )
+                raise UsageError(f"--resume goes {other}, or --resume.")
             changes = _limits(given, preset, config, out, set_)
             done = training.resume(resume, changes=changes, data=source, watchers=[progress], log=log or (), say=tell)
         else:
-            began = recipes.Given(given)
-            if from_ is not None:
-                from zatlas.importers import start
-
-                began = began.begun_from(start(from_))
-            merged = configuration(began.words, preset_name=preset, file=config, assignments=set_ or ())
-            if not merged.data.source:
-                raise UsageError("say what to train on: zatlas train digits, or a folder of images, an .npz, ….")
+            merged, began = _asked(given, preset, config, set_, from_)
             if on:
-                if from_ is not None:
-                    raise UsageError("--on ray begins with weights of its own: leave --from out, or --on.")
-                _conclude(_trained_on_ray(merged, out, workers, hang, log, tell), json, quiet)
+                _conclude(_trained_on_ray(merged, out, workers, hang, log, tell, from_), json, quiet)
                 return
             done = training.train(merged, out=out, watchers=[progress], log=log or (), say=tell, given=began)
     finally:
@@ -224,15 +199,41 @@ def train(
     _conclude(done, json, quiet)
 
 
+def _asked(
+    given: dict[str, Any], preset: str | None, config: Path | None, set_: list[str] | None, start_from: Path | None
+) -> tuple[Config, Given]:
+    """The configuration that the words ask for, and the weights that it starts from."""
+    from zatlas import recipes
+    from zatlas.config.words import configuration
+
+    began = recipes.Given(given)
+    if start_from is not None:
+        from zatlas.importers import start
+
+        began = began.begun_from(start(start_from))
+    merged = configuration(began.words, preset_name=preset, file=config, assignments=set_ or ())
+    if not merged.data.source:
+        raise UsageError("say what to train on: zatlas train digits, or a folder of images, an .npz, ….")
+    return merged, began
+
+
 def _trained_on_ray(
-    config: Any, out: Path | None, workers: int | None, hang: float | None, log: list[str] | None, tell: Any
-) -> Any:
+    config: Config,
+    out: Path | None,
+    workers: int | None,
+    hang: float | None,
+    log: list[str] | None,
+    tell: Callable[[str], None],
+    start_from: Path | None,
+) -> Run:
+    if start_from is not None:
+        raise UsageError("--on ray begins with weights of its own: leave --from out, or --on.")
     from zatlas.runs.cluster import train_on_ray
     from zatlas.runs.folder import free_name
     from zatlas.runs.opened import Run
 
     if out is None:
-        out = free_name(Path("runs"), f"{Path(config.data.source).stem}-{config.model.kind}-ray")
+        out = free_name(Path("runs"), f"{Path(config.data.source or 'data').stem}-{config.model.kind}-ray")
     return Run(train_on_ray(config, out=out, workers=workers, hang_seconds=hang or 600.0, log=log or (), say=tell))
 
 

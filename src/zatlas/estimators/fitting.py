@@ -15,7 +15,7 @@ from zatlas.errors import UsageError, ZatlasError
 from zatlas.estimators.layout import Examples
 from zatlas.evaluation import estimate_elbo, mean_terms
 from zatlas.runs.data import batches
-from zatlas.runs.training import Setup, facts_of, opens, set_up
+from zatlas.runs.setup import Setup, facts_of, opens, set_up
 from zatlas.training import Game, Trainer, Watcher, choose_device, forked_rng, load_module
 from zatlas.types import Generates, inferring
 

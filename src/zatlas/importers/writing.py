@@ -19,7 +19,7 @@ from zatlas.parts import SORTS
 from zatlas.runs.data import open_data
 from zatlas.runs.folder import RunFolder, check_free, new_folder, now, provenance
 from zatlas.runs.opened import Run
-from zatlas.runs.training import data_record
+from zatlas.runs.setup import data_record
 from zatlas.training import State, checkpoint
 from zatlas.training.checkpoint import rng_state
 from zatlas.types import DataSpec

@@ -23,7 +23,7 @@ from zatlas.errors import UsageError, ZatlasError
 from zatlas.runs.folder import RunFolder, locked
 from zatlas.runs.opened import Run
 from zatlas.runs.recorder import Recorder
-from zatlas.runs.training import Setup, record_of, sampler, set_up
+from zatlas.runs.setup import Setup, record_of, sampler, set_up
 from zatlas.studies.members import Member, digest
 from zatlas.training import Ensemble, Game, State, Trainer, Watcher
 from zatlas.training.checkpoint import rng_state
