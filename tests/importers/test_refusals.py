@@ -211,3 +211,13 @@ def test_a_tensor_whose_entry_says_that_it_is_a_folder_is_not_read_from_memory_a
     (tmp_path / "w.pt").write_bytes(content)
     with pytest.raises(ZatlasError, match="the checksum or the entry of w/data/0"):
         read_tensors(tmp_path / "w.pt")
+
+
+def test_a_file_is_no_hub_folder_and_a_size_is_for_networks_that_take_any(tmp_path, disvae):
+    file = tmp_path / "weights.pt"
+    torch.save(disvae[1], file)
+    with pytest.raises(UsageError, match=r"--from hub reads a folder, and .*weights.pt is none"):
+        import_weights(file, "hub", out=tmp_path / "run")
+    with pytest.raises(UsageError, match="images of disvae have the size that its weights were made for"):
+        import_weights(file, "disvae", size=(64, 64), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
