@@ -48,6 +48,7 @@ def test_a_metric_that_fails_takes_no_other_with_it(zatlas, plain_runs, tmp_path
         raise ZatlasError("no")
 
     run = shutil.copytree(plain_runs / "vae", tmp_path / "run")
+    assert SORTS["metric"].all()  # which looks for them
     known = SORTS["metric"]._known
     monkeypatch.setitem(known, ("", "importance"), replace(known["", "importance"], target=fail))
     assert zatlas("evaluate", run, "--metric", "bound", "--metric", "importance").status == 1
