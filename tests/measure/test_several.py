@@ -44,7 +44,7 @@ def test_a_run_agrees_with_itself_entirely_and_with_another_seed_in_part(runs):
 
 
 def test_matched_units_stand_on_the_diagonal():
-    run = SimpleNamespace(folder=SimpleNamespace(name="run"), model=SimpleNamespace(latent_dims=(3,)))
+    run = SimpleNamespace(folder=SimpleNamespace(name="run"), unit_names=["z1", "z2", "z3"])
     pair = SimpleNamespace(correlations=np.eye(3)[[2, 0, 1]], matches=np.array([2, 0, 1]))
     figure = _table([run, run], pair)
     across = [text.get_text() for text in figure.axes[0].texts if text.get_text().startswith("z")][3:]
