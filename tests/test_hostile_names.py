@@ -79,6 +79,7 @@ def test_every_command_shows_hostile_names(hostile_data, tmp_path, monkeypatch, 
     from zatlas.cli import app
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZATLAS_DEBUG", "")  # put back afterwards, whatever --debug does to it
     run = tmp_path / "[red]run[/] $x$"
     for words in COMMANDS:
         words = [{"DATA": str(hostile_data), "RUN": str(run)}.get(word, word) for word in words]

@@ -244,6 +244,21 @@ def test_debug_shows_where(zatlas):
         zatlas("--debug", "train", "digit")
 
 
+def test_debug_leaves_a_worker_the_status_by_which_it_is_begun_again(zatlas, monkeypatch):
+    from zatlas.runs import training
+    from zatlas.runs.launching import LOST
+    from zatlas.training.team import Lost
+
+    def fail(*args, **kwargs):
+        raise Lost("worker 1 of 2 is gone")
+
+    monkeypatch.setattr(training, "train", fail)
+    monkeypatch.setenv("ZATLAS_LAUNCHED", "1")
+    answer = zatlas("--debug", "train", "digits")
+    assert answer.status == LOST
+    assert "Traceback" in answer.err
+
+
 @pytest.mark.parametrize(
     ("error", "status", "says"),
     [

@@ -7,6 +7,7 @@ import inspect
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any, get_args
@@ -165,7 +166,9 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         if os.environ.get("ZATLAS_DEBUG"):
-            raise
+            if "ZATLAS_LAUNCHED" not in os.environ:
+                raise
+            traceback.print_exception(error)  # and the status below, by which a worker is begun again or not
         _tell(one_line(_sentence(error)))
         if isinstance(error, OSError):  # it may be stdout that is full: the interpreter is not to try again at its end
             with suppress(OSError), open(os.devnull, "w") as nowhere:
