@@ -90,3 +90,18 @@ def test_nothing_heavy_is_imported_before_a_command_runs():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_training_imports_neither_the_compiler_nor_what_draws(tmp_path):
+    """They take 3 s together, where the imports that a training needs take 2."""
+    code = (
+        "import sys; sys.argv = ['zatlas', 'train', 'digits', '--steps', '4', '--out', sys.argv[1]]\n"
+        "from zatlas.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print([module for module in 'torch._dynamo sympy matplotlib'.split() if module in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().endswith("[]")

@@ -137,6 +137,11 @@ class _Products(TorchDispatchMode):
 
     flops = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch asks it of every mode, and imports torch._dynamo, which takes 1 to 2 s, to keep it from the compiler."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if formula := flop_registry.get(func._overloadpacket):
