@@ -139,7 +139,7 @@ class _Products(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Torch asks it of every mode, and imports torch._dynamo, which takes 1 to 2 s, to keep it from the compiler."""
+        """Torch asks it of every mode, and imports torch._dynamo (1 to 2 s) to keep the compiler out of it."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
