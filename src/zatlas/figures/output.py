@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
 from zatlas.errors import UsageError, printable
-from zatlas.figures.style import INK, LINE, MUTED, PAPER, PX, boxes_for_missing_glyphs
+from zatlas.figures.style import INK, LINE, MUTED, PAPER, PX, boxes_for_missing_glyphs, texts
 
 _THEME = {INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper"}
 _SETTINGS: Any = {"svg.hashsalt": "zatlas", "svg.fonttype": "none", "svg.image_inline": True}
@@ -128,8 +128,8 @@ def _open(root: Element, figure: Figure, alt: str) -> None:
 def _take_halos(figure: Figure) -> dict[str, tuple[Text, Any, str | None]]:
     """Take the halos off, since matplotlib would draw a text with one as outlines; each text is marked with an id."""
     found = {}
-    texts = [a for a in figure.findobj(Text) if any(isinstance(e, withStroke) for e in a.get_path_effects() or ())]
-    for i, text in enumerate(texts):
+    marked = [a for a in texts(figure) if any(isinstance(e, withStroke) for e in a.get_path_effects() or ())]
+    for i, text in enumerate(marked):
         found[f"zatlas-halo-{i}"] = (text, text.get_path_effects(), text.get_gid())
         text.set_path_effects([])
         text.set_gid(f"zatlas-halo-{i}")

@@ -18,12 +18,15 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from zatlas.errors import printable
 from zatlas.figures.look import INK, LINE, MUTED, NORMAL, PAPER, current, dress
@@ -128,12 +131,29 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
             _drawing.reset(token)
         with matplotlib.rc_context(_RC):
             if isinstance(drawn, Figure):
-                for text in drawn.findobj(Text):
+                for text in texts(drawn):
                     if not (words := text.get_text()).isprintable():
                         text.set_text(printable(words))
             return drawn
 
     return inside
+
+
+def texts(artist: Artist) -> Iterator[Text]:
+    """Every text of a figure but the numbers at its ticks, which findobj would make for all axes, also those not shown.
+
+    Names that were given to ticks are among them.
+    """
+    if isinstance(artist, Text):
+        yield artist
+    children = artist.get_children()
+    if isinstance(artist, Axes):
+        children = [child for child in children if not isinstance(child, Axis)]
+        for axis in (artist.xaxis, artist.yaxis):
+            named = isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter)
+            children += [axis.label, *(axis.get_ticklabels() if named else ())]
+    for child in children:
+        yield from texts(child)
 
 
 @contextmanager
@@ -174,8 +194,8 @@ def text_width(text: str, size: float = NORMAL, weight: str = "normal") -> float
         vertices, codes = text_to_path.get_text_path(prop, printable(text), ismath=False)
     if not len(vertices):
         return 0.0
-    path = Path(vertices, codes)
-    return float(path.get_extents().width) * size / text_to_path.FONT_SCALE * PX / 72
+    drawn = np.asarray(vertices)[np.asarray(codes) != Path.CLOSEPOLY, 0]  # where that is, nothing is said by the vertex
+    return float(np.ptp(drawn)) * size / text_to_path.FONT_SCALE * PX / 72
 
 
 def short(name: str, most: int = 32) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from zatlas import figures
 from zatlas.errors import UsageError
 from zatlas.evaluation.classifier import load_classifier
-from zatlas.evaluation.quality import copying, nearest, raw_values
+from zatlas.evaluation.quality import copying, raw_values
 from zatlas.figures import View, arrays
 from zatlas.measure.feature_classifier import classifier_path, examples, held_out_accuracy
 from zatlas.measure.samples import MOST_TRAINING, SMALLEST, lacks_images, shown_as_data
@@ -56,9 +56,9 @@ def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None,
     rows, held = run.spread("train", most), run.spread(run.held_out(), held_out or most)
     train, made = examples(source, rows, binarise, seen)[0], shown_as_data(run, max(COMPARED, n), seed)
     features, of_samples = extractor(train), extractor(made)
-    index, distance = nearest(of_samples, features)
-    order = np.argsort(distance, kind="stable")[:n]
     found = copying(of_samples, features, extractor(examples(source, held, binarise, seen)[0]))
+    index, distance = found.matrices["index"], found.matrices["distance"]
+    order = np.argsort(distance, kind="stable")[:n]
     pair = (run.displayable(made[order]), run.displayable(train[index[order]]))
     share, error = found.figure.value, found.figure.standard_error
     stated = f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"

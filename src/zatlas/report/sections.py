@@ -17,7 +17,7 @@ from zatlas.parts import SORTS
 from zatlas.report.page import Picture, Section, Table
 from zatlas.runs.opened import Run
 
-HELD_OUT = 2500  # examples that a report sets against the training ones: all of 10,000 take it half a minute
+HELD_OUT = 1000  # examples that a report sets against the training ones: all of 10,000 take it half a minute
 _LISTED = 100  # files that were left out
 GAME = (
     "V(D,G) is the mean of log D(x) + log(1 - D(G(z))): −log 4 where the critic cannot tell draws from data, "
