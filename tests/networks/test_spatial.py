@@ -46,7 +46,7 @@ def test_units_lie_where_they_act():
 
 def test_sizes_that_do_not_divide():
     with pytest.raises(
-        UsageError, match="divides height and width by 4, and these images are 30x28: give --resize 32,28"
+        UsageError, match="divides height and width by 4, and these images are 30x28: give --resize 32x28"
     ):
         model((1, 30, 28))
     with pytest.raises(UsageError, match="wants images, not 5 columns"):

@@ -36,7 +36,7 @@ def need_factor(spec: DataSpec, network: str, factor: int, key: str) -> tuple[in
         fits = [max(factor, round(size / factor) * factor) for size in (height, width)]
         raise UsageError(
             f"the {network} network divides height and width by {factor}, and these images are {height}x{width}: "
-            f"give --resize {fits[0] if fits[0] == fits[1] else f'{fits[0]},{fits[1]}'}, or another {key}."
+            f"give --resize {fits[0] if fits[0] == fits[1] else f'{fits[0]}x{fits[1]}'}, or another {key}."
         )
     return height // factor, width // factor
 
