@@ -9,6 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# How libraries say that there is no memory, in errors of other kinds: torch, numpy, the loader, oneDNN, C++.
+NO_MEMORY = (
+    *("out of memory", "can't allocate memory", "Cannot allocate memory", "Storage size calculation overflowed"),
+    *("Maximum allowed size exceeded", "array is too big", "failed to map segment", "could not create a primitive"),
+    *("can't start new thread", "bad_alloc"),
+)
 LONGEST = 2000  # characters of a message: file names and key names in it may be of any length
 _MOST_NAMED = 20
 _LAYOUT = "\n\t"
@@ -95,6 +101,15 @@ def listed(words: Iterable[str]) -> str:
     words = list(words)
     more = [f"and {len(words) - _MOST_NAMED} more"] if len(words) > _MOST_NAMED else []
     return ", ".join([*words[:_MOST_NAMED], *more]) or "nothing"
+
+
+def says_no_memory(error: BaseException) -> bool:
+    """Whether an error, of whatever kind, says that memory has run out.
+
+    >>> says_no_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")), says_no_memory(OSError())
+    (True, False)
+    """
+    return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)
 
 
 @contextmanager

@@ -17,14 +17,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from zatlas.cli import measure, showing, study
 from zatlas.cli.commands import commands
-from zatlas.errors import UsageError, ZatlasError, one_line
+from zatlas.errors import UsageError, ZatlasError, one_line, says_no_memory
 
-# How libraries say that there is no memory, in errors of other kinds: torch, numpy, the loader, oneDNN, C++.
-MEMORY = (
-    *("out of memory", "can't allocate memory", "Cannot allocate memory", "Storage size calculation overflowed"),
-    *("Maximum allowed size exceeded", "array is too big", "failed to map segment", "could not create a primitive"),
-    *("can't start new thread", "bad_alloc"),
-)
 OVERFLOW = "Overflow when unpacking long"  # torch, in a TypeError or a ValueError
 
 
@@ -198,7 +192,7 @@ def _sentence(error: Exception) -> str:
     """One line for people; an unexpected exception is reported as a bug, with how to see its traceback."""
     if isinstance(error, ZatlasError):
         return str(error)
-    if isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY):
+    if says_no_memory(error):
         return (
             "there is not enough memory for this: free some, raise this process's limit if it has one (ulimit -v), "
             "or ask for less, by --resize, --batch-size, --size, --latent-dim or --set data.resident=false."

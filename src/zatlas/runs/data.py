@@ -23,6 +23,7 @@ from zatlas.trust import PLACE, trusting
 from zatlas.types import DataSpec
 
 EVALUATION_BATCH = 1000
+LOOKED_AT = EVALUATION_BATCH * 3 * 64 * 64  # values: of larger images fewer are looked at in one go
 
 
 def open_data(config: Config, own: Source | None = None) -> tuple[Source, Splits]:
@@ -64,6 +65,15 @@ def _check_memory(source: Source, batch_size: int) -> None:
         )
 
 
+def evaluation_batch(values: int) -> int:
+    """Examples of so many values each that are looked at in one go: at most 1000, or 1000 photographs of 64x64.
+
+    >>> evaluation_batch(28 * 28), evaluation_batch(3 * 256 * 256)
+    (1000, 62)
+    """
+    return max(1, min(EVALUATION_BATCH, LOOKED_AT // values))
+
+
 def is_image_file(data: str) -> bool:
     """Whether what was named is a single image file."""
     return data.lower().endswith(SUFFIXES) and typed_path(data).is_file()
@@ -91,7 +101,7 @@ def batches(
     return Batches(
         source,
         rows,
-        batch_size=config.training.batch_size if training else EVALUATION_BATCH,
+        batch_size=config.training.batch_size if training else evaluation_batch(source.spec.size),
         seed=config.training.seed,
         device=device,
         binarise=d.binarise,

@@ -28,7 +28,7 @@ from zatlas.latent import (
     fit_ex_post,
     unit_names,
 )
-from zatlas.runs.data import EVALUATION_BATCH
+from zatlas.runs.data import evaluation_batch
 from zatlas.runs.loaded import Loaded
 from zatlas.runs.parting import parting
 from zatlas.training.checkpoint import name_of as checkpoint_name
@@ -298,5 +298,5 @@ class _Shown:
         return len(self.x)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        for rows in torch.arange(len(self.x)).split(EVALUATION_BATCH)[start:]:
+        for rows in torch.arange(len(self.x)).split(evaluation_batch(self.x[0].numel()))[start:]:
             yield Batch(self.x[rows].to(self.device), None if self.y is None else self.y[rows].to(self.device))

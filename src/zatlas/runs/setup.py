@@ -19,9 +19,10 @@ from zatlas.data.content import check_room
 from zatlas.errors import UsageError
 from zatlas.evaluation import estimate_reconstruction, mean_terms, quoted
 from zatlas.latent import code_shape
-from zatlas.runs.data import EVALUATION_BATCH, batches
+from zatlas.runs.data import batches, evaluation_batch
 from zatlas.runs.features import wanted_features
 from zatlas.runs.folder import provenance
+from zatlas.runs.memory import check_memory, room_for_weights
 from zatlas.runs.snapshots import drawn_alike
 from zatlas.runs.together import check_together, facts
 from zatlas.training import (
@@ -35,6 +36,8 @@ from zatlas.training import (
     choose_device,
 )
 from zatlas.training.distributed import DistributedTrainer, means_of_all
+from zatlas.training.memory import first_rows
+from zatlas.training.precision import fast_bf16
 from zatlas.training.team import Team
 from zatlas.types import Batch, in_closed_form, inferring
 
@@ -89,14 +92,16 @@ def set_up(
     torch.manual_seed(t.seed)
     units = recipes.linear_units(config)
     stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config), units=units)
-    game = recipes.build_game(config, source.spec, len(splits.train), stats, given).to(device)
+    with room_for_weights(config, source.spec):
+        game = recipes.build_game(config, source.spec, len(splits.train), stats, given)
+    game = game.to(device)
     fitted_seconds = _fit_closed(game, config, source, splits, device)
     training = batches(config, source, splits.train, device, training=True)
     held_out = batches(config, source, splits.validation, device) if len(splits.validation) else None
     if held_out is None and (t.target_loss is not None or t.patience is not None):
         raise UsageError("target_loss and patience watch validation data, and data.validation is 0: set it.")
-    first, wanted = next(iter(training.epoch(0))), None if t.precision == "auto" else t.precision
-    arithmetic = choose_arithmetic(game, first, device, precision=wanted, threads=t.threads)
+    first = next(iter(training.epoch(0)))
+    arithmetic = _arithmetic(config, source, splits, game, first, device, team, say)
     kind_of_trainer: Callable[..., Trainer] = Trainer
     if team:
         cut = _shared(training, held_out, config, game, first, team)
@@ -129,6 +134,41 @@ def set_up(
     trainer.state.seconds = fitted_seconds
     shape = "x".join(map(str, code_shape(game.model)))
     return Setup(resolved, source, splits, trainer, device, shape, arithmetic, team)
+
+
+def _arithmetic(
+    config: Config,
+    source: Source,
+    splits: Splits,
+    game: Game,
+    first: Batch,
+    device: torch.device,
+    team: Team | None,
+    say: Callable[[str], None],
+) -> Arithmetic:
+    """Precision and threads, for a training that has been seen to fit into memory.
+
+    Raises:
+        OutOfMemory: it takes more than there is.
+    """
+    t = config.training
+    wanted: Precision | None = None if t.precision == "auto" else t.precision
+    found = check_memory(
+        config,
+        source.spec,
+        game,
+        first,
+        device,
+        precision=wanted or ("bf16" if fast_bf16(device) else "fp32"),
+        held_out=len(splits.validation),
+        looked=evaluation_batch(source.spec.size),
+        processes=team.world if team else 1,
+        say=say,
+    )
+    # the products are counted in float32, where a batch may not fit that fits in bfloat16
+    rows = min(len(first.x), 8) if found and found.tight else len(first.x)
+    part = first if rows == len(first.x) else first_rows(first, rows)
+    return choose_arithmetic(game, part, device, precision=wanted, threads=t.threads, share=rows / len(first.x))
 
 
 def _shared(training: Batches, held_out: Batches | None, config: Config, game: Game, first: Batch, team: Team) -> Cut:
@@ -183,7 +223,7 @@ def _validation(
 
     def validate(game: Game) -> dict[str, float]:
         measure = lambda: mean_terms(game, held_out, device=device, precision=precision)
-        terms = means_of_all(measure, held_out, team, EVALUATION_BATCH) if team else measure()
+        terms = means_of_all(measure, held_out, team, evaluation_batch(source.spec.size)) if team else measure()
         shown = None
         if images is not None:
             shown = estimate_reconstruction(

@@ -15,6 +15,7 @@ from zatlas.errors import ZatlasError
 from zatlas.runs import remote
 from zatlas.runs.data import check_same_data, open_data, reopen
 from zatlas.runs.folder import RunFolder, RunGone, check_free, locked, new_folder, now
+from zatlas.runs.memory import telling
 from zatlas.runs.opened import Run
 from zatlas.runs.recorder import Recorder
 from zatlas.runs.setup import Setup, record_of, sampler, set_up
@@ -69,7 +70,8 @@ def train(
             out = remote.here(out, new=True)
         before = begun_before(team, out)
         source, splits = opened or opened_in_turn(team, lambda: open_data(config, source))
-        setup = set_up(config, source, splits, given=given, team=team, begins=not before, say=say)
+        with telling(config, source.spec):
+            setup = set_up(config, source, splits, given=given, team=team, begins=not before, say=say)
         if team and team.rank:
             follow(setup.trainer)
         if before:  # the last checkpoint of the same launch, whose workers were begun again
@@ -142,7 +144,8 @@ def resume(
         mend = f"`zatlas train DATA --resume {folder}` says where they are now"
         source, splits = opened or opened_in_turn(team, lambda: reopen(dest, config, data, mend))
         check_same_data(dest, source)
-        setup = set_up(config, source, splits, given=given, team=team, begins=False)
+        with telling(config, source.spec):
+            setup = set_up(config, source, splits, given=given, team=team, begins=False)
         if team and team.rank:
             follow(setup.trainer)
         for sentence in recipes.changes(dest.record):
@@ -179,7 +182,8 @@ def _train(
     mirror = remote.mirror_of(dest.path)
     trainer.watchers = [recorder, *([remote.Mirroring(mirror, say)] if mirror else []), *watchers]
     try:
-        _fit(trainer, recorder)
+        with telling(setup.config, setup.source.spec):
+            _fit(trainer, recorder)
         run = Run(dest, device=setup.device, source=setup.source, splits=setup.splits, given=given)
         if trainer.state.stopped != "interrupted":
             _close(run, say)

@@ -175,7 +175,13 @@ def fast_bf16(device: torch.device) -> bool:
 
 
 def choose_arithmetic(
-    game: Game, batch: Batch, device: torch.device, *, precision: Precision | None = None, threads: int | None = None
+    game: Game,
+    batch: Batch,
+    device: torch.device,
+    *,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    share: float = 1.0,
 ) -> Arithmetic:
     """Precision and threads for training a game, a function of the hardware and the shapes alone.
 
@@ -189,6 +195,7 @@ def choose_arithmetic(
         device: that both are on.
         precision: fixes the precision.
         threads: fixes the threads.
+        share: of the examples of a step that are in ``batch``.
     """
     most = torch.get_num_threads()
     able = precision is None and fast_bf16(device)
@@ -198,7 +205,7 @@ def choose_arithmetic(
     if not able and (threads or most == 1):
         work, size = 0.0, ""
     else:
-        work = step_gflop(game, batch)
+        work = step_gflop(game, batch) / share
         size = f", {work:.2g} GFLOP a step"
     large = work >= GFLOP_FOR_BF16
     found = precision or ("bf16" if able and large else "fp32")
