@@ -18,7 +18,8 @@ from zatlas.types import Batch, DataSpec
 
 LOOKED = 0.4  # of what an example of a step takes, one that is only looked at takes less
 NEAR = 0.25  # of what is free: below it the bound by the shapes is enough, and nothing is counted
-CLEARLY = 1.2  # times what is free: so much more is refused, as the estimate is no better than that
+CLEARLY = 1.1  # times what is free: so much is refused; what the system sees is 0.86 to 1.35 times what is counted
+FITS = 0.7  # of what is free, for the batch that is named: it is to fit, whatever operators set aside
 
 
 class OutOfMemory(ZatlasError):
@@ -63,8 +64,8 @@ class Demand:
         return self.standing + max(self.parts.values())
 
     def fitting(self) -> int:
-        """Examples of a step that fit with a fifth to spare; 0 where none do."""
-        return even(self.step.rows(int(0.8 * self.room) - self.standing))
+        """Examples of a step that fit with something to spare; 0 where none do."""
+        return even(self.step.rows(int(FITS * self.room) - self.standing))
 
 
 def demand(
@@ -156,7 +157,7 @@ def check_memory(
         found = demand(config, game, part, precision=precision, held_out=held_out, looked=looked, room=room)
     if found.bytes > CLEARLY * room:
         raise OutOfMemory(_refusal(found, config, spec, device))
-    if found.bytes > 0.8 * room:
+    if found.bytes > FITS * room:
         say(f"Memory {_wants(found)}, and {in_bytes(room)} are free: it may not be enough.")
     return found
 
