@@ -55,6 +55,12 @@ def read_ahead(items: Iterable[T], depth: int = 4) -> Generator[T]:
         thread.join()
 
 
+def _cached(group: Path) -> int:
+    """Bytes of files that a container keeps in memory and gives back when it is asked."""
+    lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+
+
 def free_bytes(device: torch.device) -> int:
     """Memory that new data could take on the device, in bytes: a container's limit counts, swap does not."""
     if device.type == "cuda":
@@ -65,7 +71,7 @@ def free_bytes(device: torch.device) -> int:
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
         group = Path("/sys/fs/cgroup")
         limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        used = int((group / "memory.current").read_text(encoding="ascii"))
+        used = int((group / "memory.current").read_text(encoding="ascii")) - _cached(group)
         free = free if limit == "max" else min(free, max(int(limit) - used, 0))
     except (OSError, StopIteration, ValueError):
         pass

@@ -19,9 +19,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from zatlas.training.game import Game
+from zatlas.training.operators import Operators
 from zatlas.training.precision import Precision, autocast
 from zatlas.training.randomness import forked_rng
 from zatlas.types import Batch
@@ -31,7 +31,7 @@ LATE = 10**9  # a step after all schedules, when every part of a loss is at work
 HELD = 8  # tensors as large as its output that a layer may hold at once, with gradients and what operators set aside
 
 
-class _Held(TorchDispatchMode):
+class _Held(Operators):
     """Bytes of the tensors that operators have made and that are still held, after each of them."""
 
     def __init__(self, known: Iterable[Tensor]) -> None:
@@ -211,7 +211,7 @@ class TooLarge(MemoryError):
         self.wanted = wanted
 
 
-class Allotted(TorchDispatchMode):
+class Allotted(Operators):
     """Lets new tensors, as those of weights, take so many bytes together, and raises before one takes more.
 
     The system would often grant it, as most of what is asked for is never used, and end the process later.

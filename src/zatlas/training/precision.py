@@ -17,11 +17,11 @@ from functools import cache
 from typing import Any, Literal
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from zatlas.errors import UsageError
 from zatlas.training.game import Game
+from zatlas.training.operators import Operators
 from zatlas.training.randomness import forked_rng
 from zatlas.types import Batch
 
@@ -128,7 +128,7 @@ class Arithmetic:
     reason: str
 
 
-class _Products(TorchDispatchMode):
+class _Products(Operators):
     """Counts the floating-point operations of matrix products and convolutions.
 
     torch's own FlopCounterMode counts by the same registry, but also follows modules by hooks on their gradients, which
@@ -136,11 +136,6 @@ class _Products(TorchDispatchMode):
     """
 
     flops = 0
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch asks it of every mode, and imports torch._dynamo (1 to 2 s) to keep the compiler out of it."""
-        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
