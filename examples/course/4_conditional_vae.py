@@ -21,14 +21,13 @@
 
 # %%
 import numpy as np
-from setting import picture, setting, table, trained
+from setting import picture, setting, studied, table, trained
 
 from zatlas import figures, walks
 from zatlas.measure import Options, evaluate_run
 
-SMALL = {"network": "conv", "size": "xs", "likelihood": "bernoulli"}
 BRIEF = {"steps": 500, "validations": 2}
-QUICK = {**SMALL, **BRIEF}
+QUICK = {"network": "conv", "size": "xs", "likelihood": "bernoulli", **BRIEF}
 vae = trained("course-vae", **setting(QUICK, {"preset": "course-vae"}))
 cvae = trained("course-cvae", model="cvae", **setting(QUICK, {"preset": "course-cvae"}))
 
@@ -176,15 +175,16 @@ walks.relabel(cvae)
 # %% [markdown]
 # ## The size of the code
 #
-# The same VAE with more units; in both settings with the smaller network, for the course's narrows to 16 numbers
+# The same VAE with more units, as a study whose plan comes with zatlas (`zatlas study --plan course-latent-size` does
+# the same, and writes a page of it); in both settings with the smaller network, for the course's narrows to 16 numbers
 # before its code and is no judge of large ones: given 16 units it used four. Distortion falls as the code grows and
 # the rate rises, as long as a nat of rate saves more than a nat of distortion. Then it levels off: after the brief
 # training eight units have saved what there was to save, and after ten epochs sixteen save some nats more but leave
 # four of themselves unused.
 
 # %%
-BUDGET = setting(BRIEF, {"epochs": 10})
-sizes = {H: trained(f"size-{H}", latent_dim=H, **SMALL, **BUDGET) for H in (2, 4, 8, 16)}
+models = studied("sizes", "course-latent-size", {"latent_dim": [2, 4]}, **setting(BRIEF, {}))
+sizes = {H: run for (H,), run in models.items()}
 rows = []
 for H, run in sizes.items():
     measured, active = run.test(), int((run.unit_rates() > 0.01).sum())

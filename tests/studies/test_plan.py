@@ -1,5 +1,7 @@
 """Plans and members: what a person may say, what is refused, and that a member is known by what it is."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ def plan(**facts):
 
 
 GRID = {"latent_dim": (2, 10), "beta": (1, 5, 10)}
+COURSE = Path(__file__).parents[2] / "examples" / "course"
 
 
 def test_every_combination_is_a_member_once_for_each_seed():
@@ -185,7 +188,10 @@ def test_the_plans_of_the_course():
     found = members(weights)
     assert (len(found), {m.refused for m in found}) == (16, {""})
     assert found[0].config["network"]["kind"] == "course-mlp"
-    assert not any(m.refused for m in members(sizes))
+    assert sizes.grid == {"latent_dim": (2, 4, 8, 16)}
+    assert [(m.refused, m.config["training"]["epochs"]) for m in members(sizes)] == [("", 10)] * 4
+    for chapter, plan_name in (("4_conditional_vae", "course-latent-size"), ("5_weighted_vae", "course-weights")):
+        assert f'"{plan_name}"' in (COURSE / f"{chapter}.py").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="there is no plan course-weight, neither a file nor one of zatlas; did you"):
         read_plan("course-weight")
 
