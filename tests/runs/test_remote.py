@@ -118,23 +118,76 @@ def test_paths_of_this_machine_are_left_alone(tmp_path):
     assert remote.url_of("hf:owner/name") is None or "://" in str(remote.url_of("hf:owner/name"))
 
 
-@pytest.mark.slow
-def test_a_run_on_s3(bucket, monkeypatch):
-    pytest.importorskip("s3fs", reason="S3 wants s3fs: pip install 'zatlas[cluster]'")
+@pytest.fixture
+def s3(bucket, monkeypatch, tmp_path):
+    """The settings of an S3 without a server: no profile, no credentials, no machine that would hand some out."""
+    library = pytest.importorskip("s3fs", reason="S3 wants s3fs: pip install 'zatlas[cluster]'")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    library.S3FileSystem.clear_instance_cache()  # one that is kept has the settings of before
+    yield monkeypatch.setenv
+    library.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def s3_server(s3):
+    """A local S3 with one bucket, atlas."""
     server = pytest.importorskip("moto.server", reason="a local S3 wants moto and flask").ThreadedMotoServer(port=0)
     server.start()
-    try:
-        host, port = server.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3").mkdir("atlas")
-        zatlas.train("digits", out="s3://atlas/runs/a", checkpoint_every_steps=10, **WORDS)
-        assert {"run.json", "config.toml", "metrics.jsonl"} <= there("s3://atlas/runs/a").keys()
-        forget()
-        assert zatlas.open("s3://atlas/runs/a").step == 30
-        with pytest.raises(ZatlasError, match=r"s3://nobucket/a cannot be read or written|is no run and no study"):
-            zatlas.open("s3://nobucket/a")
-    finally:
-        server.stop()
+    host, port = server.get_host_and_port()
+    s3("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    s3("AWS_ACCESS_KEY_ID", "any")
+    s3("AWS_SECRET_ACCESS_KEY", "any")
+    fsspec.filesystem("s3").makedirs("atlas", exist_ok=True)
+    yield
+    server.stop()
+
+
+DOORS = {
+    "open": lambda url: zatlas.open(url),
+    "train": lambda url: zatlas.train("digits", out=url, **WORDS),
+    "study": lambda url: zatlas.study("digits", out=url, grid={"beta": [1, 2]}, workers=0, **WORDS),
+}
+
+
+def refusal(url, door):
+    """The one sentence that a door ends in."""
+    with pytest.raises(ZatlasError) as refused:
+        DOORS[door](url)
+    said = str(refused.value)
+    assert url in said
+    assert "\n" not in said
+    assert said.endswith(".")
+    return said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", ["open", "train"])
+def test_s3_without_credentials_is_refused_in_a_sentence(s3, door):
+    assert "AWS_ACCESS_KEY_ID" in refusal("s3://atlas/a", door)
+
+
+@pytest.mark.slow
+def test_an_s3_that_does_not_answer_is_refused_in_a_sentence(s3):
+    s3("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # where nobody listens
+    s3("AWS_ACCESS_KEY_ID", "any")
+    s3("AWS_SECRET_ACCESS_KEY", "any")
+    assert "see whether it is reachable" in refusal("s3://atlas/a", "open")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", DOORS)
+def test_a_bucket_that_does_not_exist_is_refused_in_a_sentence(s3_server, door):
+    assert "make the bucket first" in refusal("s3://nobucket/a", door)
+
+
+@pytest.mark.slow
+def test_a_run_on_s3(s3_server):
+    zatlas.train("digits", out="s3://atlas/runs/a", checkpoint_every_steps=10, **WORDS)
+    assert {"run.json", "config.toml", "metrics.jsonl"} <= there("s3://atlas/runs/a").keys()
+    forget()
+    assert zatlas.open("s3://atlas/runs/a").step == 30

@@ -199,6 +199,8 @@ class Mirror:
         except Exception as error:  # each storage has exceptions of its own
             said = one_line(str(error)).rstrip(".")[:200] or type(error).__name__
             mend = "see whether it is reachable and the name is right"
+            if isinstance(error, FileNotFoundError) and "bucket" in said:
+                mend = "make the bucket first, or see whether the name is right"
             if isinstance(error, PermissionError) or re.search("credential|denied|forbidden|authori", said, re.I):
                 mend = "give credentials, for S3 by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile"
             raise ZatlasError(f"{self.url} cannot be read or written ({said}): {mend}.") from error
