@@ -146,7 +146,7 @@ def test_the_system_sees_as_much(name, request):
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     found, measured = json.loads(done.stdout)
     assert measured > 50e6, "too little to tell it from the rest"
-    assert 1 / 1.5 < found / measured < 1.5
+    assert 1 / 1.7 < found / measured < 1.5  # of convolutions operators set more aside than can be seen
 
 
 def test_traces_of_other_lengths_fall_back_on_their_peaks():

@@ -18,7 +18,7 @@ from zatlas.types import Batch, DataSpec
 
 LOOKED = 0.4  # of what an example of a step takes, one that is only looked at takes less
 NEAR = 0.25  # of what is free: below it the bound by the shapes is enough, and nothing is counted
-CLEARLY = 1.1  # times what is free: so much is refused; what the system sees is 0.86 to 1.35 times what is counted
+CLEARLY = 1.1  # times what is free: so much is refused; what the system sees is 0.86 to 1.5 times what is counted
 FITS = 0.7  # of what is free, for the batch that is named: it is to fit, whatever operators set aside
 
 
