@@ -108,7 +108,7 @@ export function App({ backend, host }: { backend: Backend; host?: HTMLElement })
         for (const s of opened) {
           if (!s.held) s.redecode();
           // the rest of the codes once the images in sight are there
-          if ((s.codes?.n ?? 0) >= 4000 && !s.about.can.codes) setTimeout(() => s.load(70_000).then(() => s.learn()).catch(() => {}), 900);
+          if (!backend.whole && (s.codes?.n ?? 0) >= 4000 && !s.about.can.codes) setTimeout(() => s.load(70_000).then(() => s.learn()).catch(() => {}), 900);
           else s.learn().catch(() => {});
         }
       } catch (error: any) {

@@ -15,6 +15,8 @@ export interface Backend {
   about: string;
   /** Whether all over the map it is asked for fewer points, as it is slow. */
   coarse?: boolean;
+  /** Whether it gives all codes at once, however many are asked for. */
+  whole?: boolean;
   runs(): Promise<{ id: string; name: string }[]>;
   ask(run: string, question: string, values?: object): Promise<Answer>;
 }

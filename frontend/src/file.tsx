@@ -48,6 +48,7 @@ type Feeds = Record<string, { values: Float32Array; shape: number[] }>;
 class FileBackend implements Backend {
   about = "this file";
   coarse = true;
+  whole = true;
   private worker!: Worker;
   private waiting = new Map<number, [(o: any) => void, (e: Error) => void]>();
   private count = 0;

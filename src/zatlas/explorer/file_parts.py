@@ -20,13 +20,15 @@ from zatlas.data import evenly_spaced
 from zatlas.distributions import Bernoulli, DiagonalGaussian
 from zatlas.explorer import forms
 from zatlas.explorer.asking import QUESTIONS, Explored
-from zatlas.export.ports import EXAMPLES, Part, Port
+from zatlas.export.ports import EXAMPLES, Part, Port, Tensors
 from zatlas.latent import ExPostPrior, paths
 from zatlas.latent.densities import Mixture, White
+from zatlas.runs.opened import Run
 
 FILM_BYTES = 60_000  # packed, of the film of the training
 FILM_CODES = 25  # of a film that is thinned
 FEWEST_SHOTS = 4
+LIKE = 512  # inputs on which the rounding of weights is made good
 LEAST, MOST = 1e-30, 1 - 2**-24  # means that float32 tells from 0 and 1
 
 
@@ -99,6 +101,35 @@ def score_part(explored: Explored, decoder: Part) -> Part | None:
     given = image, image.roll(1, 0).clone()
     wanted = lambda *inputs: (reference(*inputs),)
     return Part("score", Scores(traced), ports, (Port("nats", (), "-log p(x|z)"),), given, wanted)
+
+
+@torch.no_grad()
+def inputs_like(run: Run, part: Part) -> Tensors | None:
+    """Inputs such as the page gives to the decoder and the encoder; None for other parts, and for codewords.
+
+    Codes of the prior and twice as far out; images that are decoded from them, of the data, and of noise.
+    """
+    if part.name not in ("decoder", "encoder") or not run.kind.axes:
+        return None
+    random, spec = torch.Generator().manual_seed(1), run.spec
+    z = torch.randn(LIKE, run.latent_dim, generator=random)
+    z[::2] *= 2
+    y: Tensors = ()
+    if run.kind.conditional:
+        one_hot = spec.label_kind == "class"
+        y = (torch.eye(spec.label_dim)[torch.arange(LIKE) % spec.label_dim],)
+        y = y if one_hot else (torch.randn(LIKE, spec.label_dim, generator=random),)
+    if part.name == "decoder":
+        return (z, *y)
+    px = run.model.generate(y=y[0] if y else None, z=z.split(run.model.latent_dims, -1)).px
+    x = px.mean.reshape(LIKE, *spec.shape).clone()
+    if run.has_data:
+        rows = run.spread("train", LIKE // 2)
+        x[1 : 2 * len(rows) : 2] = torch.as_tensor(run.examples(rows), dtype=torch.float32).reshape(-1, *spec.shape)
+    if spec.values != "real":
+        x = x.clamp(0, 1)
+        x[::4] = torch.rand(x[::4].shape, generator=random)
+    return (x, *y)
 
 
 def density_part(explored: Explored) -> tuple[Part, Array]:

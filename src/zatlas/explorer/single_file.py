@@ -3,7 +3,7 @@
 Bytes lie in the file as they are, in a page declared to be windows-1252, where every byte is a character: base64 would
 make a third more of them. Four bytes that the parser of HTML would change, or that end a script, are written as ``=``
 and the byte plus 64, as yEnc does. Weights are rounded to steps as coarse as keep outputs within
-``HALF_TOLERANCE``.
+``HALF_TOLERANCE``; see rounding.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import base64
 import gzip
 import hashlib
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,19 +26,16 @@ from zatlas.explorer import file_parts, forms
 from zatlas.explorer.asking import QUESTIONS, Explored
 from zatlas.explorer.bundle import static
 from zatlas.explorer.packing import pack
+from zatlas.explorer.rounding import coarsest
 from zatlas.export.onnx import need_onnx, onnx_function, onnx_model
-from zatlas.export.parity import HALF_TOLERANCE, TOLERANCE, check, difference
+from zatlas.export.parity import TOLERANCE, check, difference
 from zatlas.export.parts import parts_of
-from zatlas.export.ports import Part
+from zatlas.export.ports import Part, Tensors
 from zatlas.files import write_bytes
 from zatlas.runs.opened import Run
 from zatlas.training.checkpoint import name_of
 
 CODE_BYTES = 480_000  # for the codes: 70,000 of two units as 16-bit numbers, with their labels
-FEWEST = 5000  # numbers of a tensor that is rounded: those of small ones matter most and take no room
-FINEST, COARSEST = 10, 2  # powers of two: steps of a weight's standard deviation
-MIDDLE = 128
-MARGIN = 0.9  # of the tolerance, as the browser rounds in another order
 MOST_IMAGES = 1000
 ESCAPED = b"\x00\r<="
 INSTEAD = "`zatlas explore RUN` shows it"
@@ -72,7 +69,8 @@ class Written:
         codes: how many are in it, and of how many.
         images: training images in it.
         differences: by graph, the largest difference of its outputs from the model's.
-        steps: by graph, steps that its weights are rounded to in a standard deviation of theirs; 0: not rounded.
+        steps: by graph, steps that its weights are rounded to in a standard deviation of theirs, the geometric mean
+            over its tensors; 0: not rounded.
     """
 
     path: Path
@@ -80,7 +78,7 @@ class Written:
     codes: tuple[int, int]
     images: int
     differences: dict[str, float]
-    steps: dict[str, int]
+    steps: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -121,7 +119,8 @@ def write_html(run: Run | str | Path, out: str | Path, *, images: int = 0) -> Wr
     explored = Explored(opened)
     about, codes_facts, arrays, total = _contents(explored, images)
     more, extra = _more(explored, about)
-    graphs, differences, steps = _graphs(_parts(explored, about, more))
+    parts = _parts(explored, about, more)
+    graphs, differences, steps = _graphs(parts, lambda part: file_parts.inputs_like(opened, part))
     arrays |= extra
     count = len(np.asarray(arrays["quantised"]))
     held = f"{count:,} codes" if count == total else f"{count:,} of {total:,} codes"
@@ -224,7 +223,9 @@ def _parts(explored: Explored, about: dict[str, Any], facts: dict[str, Any]) -> 
     return list(found.values())
 
 
-def _graphs(parts: Sequence[Part]) -> tuple[dict[str, bytes], dict[str, float], dict[str, int]]:
+def _graphs(
+    parts: Sequence[Part], inputs: Callable[[Part], Tensors | None]
+) -> tuple[dict[str, bytes], dict[str, float], dict[str, float]]:
     """The graphs as ONNX, with weights in steps as coarse as will do; their errors; the steps."""
     graphs, differences, steps = {}, {}, {}
     for part in parts:
@@ -232,48 +233,9 @@ def _graphs(parts: Sequence[Part]) -> tuple[dict[str, bytes], dict[str, float], 
         graph = model.SerializeToString()
         gap = difference(part, onnx_function(graph, part))
         check(part, gap, TOLERANCE, "ONNX", INSTEAD)
-        finest = 0
-        for power in range(FINEST, COARSEST - 1, -1):
-            coarse = stepped(model, 2**power).SerializeToString()
-            there = difference(part, onnx_function(coarse, part), HALF_TOLERANCE)
-            if there > MARGIN * HALF_TOLERANCE:
-                break
-            graph, gap, finest = coarse, there, 2**power
-        graphs[part.name], differences[part.name], steps[part.name] = graph, gap, finest
+        found = coarsest(model, part, inputs(part)) or (graph, gap, 0.0)
+        graphs[part.name], differences[part.name], steps[part.name] = found
     return graphs, differences, steps
-
-
-def stepped(model: Any, steps: int) -> Any:
-    """The graph with its large weights as 16-bit whole numbers times a step, so many of which are their deviation.
-
-    Rounding the mantissas of 16-bit floats was tried first: at the same error of the outputs it wants 1.5 bits more of
-    each weight, as it spends as many on small weights as on large ones.
-    """
-    from onnx import ModelProto, TensorProto, helper, numpy_helper
-
-    short = ModelProto()
-    short.CopyFrom(model)
-    graph, nodes = short.graph, []
-    for tensor in list(graph.initializer):
-        values = numpy_helper.to_array(tensor) if tensor.data_type == TensorProto.FLOAT else np.zeros(0)
-        if values.size < FEWEST or not values.std() > 0:
-            continue
-        step = np.float32(max(float(values.std()) / steps, float(np.abs(values).max()) / 32000))
-        # most of them then lie from 0 to 255, so that their upper bytes are all alike and pack away
-        whole = (np.round(values / step) + MIDDLE).clip(-32768, 32767).astype(np.int16)
-        name = tensor.name
-        graph.initializer.remove(tensor)
-        graph.initializer.append(numpy_helper.from_array(whole, f"{name}_whole"))
-        graph.initializer.append(numpy_helper.from_array(np.asarray(step), f"{name}_step"))
-        nodes.append(helper.make_node("Cast", [f"{name}_whole"], [f"{name}_float"], to=TensorProto.FLOAT))
-        nodes.append(helper.make_node("Sub", [f"{name}_float", "middle_of_whole"], [f"{name}_signed"]))
-        nodes.append(helper.make_node("Mul", [f"{name}_signed", f"{name}_step"], [name]))
-    if nodes:
-        graph.initializer.append(numpy_helper.from_array(np.asarray(MIDDLE, np.float32), "middle_of_whole"))
-    kept = [*nodes, *graph.node]
-    del graph.node[:]
-    graph.node.extend(kept)
-    return short
 
 
 def _planes(content: bytes) -> bytes:
