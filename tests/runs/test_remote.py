@@ -148,7 +148,7 @@ def s3_server(s3):
 
 
 DOORS = {
-    "open": lambda url: zatlas.open(url),
+    "open": zatlas.open,
     "train": lambda url: zatlas.train("digits", out=url, **WORDS),
     "study": lambda url: zatlas.study("digits", out=url, grid={"beta": [1, 2]}, workers=0, **WORDS),
 }
