@@ -212,6 +212,27 @@ def test_not_fitted_and_other_shapes(vae, digits, tmp_path):
         AutoEncoder(**TINY).fit(x).sample(2)
 
 
+def test_a_fitted_prior_is_told_labels_that_the_model_does_not_know(digits, tmp_path):
+    x, y = digits[0], digits[1]
+    words = np.array(["even", "odd"])[np.asarray(y) % 2]
+    vae = VAE(**TINY).fit(x)
+    with pytest.raises(UsageError, match="guidance is of a prior that knows labels"):
+        vae.sample(2, guidance=2.0)
+    vae.fit_prior(x, words, kind="flow-matching", steps=60, width=16, blocks=1, learning_rate=0.01)
+    odd = vae.sample(3, y="odd", random_state=1)
+    told = np.array([[0.0, 1.0]] * 3, np.float32)
+    z = vae._trained.prior.sample(3, 1, y=told)
+    np.testing.assert_allclose(odd, vae.inverse_transform(z), atol=1e-5)
+    assert np.abs(odd - vae.sample(3, random_state=1)).max() > 0
+    np.testing.assert_array_equal(
+        vae.sample(2, guidance=1.0, random_state=1), vae.sample(2, y=["even", "odd"], random_state=1)
+    )
+    again = load(vae.save(tmp_path / "vae"))
+    np.testing.assert_array_equal(again.sample(3, y="odd", random_state=1), odd)
+    with pytest.raises(UsageError, match="there is no class 'even_'"):
+        vae.sample(3, y="even_")
+
+
 def test_an_autoencoder_samples_once_a_prior_is_fitted(digits, tmp_path):
     x = digits[0]
     ae = AutoEncoder(latent_dim=4, size="xs", steps=150).fit(x)

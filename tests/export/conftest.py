@@ -38,7 +38,7 @@ def standing(name: str) -> Any:
     model = cases.stirred(cases.built(made)).eval().model
     kind, spec = cases.config(made).kind, cases.source(made[0]).spec
     units = sum(model.latent_dims)
-    return SimpleNamespace(model=model, kind=kind, spec=spec, latent_dim=units, has_prior=lambda kind: False)
+    return SimpleNamespace(model=model, kind=kind, spec=spec, latent_dim=units, priors=[])
 
 
 def parts(name: str) -> Parts:

@@ -9,6 +9,8 @@ import typer
 from zatlas.cli.commands import MAKE, command
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from zatlas.parts import Part
 
 OPTIONS = {
@@ -34,18 +36,26 @@ def models(
 
     zatlas models  ·  zatlas models infovae
     """
-    from rich.table import Table
     from rich.text import Text
 
     from zatlas.cli.console import print_json
     from zatlas.console import console, say
     from zatlas.errors import UsageError, nearest
+    from zatlas.latent import EX_POST
     from zatlas.parts import BROKEN, SORTS
 
     if name is not None:
         found = [part for sort in OPTIONS for part in SORTS[sort].parts() if part.name == name]
+        if not found and name in EX_POST:
+            if json:
+                own = EX_POST[name]
+                told = {"sort": "ex-post prior", "name": name, "when": own.when, "source": own.source}
+                print_json({"parts": [told | {"options": list(own.options)}]})
+            else:
+                _show_ex_post(name)
+            return
         if not found:
-            known = [part for sort in OPTIONS for part in SORTS[sort].names()]
+            known = [*(part for sort in OPTIONS for part in SORTS[sort].names()), *EX_POST]
             raise UsageError(f"there is no part {name!r}; {nearest(name, known)}")
         if json:
             print_json({"parts": [_described(part) for part in found]})
@@ -64,19 +74,44 @@ def models(
         print_json({sort: {part.name: part.when for part in parts} for sort, parts in sorts.items()} | goes_with)
         return
     for sort, parts in sorts.items():
-        title = Text.assemble(sort, (f"  {OPTIONS[sort]}", "dim"))
-        table = Table(title=title, title_justify="left", box=None, show_header=False)
-        table.add_column(style="bold", no_wrap=True, min_width=20)
-        table.add_column()
+        table = _table(sort, OPTIONS[sort])
         for part in parts:
             goes = f"  ({_goes_with(part)})" if sort == "model" else ""
             foreign = f"  [{part.target.__module__}]" if part.is_foreign else ""
             table.add_row(part.name, Text.assemble(part.when, (goes + foreign, "dim")))
         console.print(table)
         console.print()
+    table = _table("ex-post prior", "zatlas prior RUN --kind")
+    for ex_post, about in EX_POST.items():
+        table.add_row(ex_post, about.when)
+    console.print(table)
+    console.print()
     say("zatlas models NAME shows the settings of one; docs/extending.md says how to add your own.")
     for point, why in BROKEN.items():
         say(f"Not loaded, {point}: {why}")
+
+
+def _table(sort: str, option: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text.assemble(sort, (f"  {option}", "dim")), title_justify="left", box=None, show_header=False)
+    table.add_column(style="bold", no_wrap=True, min_width=20)
+    table.add_column()
+    return table
+
+
+def _show_ex_post(name: str) -> None:
+    """A prior that is fitted after training, for people."""
+    from rich.text import Text
+
+    from zatlas.console import console
+    from zatlas.latent import EX_POST
+
+    kind = EX_POST[name]
+    console.print(Text.assemble((name, "bold"), f"  ex-post prior (zatlas prior RUN --kind {name}): {kind.when}"))
+    for line in filter(None, (kind.source and f"Source: {kind.source}.", kind.about)):
+        console.print(Text(f"  {line}"))
 
 
 def _goes_with(kind: Part) -> str:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zatlas.cli.commands import EXAMPLES, MAKE, command
-from zatlas.cli.showing import Label, Out, Seed, opened, read_codes, show_run
+from zatlas.cli.showing import (
+    ExPost,
+    Guidance,
+    Label,
+    Out,
+    Seed,
+    SolverSteps,
+    opened,
+    read_codes,
+    show_run,
+)
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 
 if TYPE_CHECKING:
@@ -21,9 +31,9 @@ def sample(
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 64,
     draws: Annotated[bool, typer.Option(help="Picture draws from p(x|z) instead of its means.")] = False,
     label: Label = None,
-    prior: Annotated[
-        str | None, typer.Option(help="mixture or flow: an ex-post prior, fitted first if need be. (default: its own)")
-    ] = None,
+    prior: ExPost = None,
+    guidance: Guidance = None,
+    solver_steps: SolverSteps = None,
     seed: Seed = 0,
     data: DataPath = None,
     out: Out = None,
@@ -37,26 +47,42 @@ def sample(
     from zatlas import walks
 
     run = opened(folder, device, data)
-    show_run(run, out, "sample", json, walks.sample(run, n=n, draws=draws, label=label, prior=prior, seed=seed))
+    view = walks.sample(
+        run, n=n, draws=draws, label=label, prior=prior, guidance=guidance, steps=solver_steps, seed=seed
+    )
+    show_run(run, out, "sample", json, view)
 
 
 @command("prior", panel=MAKE, order=5)
 def prior(
     folder: RunPath,
-    kind: Annotated[str, typer.Option(help="mixture (of Gaussians) or flow.")] = "mixture",
+    kind: Annotated[
+        str, typer.Option(help="mixture (of Gaussians), flow (of couplings), or flow-matching, for maps of codes.")
+    ] = "mixture",
     components: Annotated[
         int | None, typer.Option(min=1, help="Of the mixture. (default: as many as held-out codes want)")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of training, for flow-matching. (default: 4000, without --seconds)")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Of training, at most, for flow-matching.")] = None,
     seed: Seed = 0,
+    data: DataPath = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Fit a density to a trained model's codes, so that an autoencoder samples, and a VAE samples better."""
+    """Fit a density to a trained model's codes, so that an autoencoder samples, and a VAE samples better.
+
+    flow-matching is trained step by step, and given the labels of the data; stopped, the same command goes on with it.
+    """
     from zatlas.cli.console import print_json
     from zatlas.console import say
+    from zatlas.training.progress import TrainingProgress
 
-    run = opened(folder, device)
-    fitted = run.fit_prior(kind, components=components, seed=seed)
+    run = opened(folder, device, data)
+    fitted = run.fit_prior(
+        kind, components=components, steps=steps, seconds=seconds, seed=seed, watchers=[TrainingProgress()]
+    )
     if json:
         print_json({"run": str(folder), "kind": kind, **fitted.facts})
     else:

@@ -50,7 +50,24 @@ UnitAt = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
-Label = Annotated[str | None, typer.Option(help="Class of a conditional model. (default: every class in turn)")]
+Label = Annotated[
+    str | None,
+    typer.Option(help="Class, of a conditional model or prior. (default: every class in turn, or whatever the class)"),
+]
+ExPost = Annotated[
+    str | None,
+    typer.Option(
+        "--prior",
+        help="mixture, flow or flow-matching: an ex-post prior, fitted first if need be. (default: the model's own)",
+    ),
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(help="Towards the class, for flow-matching: 0 is whatever the class, 1 given it, 2 more typical."),
+]
+SolverSteps = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Of the solver, for flow-matching. (default: 10)")
+]
 
 
 _LOOKS = "Looks"

@@ -63,14 +63,18 @@ class GenerativeEstimator(BaseEstimator, ABC):
             raise UsageError("a conditional model decodes a code for a label: give y, one for each row of Z.")
         return self._trained.layout.restored(self._trained.means(z, self._trained.columns(y, len(z))))
 
-    def sample(self, n: int = 1, y: Any = None, *, random_state: Any = None, draws: bool = False) -> Array:
+    def sample(
+        self, n: int = 1, y: Any = None, *, random_state: Any = None, draws: bool = False, guidance: float | None = None
+    ) -> Array:
         """New examples ``[n, ...]``, float32 in the shape and units of X: z from the prior, then the mean of p(x|z).
 
         Args:
             n: how many.
-            y: for a conditional kind one label for all or one for each; None: every class in turn.
+            y: for a conditional kind, or a fitted prior that knows labels, one label for all or one for each; None:
+                every class in turn, and for such a prior without guidance whatever the label.
             random_state: of the draws; None: the seed of the fit, so that calls repeat each other.
             draws: draw from p(x|z) instead of giving its mean.
+            guidance: towards the label, of a prior that knows labels: 0 is whatever the label, 1 given it.
 
         Raises:
             NotFittedError, UsageError: not fitted; n below 1; an AutoEncoder, which has no prior; y is missing.
@@ -80,7 +84,10 @@ class GenerativeEstimator(BaseEstimator, ABC):
             raise UsageError(f"n = {n} must be at least 1.")
         seed = self._trained.seed if random_state is None else seed_of(random_state)
         labels = self._trained.columns_to_sample(y, n)
-        return self._trained.layout.restored(self._trained.samples(n, labels, seed, draws))
+        told = self._trained.told_to_prior(y, labels, n, guidance)
+        return self._trained.layout.restored(
+            self._trained.samples(n, labels, seed, draws, told=told, guidance=guidance)
+        )
 
     def save(self, path: str | Path) -> Path:
         """Writes a run folder, as ``zatlas train`` makes them: all commands read it, and so does ``zatlas.load``.

@@ -8,11 +8,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
+from sklearn.utils.validation import check_consistent_length
 
 from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.estimators.base import GenerativeEstimator
-from zatlas.latent import fit_ex_post
+from zatlas.estimators.labelling import Labelling
+from zatlas.latent import Place, code_shape, fit_ex_post, need_kind
 from zatlas.parts import SORTS
 
 
@@ -36,15 +38,19 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generat
         x, labels = self._inputs(X, y)
         return self._trained.codes(x, labels)
 
-    def fit_prior(self, X: Any, y: Any = None, *, kind: Literal["mixture", "flow"] = "mixture") -> Self:
+    def fit_prior(
+        self, X: Any, y: Any = None, *, kind: Literal["mixture", "flow", "flow-matching"] = "mixture", **options: Any
+    ) -> Self:
         """Fits a density to the codes of X, from which :meth:`sample` draws from now on (Ghosh et al. 2020).
 
         By it an AutoEncoder samples, and a VAE samples from where its codes are.
 
         Args:
             X: as for :meth:`fit`; the examples of the fit are what is meant.
-            y: labels, for a ConditionalVAE.
-            kind: a mixture of Gaussians, as many as held-out codes want, or a normalising flow.
+            y: labels, for a ConditionalVAE; and for flow matching, which then draws given a label.
+            kind: a mixture of Gaussians, as many as held-out codes want, a flow of couplings, or flow matching.
+            options: of that kind, such as ``components``, or ``steps`` and ``seconds`` of flow matching
+                (:class:`zatlas.latent.matching.Training`).
 
         Raises:
             NotFittedError, UsageError: as for :meth:`transform`; another kind; a VQVAE, whose codes have a prior.
@@ -55,7 +61,14 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generat
                 f"the codes of a {type(self).__name__} are words of a codebook and have a prior of their own."
             )
         codes = self._trained.posteriors(x, labels)
-        self._trained = replace(self._trained, prior=fit_ex_post(kind, codes, seed=self._trained.seed))
+        known = None
+        if codes.y is None and y is not None and need_kind(kind).labels:
+            check_consistent_length(x, y)
+            known = Labelling.learn(y)
+            codes = codes._replace(y=known.columns(y))
+        place = Place(self._trained.seed, self._trained.device)
+        fitted = fit_ex_post(kind, codes, code_shape(self._trained.model), place, **options)
+        self._trained = replace(self._trained, prior=fitted, prior_labelling=known if fitted.label_dim else None)
         return self
 
     def reconstruct(self, X: Any, y: Any = None) -> Array:

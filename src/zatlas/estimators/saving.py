@@ -18,7 +18,6 @@ from zatlas.estimators.labelling import Labelling
 from zatlas.estimators.layout import Layout
 from zatlas.estimators.settings import parameters
 from zatlas.files import write_bytes, writing
-from zatlas.latent import EX_POST
 from zatlas.runs.folder import RunFolder, now, provenance
 from zatlas.runs.opened import Run
 from zatlas.training import checkpoint, choose_device, forked_rng
@@ -46,6 +45,7 @@ def save(estimator: GenerativeEstimator, folder: Path) -> Path:
         "input_shape": list(trained.layout.input_shape),
         "scale": trained.layout.scale,
         "labels": trained.labelling.to_json() if trained.labelling else None,
+        "prior_labels": trained.prior_labelling.to_json() if trained.prior_labelling else None,
         "feature_names": [str(name) for name in getattr(estimator, "feature_names_in_", [])],
     }
     written = {**provenance(), "command": f"{' '.join(repr(estimator).split())}.fit(X)"}
@@ -102,9 +102,15 @@ def load(path: str | Path, *, device: str = "auto") -> GenerativeEstimator:
         best = Stand(best_tensors, best_record["trainer"])
     last = Stand(tensors, record["trainer"])
     estimator._adopt(Fitted(opened.model, config, last, best, run.metrics(), _facts(run.record)), layout, labels)
-    fitted = next((kind for kind in EX_POST if opened.has_prior(kind)), None)
-    if fitted:
-        estimator._trained = replace(estimator._trained, prior=opened.ex_post_prior(fitted))
+    if fitted := next(iter(opened.priors), None):
+        kept = facts.get("prior_labels") if facts else None
+        known = Labelling.from_json(kept) if kept else None
+        if known is None and opened.spec.label_kind != "none" and not config.kind.conditional:
+            known = Labelling.of_names(opened.spec.label_kind, opened.spec.labels)
+        prior = opened.ex_post_prior(fitted)
+        estimator._trained = replace(
+            estimator._trained, prior=prior, prior_labelling=known if prior.label_dim else None
+        )
     if facts and facts["feature_names"]:
         estimator.feature_names_in_ = np.array(facts["feature_names"], dtype=object)
     return estimator

@@ -36,6 +36,7 @@ class Trained:
     layout: Layout
     labelling: Labelling | None
     prior: ExPostPrior | None = None
+    prior_labelling: Labelling | None = None  # of a prior that knows labels which the model does not
 
     @property
     def device(self) -> torch.device:
@@ -58,7 +59,8 @@ class Trained:
             return self
         from copy import deepcopy
 
-        return replace(self, model=deepcopy(self.model).cpu())
+        prior = deepcopy(self.prior).to(torch.device("cpu")) if self.prior else None
+        return replace(self, model=deepcopy(self.model).cpu(), prior=prior)
 
     def codes(self, x: Array, y: Array | None) -> Array:
         """Posterior means ``[N, D]``."""
@@ -89,9 +91,24 @@ class Trained:
             return self.means(self.codes(x, y), y)
         return self._over_classes(x, self.reconstructions)
 
-    def samples(self, n: int, y: Array | None, seed: int, draws: bool) -> Array:
-        """Means of p(x|z), or draws from it, at z from the prior, or from the ex-post one, ``[n, *data]``."""
-        z = self.prior.sample(n, seed) if self.prior else draw_codes(self.model, n, y, device=self.device, seed=seed)
+    def samples(
+        self,
+        n: int,
+        y: Array | None,
+        seed: int,
+        draws: bool,
+        *,
+        told: Array | None = None,
+        guidance: float | None = None,
+    ) -> Array:
+        """Means of p(x|z), or draws from it, at z from the prior, or from the ex-post one, ``[n, *data]``; ``told`` are
+        the labels of that one, as :meth:`told_to_prior` gives them."""
+        if self.prior:
+            z = self.prior.sample(n, seed, y=told, guidance=guidance)
+        elif guidance is None:
+            z = draw_codes(self.model, n, y, device=self.device, seed=seed)
+        else:
+            raise UsageError("guidance is of a prior that knows labels: call fit_prior(X, y, kind='flow-matching').")
         pictures = decode(self.model, z, y, device=self.device, precision=self.precision, seed=seed)
         return pictures.draw if draws else pictures.mean
 
@@ -135,6 +152,20 @@ class Trained:
             return self.columns([y] * n if one else y, n)
         self.need_labels(y)
         return np.eye(self._width, dtype=np.float32)[np.arange(n) % self._width]
+
+    def told_to_prior(self, y: Any, columns: Array | None, n: int, guidance: float | None) -> Array | None:
+        """Labels ``[n, Y]`` for an ex-post prior that knows some, from what a person wrote; None: whatever the label.
+
+        Raises:
+            UsageError: labels of another kind, class or number than n.
+        """
+        if not (self.prior and self.prior.label_dim):
+            return None
+        if self.prior_labelling is None:
+            return columns
+        if y is None and not guidance:
+            return None
+        return replace(self, labelling=self.prior_labelling).columns_to_sample(y, n)
 
     def need_labels(self, y: Any) -> None:
         """Real labels cannot be summed over.

@@ -22,7 +22,8 @@ from zatlas.explorer import forms
 from zatlas.explorer.asking import QUESTIONS, Explored
 from zatlas.export.ports import EXAMPLES, Part, Port, Tensors
 from zatlas.latent import ExPostPrior, paths
-from zatlas.latent.densities import Mixture, White
+from zatlas.latent.densities import Mixture
+from zatlas.latent.frames import White
 from zatlas.runs.opened import Run
 
 FILM_BYTES = 60_000  # packed, of the film of the training

@@ -41,10 +41,10 @@ def pictures(run: Run) -> list[Shown]:
 
 
 def _pictures(run: Run) -> Iterator[Shown]:
-    if not run.kind.point or run.has_prior():
+    if not run.kind.point or run.priors:
         new, _ = run.sample(SAMPLES, seed=1)
         what = "Means of p(x|z)" if run.kind.infers else "Images G(z)"
-        drawn = "a mixture fitted to the codes" if run.kind.point else "the prior"
+        drawn = f"a {next(iter(run.priors), 'mixture')} fitted to the codes" if run.kind.point else "the prior"
         yield Shown("samples.png", figures.grid(run.displayable(new.mean), columns=10), f"{what}, z from {drawn}.")
     if not (run.kind.axes and run.kind.infers and run.has_rates):
         return
@@ -96,7 +96,7 @@ VALUES = {"uint8": "whole numbers 0 to 255, shown to the model divided by 255", 
 
 
 def _use(run: Run) -> str:
-    draws = not run.kind.point or run.has_prior()
+    draws = not run.kind.point or bool(run.priors)
     lines_ = [
         "import zatlas",
         "from huggingface_hub import snapshot_download",

@@ -13,6 +13,7 @@ from zatlas.distributions import DiagonalGaussian, Flat, Flow, GaussianMixture
 from zatlas.errors import UsageError
 from zatlas.latent import ExPostPrior
 from zatlas.latent.densities import Flowing, Mixture
+from zatlas.latent.matched_flow import SAMPLING_STEPS, MatchedFlow
 from zatlas.models import Ladder, LinearGaussian
 from zatlas.networks import Codebook, StandardNormal
 from zatlas.types import Generates
@@ -99,6 +100,28 @@ class Coloured(nn.Module):
         return self.centre + self.white(noise) @ self.matrix.T
 
 
+class Integrated(nn.Module):
+    """centre + widths * u, with u where the flow of a velocity takes noise ``[B, D]``, by as many steps as sampling.
+
+    Args:
+        flow: the velocity, whatever the label.
+        centre, widths: ``[D]``.
+    """
+
+    centre: Tensor
+    widths: Tensor
+
+    def __init__(self, flow: MatchedFlow, centre: Tensor, widths: Tensor) -> None:
+        super().__init__()
+        self.flow = flow
+        self.velocity = flow.velocity  # whose weights are then this module's
+        self.register_buffer("centre", centre.float())
+        self.register_buffer("widths", widths.float())
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return self.centre + self.widths * self.flow.solved(noise)
+
+
 class Spells(nn.Module):
     """The numbers of P codewords ``[B, P]`` to the code that they spell, ``[B, P d]``."""
 
@@ -171,7 +194,7 @@ def _by_component(module: nn.Module, family: str, weights: Tensor) -> Draw:
 
 @singledispatch
 def white_draw_of(density: Any, centre: Tensor, matrix: Tensor) -> Draw:
-    """How codes are drawn from a density fitted to white codes u: z = centre + matrix u."""
+    """How codes are drawn from a density fitted to white codes u: z = centre + matrix u, or a matrix's diagonal."""
     raise UsageError(
         f"a fitted {type(density).__name__} has no form in which noise is an input, so that no graph can draw from it: "
         "export the run with --hub, which keeps it as it is."
@@ -192,8 +215,13 @@ def _(density: Flowing, centre: Tensor, matrix: Tensor) -> Draw:
     return Draw(Coloured(FromNoise(density.prior), centre, matrix), "flow fitted to codes", how)
 
 
+@white_draw_of.register
+def _(density: MatchedFlow, centre: Tensor, matrix: Tensor) -> Draw:
+    how = f"noise of N(0, I) goes along the flow, whatever the label, in {SAMPLING_STEPS} steps, and comes out as z"
+    return Draw(Integrated(density, centre, matrix), "flow matched to codes", how)
+
+
 def fitted_draw(prior: ExPostPrior) -> Draw:
     """How codes are drawn from a prior that was fitted after training."""
-    white = prior.white
-    centre, matrix = torch.from_numpy(white.centre), torch.from_numpy(white.axes * white.widths)
+    centre, matrix = torch.from_numpy(prior.white.centre), torch.from_numpy(prior.white.spread)
     return white_draw_of(prior.density, centre, matrix)

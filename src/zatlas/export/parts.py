@@ -15,7 +15,7 @@ from zatlas.export.coders import Decodes, Encodes, decoder_of, encoder_of
 from zatlas.export.drawing import Draw, Spells, drawing_of, fitted_draw
 from zatlas.export.mapped import mapped
 from zatlas.export.ports import EXAMPLES, Part, Parts, Port, Tensors
-from zatlas.latent import EX_POST, code_shape
+from zatlas.latent import code_shape
 from zatlas.models import VectorQuantised
 from zatlas.runs.opened import Run
 from zatlas.types import inferring
@@ -145,7 +145,7 @@ class _Making:
     def _draw(self) -> Draw | None:
         draw = drawing_of(self.model, self.labels()[0] if self.with_y else None)
         if draw is None:
-            fitted = next((kind for kind in EX_POST if self.run.has_prior(kind)), None)
+            fitted = next(iter(self.run.priors), None)
             draw = fitted_draw(self.run.ex_post_prior(fitted)) if fitted else None
         return draw
 

@@ -3,7 +3,8 @@
 from zatlas.latent.aggregate import ExPostPrior, fit_flow, fit_mixture
 from zatlas.latent.codes import Codes, Pictures, decode, draw_codes, encode
 from zatlas.latent.directions import Direction
-from zatlas.latent.ex_post import EX_POST, fit_ex_post
+from zatlas.latent.ex_post import EX_POST, fit_ex_post, need_kind
+from zatlas.latent.matching import Place, fit_flow_matching, forget
 from zatlas.latent.neighbours import Neighbours
 from zatlas.latent.planes import Plane, Principal, plane_of_units, plane_through, principal
 from zatlas.latent.separating import fit_direction
@@ -19,6 +20,7 @@ __all__ = [
     "Manifold",
     "Neighbours",
     "Pictures",
+    "Place",
     "Plane",
     "Principal",
     "Traversal",
@@ -31,9 +33,12 @@ __all__ = [
     "fit_direction",
     "fit_ex_post",
     "fit_flow",
+    "fit_flow_matching",
     "fit_mixture",
+    "forget",
     "gathered_units",
     "manifold",
+    "need_kind",
     "plane_of_units",
     "plane_through",
     "principal",

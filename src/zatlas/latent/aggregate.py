@@ -7,12 +7,15 @@ fitted to the aggregate posterior, the mean of q(z|x) over the data, lets the fi
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, TypedDict, Unpack
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
@@ -20,58 +23,122 @@ from zatlas.arrays import Array
 from zatlas.distributions.gaussian import LOG_2PI
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import write_bytes
-from zatlas.latent.densities import DENSITIES, FULL_UP_TO, Density, Flowing, Mixture, White
+from zatlas.latent.densities import FULL_UP_TO, Density, Flowing, Mixture
+from zatlas.latent.frames import Scaled, White
+from zatlas.latent.matched_flow import MatchedFlow
+from zatlas.latent.probability_flow import Estimate
 
 COMPONENTS = (1, 2, 4, 8, 16, 32, 64)
 ROWS = 20_000  # codes used at most
 HELD_OUT = 0.2  # of them, to choose by and to report
+DENSITIES: dict[str, Any] = {"mixture": Mixture, "flow": Flowing, "flow-matching": MatchedFlow}
+
+
+class Given(TypedDict, total=False):
+    """What a density may be told beside the number of draws or the codes; its kind says which of it.
+
+    y: labels ``[n, Y]``. guidance: towards them. steps: of a solver. probes: of an estimated trace.
+    """
+
+    y: Array | None
+    guidance: float | None
+    steps: int | None
+    probes: int | None
 
 
 class ExPostPrior:
     """A density over codes ``[N, D]``, fitted to the aggregate posterior.
 
     Args:
-        white: to white codes and back.
-        density: of the white codes.
+        white: to codes of mean 0 and variance 1, and back.
+        density: of those.
         facts: how it was fitted and how good it is on codes held out: ``held_out_nats`` with its standard error,
             ``gaussian_nats`` of a single Gaussian and ``standard_normal_nats`` of N(0, I) on the same codes.
     """
 
-    def __init__(self, white: White, density: Density, facts: dict[str, Any]) -> None:
+    def __init__(self, white: White | Scaled, density: Density, facts: dict[str, Any]) -> None:
         self.white = white
         self.density = density
         self.facts = facts
 
     @property
     def kind(self) -> str:
-        """``"mixture"`` or ``"flow"``."""
+        """Its name among :data:`zatlas.latent.EX_POST`."""
         return str(self.density.record["density"])
 
     @property
     def latent_dim(self) -> int:
         return len(self.white.centre)
 
-    def sample(self, n: int, seed: int = 0) -> Array:
-        """n codes ``[n, D]``, float32; the same for the same seed."""
-        return self.white.colour(self.density.sample(n, seed)).astype(np.float32)
+    @property
+    def label_dim(self) -> int:
+        """Y, the number of label columns that it can be told; 0 of one that knows no labels."""
+        return self.density.label_dim
 
-    def log_prob(self, z: Array) -> Array:
-        """log p(z) ``[N]`` in nats.
+    def sample(self, n: int, seed: int = 0, **given: Unpack[Given]) -> Array:
+        """n codes ``[n, D]``, float32; the same for the same seed.
+
+        Args:
+            n: how many.
+            seed: of the draws.
+            given: labels and the like, as the kind takes them; flow matching: see
+                :meth:`zatlas.latent.matched_flow.MatchedFlow.sample`.
 
         Raises:
-            UsageError: the codes are not ``[N, D]``.
+            UsageError: this kind takes no such thing.
         """
+        return self.white.colour(self.density.sample(n, seed, **self._taken(given, self.density.sample))).astype(
+            np.float32
+        )
+
+    def log_prob(self, z: Array, **given: Unpack[Given]) -> Array:
+        """log p(z) ``[N]`` in nats, and given labels log p(z|y).
+
+        Raises:
+            UsageError: the codes are not ``[N, D]``; or this kind takes no labels.
+        """
+        told = self._taken(given, self.density.log_density)
+        return self.density.log_prob(self._whitened(z), **told) - self.white.log_determinant
+
+    def log_density(self, z: Array, **given: Unpack[Given]) -> Estimate:
+        """The same with its errors: of densities that are known in closed form there are none.
+
+        Returns:
+            Arrays ``[N]`` in nats: :class:`zatlas.latent.probability_flow.Estimate`.
+
+        Raises:
+            UsageError: as for :meth:`log_prob`.
+        """
+        found = self.density.log_density(self._whitened(z), **self._taken(given, self.density.log_density))
+        return found._replace(nats=found.nats - self.white.log_determinant)
+
+    def to(self, device: torch.device) -> Self:
+        """Computes there from now on, where that is faster."""
+        self.density.to(device)
+        return self
+
+    def _whitened(self, z: Array) -> Array:
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"the prior is over {self.latent_dim} units and the codes are {list(z.shape)}.")
-        return self.density.log_prob(self.white.whiten(np.asarray(z, np.float64))) - self.white.log_determinant
+        return self.white.whiten(np.asarray(z, np.float64))
+
+    def _taken(self, given: Given, method: Callable[..., Any]) -> dict[str, Any]:
+        """What is given, where this kind's method takes it."""
+        told = {name: value for name, value in given.items() if value is not None}
+        for name in told:
+            if name not in inspect.signature(method).parameters:
+                word = {"y": "label"}.get(name, name)
+                raise UsageError(f"a {self.kind} takes no {word}: leave it out, or fit a prior of another kind.")
+        return told
 
     def describe(self) -> str:
         """One line for people."""
         f = self.facts
-        return (
-            f"{f['name']}, held-out {f['held_out_nats']:.1f} nats against {f['gaussian_nats']:.1f} of one Gaussian "
-            f"and {f['standard_normal_nats']:.1f} of N(0, I)"
-        )
+        others = {"mixture_nats": "a mixture of Gaussians", "gaussian_nats": "one Gaussian"}
+        others |= {"standard_normal_nats": "N(0, I)"}
+        beside = [f"{f[name]:.1f} of {word}" for name, word in others.items() if name in f]
+        apart = f"{', '.join(beside[:-1])} and {beside[-1]}" if len(beside) > 1 else beside[0]
+        return f"{f['name']}, held-out {f['held_out_nats']:.1f} nats against {apart}"
 
     def save(self, path: str | Path) -> Path:
         """Writes one safetensors file, whole or not at all.
@@ -115,7 +182,8 @@ class ExPostPrior:
             raise ZatlasError(f"the prior {path} is damaged: its checksum is not the one recorded.")
         within = lambda prefix: {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
         density = DENSITIES[record["density"]["density"]].of(record["density"], within("density."))
-        return cls(White(**within("white.")), density, record["facts"])
+        white = within("white.")
+        return cls(White(**white) if "axes" in white else Scaled(**white), density, record["facts"])
 
 
 def _seal(record: dict[str, Any], tensors: dict[str, Array]) -> str:
@@ -137,14 +205,7 @@ class _Codes(NamedTuple):
 
 def _codes(mean: Array, std: Array | None, seed: int) -> _Codes:
     """One draw from the posterior of each row, at most ``ROWS`` of them, in two parts."""
-    if mean.ndim != 2 or (std is not None and std.shape != mean.shape):
-        shapes = [list(values.shape) for values in (mean, std) if values is not None]
-        raise UsageError(f"codes want means [N, D] and deviations of the same shape: these are {shapes}.")
-    for values in (mean, std):
-        if values is not None and not (finite := np.isfinite(values).all(1)).all():
-            raise ZatlasError(
-                f"the codes hold NaN or infinity, first in row {int(finite.argmin())}: the model is broken."
-            )
+    check_codes(mean, std)
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(mean))[:ROWS]
     z = mean[rows].astype(np.float64)
@@ -159,6 +220,21 @@ def _codes(mean: Array, std: Array | None, seed: int) -> _Codes:
         )
     white = White.of(z[held:])
     return _Codes(white, white.whiten(z[held:]), white.whiten(z[:held]), z[:held])
+
+
+def check_codes(mean: Array, std: Array | None) -> None:
+    """Raises:
+    UsageError: no means ``[N, D]``, or deviations of another shape.
+    ZatlasError: values that are not finite.
+    """
+    if mean.ndim != 2 or (std is not None and std.shape != mean.shape):
+        shapes = [list(values.shape) for values in (mean, std) if values is not None]
+        raise UsageError(f"codes want means [N, D] and deviations of the same shape: these are {shapes}.")
+    for values in (mean, std):
+        if values is not None and not (finite := np.isfinite(values).all(1)).all():
+            raise ZatlasError(
+                f"the codes hold NaN or infinity, first in row {int(finite.argmin())}: the model is broken."
+            )
 
 
 def _prior(codes: _Codes, density: Density, single: Mixture, facts: dict[str, Any]) -> ExPostPrior:

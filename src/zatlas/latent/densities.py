@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,56 +14,53 @@ import torch
 from zatlas.arrays import Array
 from zatlas.distributions.full import FullGaussian
 from zatlas.distributions.gaussian import DiagonalGaussian
-from zatlas.errors import ZatlasError
+from zatlas.latent.probability_flow import Estimate
 from zatlas.networks.priors import FlowPrior
 from zatlas.training import forked_rng, load_module
 
 FULL_UP_TO = 32  # units: 64 full covariances over 128 units would be half a million numbers
-NARROWEST = 1e-6  # of the variance along the widest direction: where codes do not vary the density would be unbounded
-
-
-class White(NamedTuple):
-    """z = centre + axes (widths * u), with u of mean 0 and covariance I: ``[D]``, ``[D, D]`` and ``[D]``, float64."""
-
-    centre: Array
-    axes: Array
-    widths: Array
-
-    @classmethod
-    def of(cls, z: Array) -> White:
-        """The principal axes of codes ``[N, D]``, none taken to be narrower than ``NARROWEST`` says.
-
-        Raises:
-            ZatlasError: all codes are the same.
-        """
-        if (z == z[0]).all():
-            raise ZatlasError("all codes are the same: there is no distribution to fit.")
-        variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(z.T)))
-        return cls(z.mean(0), axes, np.sqrt(variances.clip(NARROWEST * variances[-1])))
-
-    def whiten(self, z: Array) -> Array:
-        return (z - self.centre) @ self.axes / self.widths
-
-    def colour(self, u: Array) -> Array:
-        return self.centre + (u * self.widths) @ self.axes.T
-
-    @property
-    def log_determinant(self) -> float:
-        """log |det dz/du|."""
-        return float(np.log(self.widths).sum())
 
 
 class Density(Protocol):
-    """A density of white codes u ``[N, D]``; ``record`` and ``tensors`` are all that it takes to make it again."""
+    """A density of white codes u ``[N, D]``; ``record`` and ``tensors`` are all that it takes to make it again.
+
+    Attributes:
+        label_dim: Y, the number of label columns that it can be told.
+
+    Its methods take codes u ``[N, D]``, or a number of draws and a seed, and by further keywords what it can be told.
+    """
 
     record: dict[str, Any]
+    label_dim: int
 
     def tensors(self) -> dict[str, Array]: ...
-    def log_prob(self, u: Array) -> Array: ...
-    def sample(self, n: int, seed: int) -> Array: ...
+    @property
+    def log_prob(self) -> Callable[..., Array]: ...
+    @property
+    def log_density(self) -> Callable[..., Estimate]: ...
+    @property
+    def sample(self) -> Callable[..., Array]: ...
+    def to(self, device: torch.device) -> None: ...
 
 
-class Mixture:
+class Known:
+    """Abstract: a density in closed form, which takes nothing beside the number of draws."""
+
+    label_dim = 0
+
+    def log_density(self, u: Array) -> Estimate:
+        """log p(u), which is exact."""
+        nats = self.log_prob(u)
+        return Estimate(nats, np.zeros(len(nats)), np.zeros(len(nats)))
+
+    def log_prob(self, u: Array) -> Array:
+        raise NotImplementedError
+
+    def to(self, device: torch.device) -> None:
+        """It is fast enough where it is."""
+
+
+class Mixture(Known):
     """A mixture of M Gaussians.
 
     Args:
@@ -122,7 +120,7 @@ class Mixture:
         return u
 
 
-class Flowing:
+class Flowing(Known):
     """A flow of affine couplings (Dinh et al. 2017), in float32."""
 
     def __init__(self, prior: FlowPrior, record: dict[str, Any]) -> None:
@@ -170,6 +168,3 @@ class Flowing:
     def sample(self, n: int, seed: int) -> Array:
         noise = torch.randn(n, self.record["dim"], generator=torch.Generator().manual_seed(seed))
         return self.prior().from_noise(noise).double().numpy()
-
-
-DENSITIES: dict[str, Any] = {"mixture": Mixture, "flow": Flowing}

@@ -103,7 +103,7 @@ def _images(run: Run, split: str) -> Iterator[Picture]:
         panels["reconstructions"] = decoded.mean
     else:
         panels["data"] = run.examples(rows)
-    if not run.kind.point or run.has_prior():
+    if not run.kind.point or run.priors:
         panels["samples"] = run.sample(len(rows), seed=1)[0].mean
     shown = run.displayable(np.concatenate(list(panels.values())))
     figure = figures.beside(list(zip(panels, np.split(shown, len(panels)), strict=True)), columns=COLUMNS)

@@ -79,7 +79,7 @@ def reconstructions(run: Run, split: str) -> Section | None:
 
 
 def samples(run: Run) -> Section | None:
-    if not run.spec.is_image or (run.kind.point and not run.has_prior()):
+    if not run.spec.is_image or (run.kind.point and not run.priors):
         return None
     pictures = []
     snapshots = run.folder.snapshots()
@@ -95,14 +95,14 @@ def samples(run: Run) -> Section | None:
         pictures.append(svg(figures.progress(panels), alt, "The same codes, decoded as training went on."))
     count = 100 if run.spec.shape[-1] <= 32 else 49
     new, _ = run.sample(count, seed=1)
-    drawn = "a mixture fitted to the codes" if run.kind.point else "the prior"
+    drawn = f"a {next(iter(run.priors), 'mixture')} fitted to the codes" if run.kind.point else "the prior"
     alt = f"New images: the decoder's mean at codes drawn from {drawn}."
     what = "Means of p(x|z)" if run.kind.infers else "Images G(z)"
     pictures.append(svg(figures.grid(run.displayable(new.mean)), alt, f"{what}, z drawn from {drawn}."))
-    if run.has_prior() and not run.kind.point:
-        other, _ = run.sample(count, seed=1, prior="mixture")
-        alt = "New images: the decoder's mean at codes drawn from a mixture fitted to the codes."
-        caption = f"{what}, z drawn from the ex-post prior: {run.ex_post_prior('mixture').describe()}."
+    for kind in run.priors[1 if run.kind.point else 0 :]:  # an autoencoder's first is in the picture above
+        other, _ = run.sample(count, seed=1, prior=kind)
+        alt = f"New images: the decoder's mean at codes drawn from a {kind} fitted to the codes."
+        caption = f"{what}, z drawn from the ex-post prior: {run.ex_post_prior(kind).describe()}."
         pictures.append(svg(figures.grid(run.displayable(other.mean)), alt, caption))
     if run.folder.record["data_kind"] in ("grey", "static", "dynamic"):
         law = SORTS["likelihood"].get(run.likelihood).title or run.likelihood

@@ -203,16 +203,24 @@ class Loaded:
         """Examples ``[N, *data]`` as the model sees them, in the order of the rows."""
         return gathered(self.batches(rows).epoch(0))
 
-    def labels_for(self, n: int, label: str | None = None) -> Array | None:
+    def labels_for(self, n: int, label: str | None = None, *, conditional: bool | None = None) -> Array | None:
         """y ``[n, Y]`` for n codes: the class named, or every class in turn; None for an unconditional model.
+
+        Args:
+            n: how many.
+            label: the class.
+            conditional: whether labels are wanted, as by a prior that knows them; None: where the model is conditional.
 
         Raises:
             UsageError: no such class, or a label for a model that has none.
         """
-        if not self.kind.conditional:
+        if not (self.kind.conditional if conditional is None else conditional):
             if label is not None:
                 other = f"c{self.config.model.kind}" if SORTS["model"].find(f"c{self.config.model.kind}") else "cvae"
-                raise UsageError(f"{self.folder.path} is not conditional, so it takes no label: train --model {other}.")
+                raise UsageError(
+                    f"{self.folder.path} is not conditional, so it takes no label: train --model {other}, or fit a "
+                    "prior that knows them, `zatlas prior RUN --kind flow-matching`, and name it."
+                )
             return None
         if label is None:
             return label_cycle(self.spec, n, torch.device("cpu")).numpy()

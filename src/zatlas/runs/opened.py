@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from zatlas import recipes
 from zatlas.arrays import Array
 from zatlas.data import Rows
-from zatlas.errors import UsageError, ZatlasError, nearest
+from zatlas.errors import UsageError, ZatlasError
 from zatlas.evaluation import Elbo, Figure, Reconstruction, estimate_elbo, estimate_reconstruction, quoted, term_figures
 from zatlas.latent import (
     EX_POST,
@@ -25,13 +24,13 @@ from zatlas.latent import (
     decode,
     draw_codes,
     encode,
-    fit_ex_post,
     unit_names,
 )
+from zatlas.runs import priors
 from zatlas.runs.data import evaluation_batch
 from zatlas.runs.loaded import Loaded
 from zatlas.runs.parting import parting
-from zatlas.training.checkpoint import name_of as checkpoint_name
+from zatlas.training import Watcher
 from zatlas.types import Batch
 
 SHOWN = 20  # samples in a notebook
@@ -69,7 +68,7 @@ class Run(Loaded):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:  # what a notebook shows: samples, in two rows
         from zatlas.figures import View, grid
 
-        if not self.spec.is_image or (self.kind.point and not self.has_prior()):
+        if not self.spec.is_image or (self.kind.point and not self.priors):
             return None
         return View({}, grid(self.displayable(self.sample(SHOWN)[0].mean), columns=SHOWN // 2))._repr_png_()
 
@@ -172,78 +171,91 @@ class Run(Loaded):
         return decode(self.model, self.in_rows(z), y, device=self.device, precision=self.precision, seed=seed)
 
     def sample(
-        self, n: int, *, label: str | None = None, seed: int = 0, prior: str | None = None
+        self,
+        n: int,
+        *,
+        label: str | None = None,
+        seed: int = 0,
+        prior: str | None = None,
+        guidance: float | None = None,
+        steps: int | None = None,
     ) -> tuple[Pictures, Array | None]:
         """n new examples, and the labels they were given.
 
         Args:
             n: how many.
-            label: a class, for a conditional model.
+            label: a class, for a conditional model or a prior that knows labels. None: every class in turn for a
+                conditional model and with guidance, and else whatever the label.
             seed: of the draws.
-            prior: ``"mixture"`` or ``"flow"``: codes from that ex-post prior, which is fitted first where it is not
-                there; None: from the model's own prior, and for an autoencoder, which has none, from the mixture.
+            prior: a kind of ex-post prior, ``"mixture"``, ``"flow"`` or ``"flow-matching"``, that codes are drawn from;
+                it is fitted first where it is not there. None: the model's own prior, and for an autoencoder, which has
+                none, the first of these that was fitted, or the mixture.
+            guidance: towards the label, of a prior that knows labels: 0 is whatever the label, 1 given it.
+            steps: of that prior's solver.
+
+        Raises:
+            UsageError: a label, guidance or steps where nothing takes them; an unknown class or prior.
         """
-        y = self.labels_for(n, label)
         if prior is None and not self.kind.point:
+            if guidance is not None or steps is not None:
+                word = "guidance" if guidance is not None else "steps"
+                raise UsageError(f"{word} would be of an ex-post prior, and none is named: add --prior flow-matching.")
+            y = self.labels_for(n, label)
             z = draw_codes(self.model, n, y, device=self.device, seed=seed)
         else:
-            z = self.ex_post_prior(prior or "mixture").sample(n, seed)
-        return self.decode(z, y, seed=seed), y
+            fitted = self.ex_post_prior(prior or next(iter(self.priors), "mixture"))
+            knows = bool(fitted.label_dim) and (label is not None or bool(guidance))
+            y = self.labels_for(n, label, conditional=self.kind.conditional or knows)
+            told = y if fitted.label_dim else None
+            z = fitted.sample(n, seed, y=told, guidance=guidance, steps=steps)
+        return self.decode(z, y if self.kind.conditional else None, seed=seed), y
 
-    def _prior_path(self, kind: str) -> Path:
-        """Of these weights."""
-        return self.folder.path / "priors" / f"{kind}-{checkpoint_name(self.step)}.safetensors"
+    # densities fitted to its codes ---------------------------------------------------------------------------------
 
     def has_prior(self, kind: str = "mixture") -> bool:
         """Whether such an ex-post prior was fitted to these weights."""
-        return self._prior_path(kind).is_file()
+        return priors.path_of(self, kind).is_file()
+
+    @property
+    def priors(self) -> list[str]:
+        """The kinds of ex-post priors that were fitted to these weights."""
+        return [kind for kind in EX_POST if self.has_prior(kind)]
 
     def ex_post_prior(self, kind: str) -> ExPostPrior:
-        """The ex-post prior of that kind; where there is none, fitted to the training rows, and kept if it can be."""
-        path = self._prior_path(kind)
-        if path.is_file():
-            return ExPostPrior.load(path)
-        fitted = self._fitted_prior(kind)
-        try:
-            fitted.save(path)
-        except ZatlasError as error:
-            self.say(f"The {kind} is used here and not kept: {error}")
-        return fitted
+        """The ex-post prior of that kind; where there is none, fitted to the training rows, and kept if it can be.
+
+        Raises:
+            UsageError: another kind, or a model without codes.
+            ZatlasError: what is there is damaged, or was fitted to codes of another run.
+        """
+        return priors.found(self, kind)
 
     def fit_prior(
-        self, kind: str = "mixture", *, components: int | None = None, seed: int = 0, rows: int = 20_000
+        self,
+        kind: str = "mixture",
+        *,
+        seed: int = 0,
+        rows: int | None = None,
+        watchers: Sequence[Watcher] = (),
+        **options: Any,
     ) -> ExPostPrior:
         """Fits a density to the codes of training rows and keeps it in the run folder.
 
         Args:
-            kind: ``"mixture"`` of Gaussians, or ``"flow"``.
-            components: of the mixture; None: as many as held-out codes want.
+            kind: ``"mixture"`` of Gaussians, ``"flow"`` of couplings, or ``"flow-matching"``.
             seed: of the draws from the posteriors.
-            rows: at most so many.
+            rows: at most so many; None: 20,000, and for flow matching as many as a gigabyte holds.
+            watchers: are told how a training goes, of a kind that is trained in steps.
+            options: of that kind: ``components`` of a mixture (None: as many as held-out codes want); of flow matching
+                ``steps``, ``seconds``, ``width``, ``blocks``, ``batch_size``, ``learning_rate``
+                (:class:`zatlas.latent.matching.Training`).
 
         Raises:
-            UsageError: another kind, or a model without codes.
+            UsageError: another kind, an option that it has not, or a model without codes.
             ZatlasError: it cannot be written; what was found has been said.
+            KeyboardInterrupt: somebody stopped it; flow matching goes on from there when it is asked for the same.
         """
-        fitted = self._fitted_prior(kind, components=components, seed=seed, rows=rows)
-        try:
-            fitted.save(self._prior_path(kind))
-        except ZatlasError:
-            self.say(f"Found {fitted.describe()}.")
-            raise
-        return fitted
-
-    def _fitted_prior(
-        self, kind: str, *, components: int | None = None, seed: int = 0, rows: int = 20_000
-    ) -> ExPostPrior:
-        self.need_inference("codes that a prior could be fitted to")
-        if kind not in EX_POST:
-            raise UsageError(f"there is no ex-post prior {kind!r}; {nearest(kind, EX_POST)}")
-        if not self.kind.axes:
-            raise UsageError(f"the codes of {self.folder.path} are words of a codebook and have a prior of their own.")
-        codes = self.encode(self.spread("train", rows))
-        self.say(f"Fitting a {kind} to {len(codes.mean):,} codes, for {self._prior_path(kind).parent}.")
-        return fit_ex_post(kind, codes, components=components, seed=seed)
+        return priors.fit(self, kind, seed=seed, rows=rows, watchers=watchers, **options)
 
     def reconstruct(self, rows: Rows) -> tuple[Array, Codes, Pictures]:
         """The examples as the model sees them, their codes, and what comes back from the codes' means."""

@@ -27,6 +27,8 @@ def sample(
     draws: bool = False,
     label: str | None = None,
     prior: str | None = None,
+    guidance: float | None = None,
+    steps: int | None = None,
     seed: int = 0,
 ) -> View:
     """New examples: z from the prior, then p(x|z).
@@ -37,18 +39,22 @@ def sample(
         run: an opened run.
         n: how many.
         draws: show draws from p(x|z) instead of its means.
-        label: class of a conditional model; None: every class in turn.
-        prior: ``"mixture"`` or ``"flow"``: an ex-post prior, fitted first where there is none; None: the model's own.
+        label: class, of a conditional model or of a prior that knows labels; None: every class in turn for a
+            conditional model and with guidance, and else whatever the label.
+        prior: ``"mixture"``, ``"flow"`` or ``"flow-matching"``: an ex-post prior, fitted first where there is none;
+            None: the model's own.
+        guidance: towards the label, of flow matching: 0 is whatever the label, 1 given it, more is more typical.
+        steps: of flow matching's solver.
         seed: of the draws.
 
     Returns:
-        z ``[n, D]`` (of a spatial code ``[n, C, h, w]``), mean and draw ``[n, *data]``, y ``[n, Y]`` of a conditional
-        model.
+        z ``[n, D]`` (of a spatial code ``[n, C, h, w]``), mean and draw ``[n, *data]``, y ``[n, Y]`` where they were
+        drawn given labels.
 
     Raises:
-        UsageError: a class or a prior that is not there.
+        UsageError: a class or a prior that is not there; guidance or steps where nothing takes them.
     """
-    pictures, y = run.sample(n, label=label, seed=seed, prior=prior)
+    pictures, y = run.sample(n, label=label, seed=seed, prior=prior, guidance=guidance, steps=steps)
     return _shown(run, pictures, y, draws, f"{n} new examples, decoded from codes drawn from the prior.")
 
 
