@@ -9,7 +9,7 @@ import typer
 
 from zatlas.cli.commands import MEASURE, command
 from zatlas.cli.completing import complete_metric, complete_run
-from zatlas.cli.showing import Out, opened, show, show_run
+from zatlas.cli.showing import ExPost, Guidance, Out, opened, show, show_run
 from zatlas.cli.train import DataPath, Device, Json, RunPath, Split
 from zatlas.errors import ZatlasError
 
@@ -32,6 +32,8 @@ def evaluate(
     samples: Annotated[
         int | None, typer.Option(min=1, help="Draws, temperatures or steps for each example. (default: by metric)")
     ] = None,
+    prior: ExPost = None,
+    guidance: Guidance = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     data: DataPath = None,
     checkpoint: Annotated[str | None, typer.Option(help="last, best or step-00012345.")] = None,
@@ -59,7 +61,7 @@ def evaluate(
                 f"Of grey data log p(x) stands for: {GREY_EVIDENCE}; the cross-entropy of intensities is no likelihood."
             )
         return
-    options = Options(rows=rows, samples=samples, seed=seed)
+    options = Options(rows=rows, samples=samples, seed=seed, prior=prior, guidance=guidance)
     record = evaluate_run(run, split, metrics=metric, options=options, counting=counting)
     if json:
         print_json(record)

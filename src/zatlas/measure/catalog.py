@@ -17,7 +17,8 @@ class Metrics(Mapping[str, Metric]):
             raise KeyError(name)
         part = SORTS["metric"].get(name)
         lacks = part.facts.get("lacks", lambda run: None)
-        return Metric(part.when, lacks, part.target, part.facts.get("rows"), bool(part.facts.get("usual")))
+        facts = {name: part.facts[name] for name in ("rows", "usual", "draws") if name in part.facts}
+        return Metric(part.when, lacks, part.target, **facts)
 
     def __iter__(self) -> Iterator[str]:
         return iter(SORTS["metric"].names())

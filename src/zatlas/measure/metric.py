@@ -26,11 +26,25 @@ class Options:
         rows: at most so many examples; None: the metric's own number.
         samples: draws, chains' temperatures or the like for each example; None: the metric's own number.
         seed: of all draws.
+        prior: the kind of ex-post prior that examples are drawn from, by metrics that look at draws; None: the model's
+            own.
+        guidance: of that prior, towards every class in turn.
     """
 
     rows: int | None = None
     samples: int | None = None
     seed: int = 0
+    prior: str | None = None
+    guidance: float | None = None
+
+    def named(self, metric: str) -> str:
+        """The metric with what it is of, as its figures are kept: those of several priors stand side by side.
+
+        >>> Options().named("samples"), Options(prior="flow-matching", guidance=2.0).named("samples")
+        ('samples', 'samples of flow-matching, guidance 2')
+        """
+        towards = "" if self.guidance is None else f", guidance {self.guidance:g}"
+        return metric if self.prior is None else f"{metric} of {self.prior}{towards}"
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,7 @@ class Metric:
         measure: the figures over some rows; it is told when each example is done, and may raise :class:`Refused`.
         rows: at most so many examples unless more are asked for; None: all.
         usual: whether it belongs to the default set.
+        draws: whether it looks at new examples, for which another prior may be named.
     """
 
     when: str
@@ -58,3 +73,4 @@ class Metric:
     measure: Callable[[Run, Rows, Options, Progress], Found]
     rows: int | None = None
     usual: bool = False
+    draws: bool = False

@@ -49,6 +49,7 @@ def evaluate_run(
     """
     start = time.perf_counter()
     names = chosen(metrics)
+    _check_draws(names, options)
     split = split or run.held_out()
     rows = run.rows(split)
     record: dict[str, Any] = {
@@ -75,7 +76,7 @@ def evaluate_run(
             continue
         some = evenly_spaced(rows, options.rows or metric.rows)
         began = time.perf_counter()
-        prefix = "" if name in ALWAYS else f"{name}."
+        prefix = "" if name in ALWAYS else f"{options.named(name)}."
         try:
             with (counting or silent)(name, len(some)) as progress:
                 found = metric.measure(run, some, options, progress)
@@ -95,6 +96,23 @@ def evaluate_run(
         record["verdict"] = sentence
     _write(record, path, start)
     return record
+
+
+def _check_draws(names: Sequence[str], options: Options) -> None:
+    """Raises:
+    UsageError: a prior or guidance for a metric that looks at no draws; or guidance without a prior.
+    """
+    if options.prior is None:
+        if options.guidance is not None:
+            raise UsageError("guidance is of an ex-post prior, and none is named: add --prior flow-matching.")
+        return
+    drawing = [name for name, metric in METRICS.items() if metric.draws]
+    for name in names:
+        if name not in drawing:
+            raise UsageError(
+                f"--prior is for metrics that look at new examples, which {name} does not: add "
+                f"{' or '.join(f'--metric {one}' for one in drawing)}, and no other."
+            )
 
 
 def _write(record: dict[str, Any], path: Path, start: float) -> None:

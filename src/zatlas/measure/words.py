@@ -64,6 +64,8 @@ NAMES = {
     "frechet_distance": "Fréchet distance",
     "modes": "classes hit",
     "classifier_accuracy": "accuracy of the classifier",
+    "recognised": "recognised by the classifier",
+    "as_asked": "in the class asked for, by the classifier",
     "neighbour_share": "nearest-neighbour two-sample share",
     "copying": "share of pairs with the sample nearer to training images",  # of records of 0.1
 }
