@@ -1,5 +1,6 @@
 """Training from Python in one line."""
 
+import numpy as np
 import pytest
 
 import zatlas
@@ -41,3 +42,20 @@ def test_wrong_words_name_the_nearest(words, sentence, tmp_path):
         zatlas.train("digits", out=tmp_path / "run", **words)
     assert sentence in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "words", "network"),
+    [
+        ((16, 16, 3), {}, "conv"),
+        ((16, 16), {}, "mlp"),
+        ((4, 4, 3), {}, "mlp"),
+        ((16, 16, 3), {"model": "ladder", "latent_dim": 2}, "mlp"),
+        ((16, 16, 3), {"network": "mlp"}, "mlp"),
+    ],
+    ids=["colour", "grey", "too small to convolve", "a ladder has no conv", "asked for"],
+)
+def test_colour_images_are_convolved(tmp_path, shape, words, network):
+    x = np.random.default_rng(0).integers(0, 256, (60, *shape), dtype=np.uint8)
+    run = zatlas.train(x, out=tmp_path / "run", steps=1, batch_size=8, size="xs", verbose=False, **words)
+    assert run.config.network.kind == network
