@@ -171,3 +171,30 @@ def test_the_settings_of_the_caller_stay():
 def test_pyplot_is_never_imported():
     code = "import sys, zatlas.figures as f; f.themed_svg(f.rates([1.0])); sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_text_but_the_numbers_at_ticks_is_made_fit_to_be_shown():
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
+
+    from zatlas.figures.style import styled, texts
+
+    @styled
+    def drawn():
+        figure = Figure()
+        axes, other = figure.subplots(1, 2)
+        axes.set_title("a\x1bb")
+        axes.set_xticks([0, 1], ["c\x1b", "d"])
+        axes.plot([0, 1], label="e\x1b")
+        axes.legend()
+        figure.text(0, 0, "f\x1b")
+        other.xaxis.set_major_formatter(NullFormatter())
+        return figure
+
+    figure = drawn()
+    figure.draw_without_rendering()
+    ticks = figure.axes[0].get_xticklabels()
+    shown = {text.get_text() for text in [*texts(figure), *ticks]}
+    assert all(words.isprintable() for words in shown)
+    assert {"d"} < shown
+    assert sum(any(letter in words for words in shown) for letter in "acef") == 4

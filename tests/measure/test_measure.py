@@ -136,6 +136,8 @@ def test_a_model_that_repeats_its_data_is_seen_to(vae, monkeypatch):
     fresh = neighbours(vae, n=5)
     assert fresh.figure is not None
     assert (np.diff(fresh["distance"]) >= 0).all()
+    apart = np.square(fresh["sample"] - fresh["nearest"]).reshape(5, -1).sum(1)
+    np.testing.assert_allclose(fresh["distance"], np.sqrt(apart), rtol=1e-4)
     monkeypatch.setattr("zatlas.measure.memorisation.shown_as_data", lambda experiment, count, seed: copies)
     found = neighbours(vae, n=5)
     np.testing.assert_allclose(found["distance"], 0, atol=1e-5)

@@ -55,10 +55,16 @@ def read_ahead(items: Iterable[T], depth: int = 4) -> Generator[T]:
         thread.join()
 
 
+GROUP = Path("/sys/fs/cgroup")  # of a container
+
+
 def _cached(group: Path) -> int:
     """Bytes of files that a container keeps in memory and gives back when it is asked."""
-    lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+    try:
+        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
 
 
 def free_bytes(device: torch.device) -> int:
@@ -69,9 +75,8 @@ def free_bytes(device: torch.device) -> int:
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        used = int((group / "memory.current").read_text(encoding="ascii")) - _cached(group)
+        limit = (GROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = int((GROUP / "memory.current").read_text(encoding="ascii")) - _cached(GROUP)
         free = free if limit == "max" else min(free, max(int(limit) - used, 0))
     except (OSError, StopIteration, ValueError):
         pass

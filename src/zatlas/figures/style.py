@@ -134,24 +134,29 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
                 for text in texts(drawn):
                     if not (words := text.get_text()).isprintable():
                         text.set_text(printable(words))
+                for axis in (axis for axes in drawn.axes for axis in (axes.xaxis, axes.yaxis)):
+                    if isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter):  # names were given
+                        _make_fit(axis)
             return drawn
 
     return inside
 
 
-def texts(artist: Artist) -> Iterator[Text]:
-    """Every text of a figure but the numbers at its ticks, which findobj would make for all axes, also those not shown.
+def _make_fit(axis: Axis) -> None:
+    """Names at ticks, which the formatter says anew whenever they are drawn."""
+    names = [text.get_text() for text in axis.get_ticklabels()]
+    if not all(name.isprintable() for name in names):
+        axis.set_ticks(axis.get_ticklocs(), [printable(name) for name in names])
 
-    Names that were given to ticks are among them.
-    """
+
+def texts(artist: Artist) -> Iterator[Text]:
+    """Every text of a figure but those at its ticks, which findobj would make for all axes, also those not shown."""
     if isinstance(artist, Text):
         yield artist
     children = artist.get_children()
     if isinstance(artist, Axes):
         children = [child for child in children if not isinstance(child, Axis)]
-        for axis in (artist.xaxis, artist.yaxis):
-            named = isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter)
-            children += [axis.label, *(axis.get_ticklabels() if named else ())]
+        children += [artist.xaxis.label, artist.yaxis.label]
     for child in children:
         yield from texts(child)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -43,8 +44,8 @@ class Density(Protocol):
     def to(self, device: torch.device) -> None: ...
 
 
-class Known:
-    """Abstract: a density in closed form, which takes nothing beside the number of draws."""
+class Known(ABC):
+    """A density in closed form, which takes nothing beside the number of draws."""
 
     label_dim = 0
 
@@ -53,10 +54,11 @@ class Known:
         nats = self.log_prob(u)
         return Estimate(nats, np.zeros(len(nats)), np.zeros(len(nats)))
 
+    @abstractmethod
     def log_prob(self, u: Array) -> Array:
-        raise NotImplementedError
+        """log p(u) ``[N]`` of ``[N, D]``, in nats."""
 
-    def to(self, device: torch.device) -> None:
+    def to(self, device: torch.device) -> None:  # noqa: B027 (nothing is to be done)
         """It is fast enough where it is."""
 
 
