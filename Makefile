@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Empty is unset: tests start hundreds of processes, and each would compile all modules again (a quarter of the collecting).
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check lint unit slow thorough book docs clean
 
