@@ -56,12 +56,15 @@ def test_it_is_kept_and_told_labels(run):
     assert y.argmax(1).tolist() == [3, 3, 3, 3]
     prior = run.ex_post_prior("flow-matching")
     np.testing.assert_array_equal(pictures.z, prior.sample(4, 2, y=y))
-    free, none = run.sample(4, prior="flow-matching", seed=2)
+    free, none = run.sample(4, prior="flow-matching", guidance=0.0, seed=2)
     assert none is None
     np.testing.assert_array_equal(free.z, prior.sample(4, 2))
     assert np.abs(free.z - pictures.z).max() > 0
-    _, each = run.sample(12, prior="flow-matching", guidance=2.0)
-    assert each.argmax(1).tolist() == [*range(10), 0, 1]
+    for guidance in (None, 2.0):
+        _, each = run.sample(12, prior="flow-matching", guidance=guidance)
+        assert each.argmax(1).tolist() == [*range(10), 0, 1]
+    given = run.sample(12, prior="flow-matching", seed=2)[0]
+    np.testing.assert_array_equal(given.z, prior.sample(12, 2, y=each))
 
 
 def test_a_conditional_model_and_its_prior_are_given_the_same_label(tmp_path):

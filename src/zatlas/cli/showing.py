@@ -52,7 +52,7 @@ UnitAt = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
 Label = Annotated[
     str | None,
-    typer.Option(help="Class, of a conditional model or prior. (default: every class in turn, or whatever the class)"),
+    typer.Option(help="Class, of a conditional model or prior. (default: every class in turn)"),
 ]
 ExPost = Annotated[
     str | None,
@@ -63,7 +63,9 @@ ExPost = Annotated[
 ]
 Guidance = Annotated[
     float | None,
-    typer.Option(help="Towards the class, for flow-matching: 0 is whatever the class, 1 given it, 2 more typical."),
+    typer.Option(
+        help="Towards the class, for flow-matching: 0 is whatever it is, 1 given it, 2 more typical. (default: 1)"
+    ),
 ]
 SolverSteps = Annotated[
     int | None, typer.Option("--steps", min=1, help="Of the solver, for flow-matching. (default: 10)")

@@ -71,10 +71,10 @@ class GenerativeEstimator(BaseEstimator, ABC):
         Args:
             n: how many.
             y: for a conditional kind, or a fitted prior that knows labels, one label for all or one for each; None:
-                every class in turn, and for such a prior without guidance whatever the label.
+                every class in turn, and of a prior that knows real labels, or with guidance 0, whatever the label.
             random_state: of the draws; None: the seed of the fit, so that calls repeat each other.
             draws: draw from p(x|z) instead of giving its mean.
-            guidance: towards the label, of a prior that knows labels: 0 is whatever the label, 1 given it.
+            guidance: towards the label, of a prior that knows labels: 0 is whatever the label, 1 (None) given it.
 
         Raises:
             NotFittedError, UsageError: not fitted; n below 1; an AutoEncoder, which has no prior; y is missing.

@@ -163,7 +163,8 @@ class Trained:
             return None
         if self.prior_labelling is None:
             return columns
-        if y is None and not guidance:
+        in_turn = guidance is None and self.prior_labelling.kind != "real"
+        if y is None and not (guidance or in_turn):
             return None
         return replace(self, labelling=self.prior_labelling).columns_to_sample(y, n)
 

@@ -184,13 +184,13 @@ class Run(Loaded):
 
         Args:
             n: how many.
-            label: a class, for a conditional model or a prior that knows labels. None: every class in turn for a
-                conditional model and with guidance, and else whatever the label.
+            label: a class, for a conditional model or a prior that knows labels. None: every class in turn for both;
+                whatever the label for such a prior with guidance 0, or of real labels.
             seed: of the draws.
             prior: a kind of ex-post prior, ``"mixture"``, ``"flow"`` or ``"flow-matching"``, that codes are drawn from;
                 it is fitted first where it is not there. None: the model's own prior, and for an autoencoder, which has
                 none, the first of these that was fitted, or the mixture.
-            guidance: towards the label, of a prior that knows labels: 0 is whatever the label, 1 given it.
+            guidance: towards the label, of a prior that knows labels: 0 is whatever the label, 1 given it (None: 1).
             steps: of that prior's solver.
 
         Raises:
@@ -204,10 +204,10 @@ class Run(Loaded):
             z = draw_codes(self.model, n, y, device=self.device, seed=seed)
         else:
             fitted = self.ex_post_prior(prior or next(iter(self.priors), "mixture"))
-            knows = bool(fitted.label_dim) and (label is not None or bool(guidance))
-            y = self.labels_for(n, label, conditional=self.kind.conditional or knows)
-            told = y if fitted.label_dim else None
-            z = fitted.sample(n, seed, y=told, guidance=guidance, steps=steps)
+            in_turn = guidance is None and (self.kind.conditional or self.spec.label_kind == "class")
+            told = bool(fitted.label_dim) and (label is not None or bool(guidance) or in_turn)
+            y = self.labels_for(n, label, conditional=self.kind.conditional or told)
+            z = fitted.sample(n, seed, y=y if told else None, guidance=guidance, steps=steps)
         return self.decode(z, y if self.kind.conditional else None, seed=seed), y
 
     # densities fitted to its codes ---------------------------------------------------------------------------------

@@ -39,11 +39,11 @@ def sample(
         run: an opened run.
         n: how many.
         draws: show draws from p(x|z) instead of its means.
-        label: class, of a conditional model or of a prior that knows labels; None: every class in turn for a
-            conditional model and with guidance, and else whatever the label.
+        label: class, of a conditional model or of a prior that knows labels; None: every class in turn for
+            both, and for such a prior with guidance 0 whatever the label.
         prior: ``"mixture"``, ``"flow"`` or ``"flow-matching"``: an ex-post prior, fitted first where there is none;
             None: the model's own.
-        guidance: towards the label, of flow matching: 0 is whatever the label, 1 given it, more is more typical.
+        guidance: towards the label, of flow matching: 0 is whatever the label, 1 (None) given it, more is more typical.
         steps: of flow matching's solver.
         seed: of the draws.
 
