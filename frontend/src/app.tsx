@@ -83,7 +83,7 @@ export function App({ backend, host }: { backend: Backend; host?: HTMLElement })
   const state = useRef({ tab, shown, active });
   state.current = { tab, shown, active };
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     let opened: Session[] = [];
     const changed = () => { if (!pending.current) pending.current = requestAnimationFrame(() => { pending.current = 0; redraw(0); later(); }); };
     (async () => {
@@ -99,8 +99,8 @@ export function App({ backend, host }: { backend: Backend; host?: HTMLElement })
         if (kept.label) first.label = kept.label;
         if (kept.z?.length === first.dim) first.hold(kept.z, true);
         if (kept.stops?.length && kept.stops.every((z) => z.length === first.dim)) {
-          const images = await first.decode(kept.stops);
-          first.stops = kept.stops.map((z, i) => ({ z: Float64Array.from(z), image: images.slice(i * first.size, (i + 1) * first.size) }));
+          const stops = (first.stops = kept.stops.map((z) => ({ z: Float64Array.from(z), image: null as Float32Array | null })));
+          first.decode(kept.stops).then((images) => { stops.forEach((stop, i) => (stop.image = images.slice(i * first.size, (i + 1) * first.size))); changed(); }).catch(() => {});
         }
         setSessions(opened);
         if (!host) document.title = `${opened.map((s) => s.about.name).join(" and ")} · zatlas`;
@@ -116,6 +116,9 @@ export function App({ backend, host }: { backend: Backend; host?: HTMLElement })
       }
     })();
   }, [backend]);
+
+  const [starting, setStarting] = useState(!!backend.ready);
+  useEffect(() => { const there = () => setStarting(false); backend.ready?.then(there, there); }, [backend]);
 
   const hashTimer = useRef(0);
   const later = () => {
@@ -218,11 +221,12 @@ export function App({ backend, host }: { backend: Backend; host?: HTMLElement })
               }} />
           ))}
           <Legend session={s} shown={shown} onHide={() => { maps.current.forEach((m) => m.recolour()); redraw(0); }} />
+          {starting && <div class="starting" role="status">{sessions.some((one) => one.early) ? "The model is starting: these images were decoded before." : "The model is starting: images come then."}</div>}
           {toast && <div class="toast" role="status">{toast}</div>}
           {s.problem && <div class="toast warn" role="alert">{s.problem}<button class="icon" aria-label="Dismiss" onClick={() => { s.problem = ""; redraw(0); }}>×</button></div>}
         </div>
         <aside aria-label="The held code">
-          <Held session={s} />
+          <Held session={s} starting={starting} />
           <div class="tabs" role="tablist" aria-label="Panels" onKeyDown={(e) => { const i = TABS.findIndex(([id]) => id === tab), j = e.key === "ArrowRight" ? i + 1 : e.key === "ArrowLeft" ? i - 1 : -1; if (j >= 0 && j < TABS.length) { setTab(TABS[j][0]); const bar = e.currentTarget; requestAnimationFrame(() => bar.querySelector<HTMLElement>(`#tab-${TABS[j][0]}`)?.focus()); } }}>
             {TABS.map(([id, text]) => <button key={id} id={`tab-${id}`} role="tab" aria-selected={tab === id} aria-controls="panel" tabIndex={tab === id ? 0 : -1} onClick={() => setTab(id)}>{text}</button>)}
           </div>

@@ -10,13 +10,22 @@ export interface Answer {
   arrays: Record<string, Tensor>;
 }
 
+/** Images [up * across + 1, C, H, W] of 0 to 255 at cells of the lattice of a level, from row j and column i, and last the one at 0; see lattice.py. */
+export interface Early extends Tensor {
+  level: number; i: number; j: number; across: number; up: number;
+}
+
 export interface Backend {
   /** A sentence about where answers come from. */
   about: string;
   /** Whether all over the map it is asked for fewer points, as it is slow. */
   coarse?: boolean;
-  /** Whether it gives all codes at once, however many are asked for. */
+  /** Whether it gives all codes at once, however many are asked for, and in an order of chance. */
   whole?: boolean;
+  /** Where the model takes a while to start: when it has. */
+  ready?: Promise<unknown>;
+  /** Images that are there before the model runs. */
+  early?: Promise<Early | null>;
   runs(): Promise<{ id: string; name: string }[]>;
   ask(run: string, question: string, values?: object): Promise<Answer>;
 }

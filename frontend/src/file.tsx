@@ -1,32 +1,24 @@
 // The page of an exported file: everything it asks is answered within it.
 
 import { mount } from "./app";
-import { Refused, unpack, type Answer, type Backend, type Tensor } from "./backend";
+import { Refused, unpack, type Answer, type Backend, type Early, type Tensor } from "./backend";
+import { unescaped } from "./blocks";
 import { centroidDirection } from "./centroids";
 import { normals, rate } from "./lessons";
 import { linear, spherical } from "./space";
 import { grams, spectrum } from "./spectrum";
 import "./style.css";
 
-/** The bytes in a data block: those of windows-1252, four of them escaped as =x; see single_file.py. */
-function bytes(id: string): Uint8Array {
-  const text = document.getElementById(id)!.textContent!;
-  const codes = new Uint8Array(0x2200 + 0x100);
-  const decoded = new TextDecoder("windows-1252").decode(Uint8Array.from({ length: 256 }, (_, i) => i));
-  for (let i = 0; i < 256; i++) codes[decoded.charCodeAt(i)] = i;
-  const out = new Uint8Array(text.length);
-  let at = 0;
-  for (let i = 0; i < text.length; i++) {
-    let c = codes[text.charCodeAt(i)];
-    if (c === 0x3d) c = codes[text.charCodeAt(++i)] - 64;
-    out[at++] = c;
-  }
-  document.getElementById(id)!.remove();
-  return out.slice(0, at);
+/** The text of a data block, which is then let go. */
+function taken(id: string): string {
+  const block = document.getElementById(id);
+  if (!block) throw new Refused(0, "This file is not whole: its end is missing.");
+  block.remove();
+  return block.textContent!;
 }
 
-async function inflated(content: Uint8Array): Promise<ArrayBuffer> {
-  const stream = new Blob([content as BlobPart]).stream().pipeThrough(new DecompressionStream("gzip"));
+async function inflated(id: string): Promise<ArrayBuffer> {
+  const stream = new Blob([unescaped(taken(id)) as BlobPart]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).arrayBuffer();
 }
 
@@ -42,6 +34,7 @@ const STEP = 0.01; // of the code, in differences; as zatlas.latent.local
 const CHUNK = 96; // decodings in one message, so that what the pointer asks for does not wait
 const DRAWS = 16; // of the code, for the distortion of an image
 const SCORED = 128; // codes at a time
+const AT_ONCE = new Set(["about", "codes", "describe"]); // what is answered before the model is there
 
 type Feeds = Record<string, { values: Float32Array; shape: number[] }>;
 
@@ -49,19 +42,31 @@ class FileBackend implements Backend {
   about = "this file";
   coarse = true;
   whole = true;
+  ready: Promise<unknown>;
+  early: Promise<Early | null>;
   private worker!: Worker;
   private waiting = new Map<number, [(o: any) => void, (e: Error) => void]>();
   private count = 0;
   private facts: any;
-  private arrays!: Record<string, Tensor>;
-  private opened: Promise<void>;
+  private arrays: Record<string, Tensor>;
+  private model: Promise<void>; // is there to be asked
+  private decoder!: Promise<unknown>; // has started
 
+  /** Reads what the map needs at once; the rest of the file is behind this script, and read once the map is drawn. */
   constructor() {
-    this.opened = this.open();
+    const { facts, arrays } = unpack(unescaped(taken("first")).buffer as ArrayBuffer);
+    this.facts = facts;
+    this.arrays = arrays;
+    this.early = facts.lattice ? inflated("images").then((found) => ({ ...facts.lattice, ...unpack(found).arrays.lattice })) : Promise.resolve(null);
+    const drawn = new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    const read = new Promise((done) => document.addEventListener("DOMContentLoaded", done));
+    this.model = Promise.all([drawn.then(() => this.start()), read]).then(() => this.load());
+    this.ready = this.model.then(() => this.decoder);
+    this.ready.catch(() => {}); // whoever asks the model is told
   }
 
-  private start(source: ArrayBuffer): void {
-    this.worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  private async start(): Promise<void> {
+    this.worker = new Worker(URL.createObjectURL(new Blob([await inflated("worker")], { type: "text/javascript" })));
     this.worker.onmessage = ({ data }) => {
       const [done, failed] = this.waiting.get(data.id)!;
       this.waiting.delete(data.id);
@@ -80,30 +85,27 @@ class FileBackend implements Backend {
     });
   }
 
-  private run(graph: string, feeds: Feeds): Promise<Record<string, { data: Float32Array }>> {
+  private async run(graph: string, feeds: Feeds): Promise<Record<string, { data: Float32Array }>> {
+    await this.model;
     return this.send({ graph, feeds });
   }
 
-  /** The worker compiles WebAssembly while this thread unpacks the codes and draws the map. */
-  private async open(): Promise<void> {
-    this.start(await inflated(bytes("worker")));
-    const wasm = bytes("wasm");
-    this.send({ wasm }, [wasm.buffer as ArrayBuffer]).catch(() => {});
-    const { facts, arrays } = unpack(await inflated(bytes("data")));
-    this.facts = facts;
-    this.arrays = arrays;
+  /** The worker unpacks and compiles WebAssembly while this thread unpacks the model. */
+  private async load(): Promise<void> {
+    this.send({ wasm: taken("wasm") }).catch(() => {});
+    Object.assign(this.arrays, unpack(await inflated("rest")).arrays);
     const graphs: Record<string, Uint8Array> = {};
-    for (const name of ["decoder", "encoder", "score", "density"]) if (arrays[name]) graphs[name] = joined(arrays[name].data as Uint8Array);
-    this.send({ graphs }).catch(() => {});
+    for (const name of ["decoder", "encoder", "score", "density"]) if (this.arrays[name]) graphs[name] = joined(this.arrays[name].data as Uint8Array);
+    this.decoder = this.send({ graphs });
+    this.decoder.catch(() => {});
   }
 
   async runs() {
-    await this.opened;
     return [{ id: "a", name: this.facts.about.name }];
   }
 
   async ask(_: string, question: string, values: any = {}): Promise<Answer> {
-    await this.opened;
+    if (!AT_ONCE.has(question)) await this.model;
     const found = await this.answers[question]?.(values);
     if (!found) throw new Refused(400, this.facts.about.can[question] ?? "A file cannot answer that: zatlas explore can.");
     return { facts: {}, arrays: {}, ...found } as Answer;

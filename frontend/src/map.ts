@@ -2,7 +2,7 @@
 
 import { classColour, css, heat, ramp } from "./colours";
 import { bars, canvasOf, pixels, type Rgb } from "./images";
-import { pointsOn, tinted, type Points, type View } from "./points";
+import { packed, pointsOn, tinted, type Points, type View } from "./points";
 import type { Session } from "./session";
 import { codeAt, inside, type Vec } from "./space";
 
@@ -25,7 +25,7 @@ interface Events {
   linked(row: number): void;
 }
 
-const BATCH = 48, KEPT = 3000, HEAT = 40, COARSE = 26, MARGIN = 160;
+const BATCH = 48, KEPT = 3000, HEAT = 40, COARSE = 26, MARGIN = 160, FITTED = 4000;
 
 export class MapView {
   view: View = { x: 0, y: 0, scale: 80 };
@@ -41,12 +41,16 @@ export class MapView {
   private fetching = 0;
   private version = -1;
   private seen: object | null = null;
+  private foreseen: object | null = null; // the early images that were laid
+  private sown: object | null = null; // and those whose pictures are in seeds
+  private seeds: HTMLCanvasElement[] = [];
   private heatmap: { image: HTMLCanvasElement; box: number[]; low: number; high: number } | null = null;
   private heatKey = "";
   private lasso: [number, number][] = [];
   private pointer: [number, number] | null = null;
   private linkedRow = -1;
   private waiting = 0;
+  private dull = true; // whether points are to be coloured before they are drawn
   frames: number[] = []; // milliseconds that drawing took
   lassoed = 0; // and choosing under a lasso
   legend: { low: number; high: number } | null = null;
@@ -63,8 +67,8 @@ export class MapView {
     this.resized();
   }
 
-  get width(): number { return this.box.clientWidth; }
-  get height(): number { return this.box.clientHeight; }
+  width = 0; // of the box, in pixels of the page
+  height = 0;
   private get ratio(): number { return Math.min(2, window.devicePixelRatio || 1); }
   toPage(a: number, b: number): [number, number] {
     const v = this.view;
@@ -85,7 +89,7 @@ export class MapView {
   fit(): void {
     const p = this.session.placed;
     if (!p.length || this.width < 10) return;
-    const xs = sorted(p, 0), ys = sorted(p, 1);
+    const xs = some(p, 0), ys = some(p, 1);
     const cut = (v: Float32Array, q: number) => v[Math.min(v.length - 1, Math.floor(q * v.length))];
     const [l, r, b, t] = [cut(xs, 0.003), cut(xs, 0.997), cut(ys, 0.003), cut(ys, 0.997)];
     this.view = { x: (l + r) / 2, y: (b + t) / 2, scale: 0.9 * Math.min(this.width / Math.max(r - l, 1e-6), this.height / Math.max(t - b, 1e-6, (r - l) / 20)) };
@@ -107,6 +111,7 @@ export class MapView {
       this.recolour();
       if (!this.fitted) this.fit();
     }
+    if (s.early !== this.foreseen) (this.foreseen = s.early), this.filled++;
     if (s.version !== this.version) {
       this.version = s.version;
       this.filled++;
@@ -119,29 +124,37 @@ export class MapView {
 
   redecode(): void {
     this.version = -1;
+    this.sown = null;
     this.update();
   }
 
   recolour(): void {
-    const { session: s } = this, codes = s.codes;
-    if (!codes) return;
-    const by = this.shown.colour;
-    const factor = by.startsWith("factor:") ? codes.factors[+by.slice(7)] : null;
-    const values = by === "label" ? codes.labels : factor?.values;
-    const classes = by === "label" ? s.about.labels.kind === "class" : factor?.classes;
-    let colour: (i: number) => Rgb | null;
-    if (!values) colour = () => [122, 130, 146];
-    else if (classes) colour = (i) => (s.hidden.has(values[i]) ? null : classColour(values[i]));
-    else {
-      let low = Infinity, high = -Infinity;
-      for (let i = 0; i < codes.n; i++) (low = Math.min(low, values[i])), (high = Math.max(high, values[i]));
-      colour = (i) => ramp((values[i] - low) / (high - low || 1));
-    }
-    this.points.set(s.placed, tinted(codes.n, colour));
+    this.dull = true;
     this.later();
   }
 
+  private colour(): void {
+    this.dull = false;
+    const { session: s } = this, codes = s.codes;
+    if (!codes) return;
+    const by = this.shown.colour, n = codes.n;
+    const factor = by.startsWith("factor:") ? codes.factors[+by.slice(7)] : null;
+    const values = by === "label" ? codes.labels : factor?.values;
+    const classes = by === "label" ? s.about.labels.kind === "class" : factor?.classes;
+    if (!values) return this.points.set(s.placed, tinted(n, () => packed([122, 130, 146])));
+    if (classes) {
+      const known = new Map<number, number>();
+      const of = (k: number): number => { const c = s.hidden.has(k) ? 0 : packed(classColour(k)); known.set(k, c); return c; };
+      return this.points.set(s.placed, tinted(n, (i) => known.get(values[i]) ?? of(values[i])));
+    }
+    let low = Infinity, high = -Infinity;
+    for (let i = 0; i < n; i++) (low = Math.min(low, values[i])), (high = Math.max(high, values[i]));
+    this.points.set(s.placed, tinted(n, (i) => packed(ramp((values[i] - low) / (high - low || 1)))));
+  }
+
   private resized(): void {
+    this.width = this.box.clientWidth;
+    this.height = this.box.clientHeight;
     for (const canvas of [this.under, this.ink]) {
       canvas.width = Math.round(this.width * this.ratio);
       canvas.height = Math.round(this.height * this.ratio);
@@ -163,6 +176,7 @@ export class MapView {
     this.waiting = 0;
     const began = performance.now();
     if (this.width < 10) return;
+    if (this.dull) this.colour();
     this.drawUnder();
     const n = this.session.codes?.n ?? 0;
     const zoom = Math.sqrt(this.view.scale / 80);
@@ -228,9 +242,10 @@ export class MapView {
     canvas.width = Math.round((width + 2 * margin) * this.ratio);
     canvas.height = Math.round((height + 2 * margin) * this.ratio);
     c.setTransform(this.ratio, 0, 0, this.ratio, margin * this.ratio, margin * this.ratio);
+    c.globalAlpha = this.shown.layers === "both" ? 0.75 : 1;
+    this.layEarly(c);
     const level = this.level;
     c.imageSmoothingEnabled = this.view.scale * 2 ** level < 2.2 * (this.session.about.shape[2] ?? 48);
-    c.globalAlpha = this.shown.layers === "both" ? 0.75 : 1;
     for (const k of [level + 1, level]) {
       const size = 2 ** k, px = size * this.view.scale;
       const [a0, b1] = this.toPlane(-margin, -margin), [a1, b0] = this.toPlane(width + margin, height + margin);
@@ -239,11 +254,28 @@ export class MapView {
           const tile = this.tiles.get(`${k}:${i}:${j}`);
           if (!tile || (k > level && [0, 1, 2, 3].every((q) => this.tiles.has(`${level}:${2 * i + (q & 1)}:${2 * j + (q >> 1)}`)))) continue;
           const [x, y] = this.toPage(i * size, (j + 1) * size), l = Math.round(x), t = Math.round(y), w = Math.round(x + px) - l, h = Math.round(y + px) - t;
-          if (k === level) c.clearRect(l, t, w, h);
+          c.clearRect(l, t, w, h);
           c.drawImage(tile, l, t, w, h);
         }
     }
     this.sheet = { canvas, view: this.view, margin, stamp };
+  }
+
+  /** The images that are there before the model runs, where those that it decodes will be. */
+  private layEarly(c: CanvasRenderingContext2D): void {
+    const { early, label, about, plane } = this.session;
+    if (!early || label || plane.e1[0] !== 1 || Math.abs(early.level - this.level) > 2) return;
+    if (this.sown !== early) {
+      const grey = about.shape[0] === 1 ? this.inks : undefined, look = { ...about, range: [0, 255] as [number, number] };
+      this.sown = early;
+      this.seeds = Array.from({ length: early.across * early.up }, (_, k) => canvasOf(pixels(look, early.data, k, grey)));
+    }
+    const size = 2 ** early.level, px = size * this.view.scale;
+    c.imageSmoothingEnabled = px < 2.2 * about.shape[2];
+    this.seeds.forEach((tile, k) => {
+      const [x, y] = this.toPage((early.i + (k % early.across)) * size, (early.j + Math.floor(k / early.across) + 1) * size), l = Math.round(x), t = Math.round(y);
+      c.drawImage(tile, l, t, Math.round(x + px) - l, Math.round(y + px) - t);
+    });
   }
 
   private async fetch(wanted: { key: string; a: number; b: number }[]): Promise<void> {
@@ -538,8 +570,9 @@ export class MapView {
   }
 }
 
-function sorted(p: Float32Array, column: number): Float32Array {
-  const out = new Float32Array(p.length / 2);
-  for (let i = 0; i < out.length; i++) out[i] = p[2 * i + column];
+/** A coordinate of points, sorted: of some thousands of them, as all take milliseconds and say the same. */
+function some(p: Float32Array, column: number): Float32Array {
+  const n = p.length / 2, step = Math.max(1, Math.floor(n / FITTED)), out = new Float32Array(Math.ceil(n / step));
+  for (let i = 0; i < out.length; i++) out[i] = p[2 * step * i + column];
   return out.sort();
 }

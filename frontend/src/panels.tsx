@@ -10,7 +10,7 @@ import { add, linear, norm, spherical } from "./space";
 
 interface Panel { session: Session; shown: Shown; onShow: (change: Partial<Shown>) => void; alone: boolean }
 
-export function Held({ session: s }: { session: Session }) {
+export function Held({ session: s, starting }: { session: Session; starting: boolean }) {
   const coordinates = Array.from(s.base).slice(0, 4).map((v) => number(v, 2)).join(", ") + (s.dim > 4 ? ", …" : "");
   const off = s.support != null && s.typical && s.support < s.typical[0];
   const hover = s.hover;
@@ -23,7 +23,7 @@ export function Held({ session: s }: { session: Session }) {
       <figure class={hover?.image ? "" : "empty"}>
         <Picture about={s.about} values={hover?.image ?? null} size={132} label="Decoded under the pointer" />
         {hover?.original && <span class="inset" title="The example itself"><Picture about={s.about} values={hover.original} size={46} label="The example itself" /></span>}
-        <figcaption>{hover && hover.row >= 0 ? !s.codes?.rows ? (s.dim > 2 ? "An example's code" : "Near an example") : `${s.dim > 2 ? "Row" : "Near row"} ${s.codes?.rows?.[hover.row] ?? ""}` : "Under the pointer"}</figcaption>
+        <figcaption>{hover && starting ? "Comes with the model" : hover && hover.row >= 0 ? !s.codes?.rows ? (s.dim > 2 ? "An example's code" : "Near an example") : `${s.dim > 2 ? "Row" : "Near row"} ${s.codes?.rows?.[hover.row] ?? ""}` : "Under the pointer"}</figcaption>
       </figure>
       <p class="where"><code>z = ({coordinates})</code>
         {s.support != null && s.typical && (
@@ -285,7 +285,7 @@ export function Directions({ session: s, shown, onShow }: Panel) {
   const methods = METHODS.filter(([name]) => !s.about.can[name]);
   useEffect(() => { s.loadDirections().catch(() => {}); }, [s]);
   if (s.about.can.directions) return <Note>{s.about.can.directions}</Note>;
-  const rowsOf = (g: number[]) => g.map((i) => s.codes!.rows?.[i] ?? s.codes!.index[i]);
+  const rowsOf = (g: number[]) => g.map((i) => s.row(i));
   const fit = async (save: boolean) => {
     setBusy(true); setSaid("");
     try {

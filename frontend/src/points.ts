@@ -89,13 +89,13 @@ const MARGIN = 120; // pixels
 
 class PixelPoints implements Points {
   private places: Float32Array = new Float32Array();
-  private colours: Uint8Array = new Uint8Array();
+  private colours: Uint32Array = new Uint32Array();
   private image: ImageData | null = null;
   constructor(private canvas: HTMLCanvasElement, private context: CanvasRenderingContext2D) {}
   private laid: { x: number; y: number; scale: number; key: string; margin: number } | null = null;
   set(places: Float32Array, colours: Uint8Array): void {
     this.places = places;
-    this.colours = colours;
+    this.colours = new Uint32Array(colours.buffer);
     this.laid = null;
   }
   /** Draws the points once with some beyond the edges, so that a map that is dragged only moves what was drawn. */
@@ -116,28 +116,26 @@ class PixelPoints implements Points {
   private raster(view: View, w: number, h: number, r: number, radius: number, alpha: number): void {
     const { context, places, colours } = this;
     if (this.image?.width !== w || this.image.height !== h) this.image = context.createImageData(w, h);
-    const out = this.image.data, size = Math.max(1, Math.round(2 * radius * r)), s = view.scale * r;
+    const out = new Uint32Array(this.image.data.buffer), size = Math.max(1, Math.round(2 * radius * r)), s = view.scale * r;
     out.fill(0);
-    // a disc: how far each row of the square is in at either side
-    const inset = Array.from({ length: size }, (_, i) => Math.round(size / 2 - Math.sqrt(Math.max(0, (size / 2) ** 2 - (i + 0.5 - size / 2) ** 2))));
-    const a = Math.round(255 * alpha), n = alpha ? places.length / 2 : 0, dx = w / 2 - size / 2 - view.x * s, dy = h / 2 - size / 2 + view.y * s;
+    // a disc: where the pixels of a point are, from its first
+    const disc: number[] = [];
+    for (let v = 0; v < size; v++) {
+      const cut = Math.round(size / 2 - Math.sqrt(Math.max(0, (size / 2) ** 2 - (v + 0.5 - size / 2) ** 2)));
+      for (let u = cut; u < size - cut; u++) disc.push(v * w + u);
+    }
+    const pixels = disc.length, last = w - size, low = h - size, a = Math.round(255 * alpha), rest = 256 - a, shown = a << 24;
+    const n = alpha ? places.length / 2 : 0, dx = w / 2 - size / 2 - view.x * s + 0.5, dy = h / 2 - size / 2 + view.y * s + 0.5;
     for (let i = 0; i < n; i++) {
-      if (!colours[4 * i + 3]) continue;
-      const x = Math.round(places[2 * i] * s + dx), y = Math.round(dy - places[2 * i + 1] * s);
-      if (x < 0 || y < 0 || x + size > w || y + size > h) continue;
-      const red = colours[4 * i], green = colours[4 * i + 1], blue = colours[4 * i + 2];
-      for (let v = 0; v < size; v++) {
-        const cut = inset[v], end = 4 * ((y + v) * w + x + size - cut);
-        for (let at = 4 * ((y + v) * w + x + cut); at < end; at += 4) {
-          const under = out[at + 3];
-          if (!under) {
-            out[at] = red; out[at + 1] = green; out[at + 2] = blue; out[at + 3] = a;
-          } else { // over what is there: exact for opaque, near enough for the rest
-            out[at] += ((red - out[at]) * a) >> 8;
-            out[at + 1] += ((green - out[at + 1]) * a) >> 8;
-            out[at + 2] += ((blue - out[at + 2]) * a) >> 8;
-            out[at + 3] = under + (((255 - under) * a) >> 8);
-          }
+      const colour = colours[i], x = Math.floor(places[2 * i] * s + dx), y = Math.floor(dy - places[2 * i + 1] * s);
+      if (!colour || x < 0 || y < 0 || x > last || y > low) continue;
+      const first = y * w + x, red = (colour & 0xff00ff) * a, green = ((colour >> 8) & 0xff) * a, fresh = (colour & 0xffffff) | shown;
+      for (let k = 0; k < pixels; k++) {
+        const at = first + disc[k], under = out[at];
+        if (!under) out[at] = fresh;
+        else { // over what is there: exact for opaque, near enough for the rest; red and blue at a time
+          const more = under >>> 24, opaque = more + (((255 - more) * a) >> 8);
+          out[at] = (opaque << 24) | (((red + (under & 0xff00ff) * rest) >>> 8) & 0xff00ff) | ((green + ((under >> 8) & 0xff) * rest) & 0xff00);
         }
       }
     }
@@ -163,15 +161,11 @@ export function pointsOn(canvas: HTMLCanvasElement): { canvas: HTMLCanvasElement
   return { canvas, points: new PixelPoints(canvas, canvas.getContext("2d")!) };
 }
 
-export function tinted(n: number, colour: (i: number) => Rgb | null): Uint8Array {
-  const out = new Uint8Array(4 * n);
-  for (let i = 0; i < n; i++) {
-    const c = colour(i);
-    if (!c) continue;
-    out[4 * i] = c[0];
-    out[4 * i + 1] = c[1];
-    out[4 * i + 2] = c[2];
-    out[4 * i + 3] = 255;
-  }
-  return out;
+/** A colour as it lies in the memory of a canvas; 0: not drawn. */
+export const packed = ([r, g, b]: Rgb): number => new Uint32Array(Uint8Array.of(r, g, b, 255).buffer)[0];
+
+export function tinted(n: number, colour: (i: number) => number): Uint8Array {
+  const out = new Uint32Array(n);
+  for (let i = 0; i < n; i++) out[i] = colour(i);
+  return new Uint8Array(out.buffer);
 }

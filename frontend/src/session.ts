@@ -1,6 +1,6 @@
 // One run in the page: what is known of it, and the code that is held.
 
-import type { Answer, Backend, Tensor } from "./backend";
+import type { Answer, Backend, Early, Tensor } from "./backend";
 import * as space from "./space";
 import type { Plane, Vec } from "./space";
 
@@ -19,7 +19,7 @@ export interface Codes {
   std: Float32Array | null;
   labels: ArrayLike<number> | null;
   rows: Int32Array | null;
-  index: Int32Array; // of each in the order in which they came
+  index: Int32Array | null; // of each in the order in which they came; null: they lie in that order
   factors: { name: string; classes: boolean; values: ArrayLike<number> }[];
   of: string;
 }
@@ -43,12 +43,13 @@ export interface Film { steps: number[]; images: Uint8Array; shape: number[]; cu
 
 export class Session {
   film: Film | null = null;
+  early: Early | null = null;
   live = false; // whether the training is followed
   private polling = false;
   about!: About;
   codes: Codes | null = null;
   placed: Float32Array = new Float32Array();
-  near: space.Near | null = null;
+  private cells: space.Near | null = null;
   choice: PlaneChoice = { kind: "units", i: 0, j: 1 };
   plane!: Plane;
   base!: Float64Array;
@@ -94,16 +95,26 @@ export class Session {
     this.replane();
     await this.load(4000);
     if (this.dim > 2) this.choose({ kind: "pca" });
+    this.backend.early?.then((early) => this.foresee(early)).catch(() => {});
     if (this.about.status === "running" && !this.about.can.snapshots && !this.about.can.follow) this.follow(true);
+  }
+
+  /** Takes images that are there before the model runs, for as long as it does not. */
+  private foresee(early: Early | null): void {
+    if (!early || this.label) return;
+    this.early = early;
+    const { size } = this, [low, high] = this.about.range;
+    if (!this.held) this.holding ??= Float32Array.from(early.data.subarray(early.data.length - size), (v) => low + (v / 255) * (high - low));
+    this.changed();
   }
 
   async load(n: number): Promise<void> {
     const { facts, arrays } = await this.ask("codes", { n });
     const [count, dim] = arrays.mean.shape;
     // in an order of chance, or the last class would lie on top
-    const order = shuffled(count);
+    const order = this.backend.whole ? null : shuffled(count);
     const picked = (t: Tensor | undefined, width: number): any => {
-      if (!t) return null;
+      if (!t || !order) return t?.data ?? null;
       const out = new (t.data.constructor as any)(count * width);
       for (let i = 0; i < count; i++) for (let d = 0; d < width; d++) out[i * width + d] = t.data[order[i] * width + d];
       return out;
@@ -121,7 +132,7 @@ export class Session {
   private place(): void {
     if (!this.codes) return;
     this.placed = space.project(this.plane, this.codes.mean, this.codes.n);
-    this.near = new space.Near(this.placed);
+    this.cells = null;
   }
 
   choose(choice: PlaneChoice): void {
@@ -144,6 +155,10 @@ export class Session {
     this.changed();
   }
 
+  /** Finds the code next to a place; made when first asked for. */
+  get near(): space.Near | null { return this.codes ? (this.cells ??= new space.Near(this.placed)) : null; }
+  /** Which example a code on the map is of. */
+  row(i: number): number { return this.codes!.rows?.[i] ?? this.codes!.index?.[i] ?? i; }
   at(a: number, b: number): Float64Array { return space.codeAt(this.plane, this.base, a, b); }
   spot(z: Vec): [number, number] { return space.spot(this.plane, z); }
   code(i: number): Float64Array { return Float64Array.from(this.codes!.mean.subarray(i * this.dim, (i + 1) * this.dim)); }
@@ -206,7 +221,7 @@ export class Session {
         if (this.hover) this.hover = { ...(this.wantHover ?? wanted), image, original: this.hover.original };
         this.changed();
         if (wanted.row >= 0 && this.hover && !this.hover.original && !this.about.can.examples && this.about.image) {
-          const i = wanted.row, x = (await this.ask("examples", { rows: [this.codes!.rows?.[i] ?? this.codes!.index[i]] })).arrays.x;
+          const i = wanted.row, x = (await this.ask("examples", { rows: [this.row(i)] })).arrays.x;
           const now: Session["hover"] = this.hover; // it may have moved on meanwhile
           if (x && now && now.row === i) this.hover = { ...now, original: x.data };
           this.changed();
@@ -298,7 +313,7 @@ export class Session {
     };
     if (from === "own" && this.own) return encoded(Float32Array.from(this.own.image), this.label, "Your image, and the encoder's posterior of it.");
     if (from === "any" && this.codes?.n) {
-      const i = Math.floor(Math.random() * this.codes.n), row = this.codes.rows?.[i] ?? this.codes.index[i];
+      const i = Math.floor(Math.random() * this.codes.n), row = this.row(i);
       const label = about.conditional ? Number(this.codes.labels?.[i] ?? 0) : this.label;
       const x = about.can.examples ? undefined : (await this.ask("examples", { rows: [row] })).arrays.x;
       if (x) return encoded(Float32Array.from(x.data), label, `Example ${row} of the training data, and the encoder's posterior of it.`);

@@ -75,9 +75,11 @@ export function principalPlane(codes: Vec, n: number, dim: number): Plane {
   return { origin: mean, e1: found[0], e2: found[1], names: [names[0], names[1]] };
 }
 
-/** Where codes [n, dim] lie in a plane, [n, 2]. */
+/** Where codes [n, dim] lie in a plane, [n, 2]; codes of two units in their own plane are what they are. */
 export function project(plane: Plane, codes: Vec, n: number): Float32Array {
-  const dim = plane.origin.length, out = new Float32Array(2 * n);
+  const dim = plane.origin.length;
+  if (dim === 2 && codes instanceof Float32Array && !norm(plane.origin) && plane.e1[0] === 1 && plane.e2[1] === 1) return codes.subarray(0, 2 * n);
+  const out = new Float32Array(2 * n);
   const o1 = dot(plane.origin, plane.e1), o2 = dot(plane.origin, plane.e2);
   for (let i = 0; i < n; i++) {
     let a = -o1, b = -o2;
@@ -129,31 +131,35 @@ export function inside(points: Float32Array, polygon: [number, number][]): numbe
   return found;
 }
 
+const CELLS = 256; // a side
+
 /** Points [n, 2] in square cells, for the nearest one. */
 export class Near {
-  private cells = new Map<number, number[]>();
   private size: number;
+  private first = new Int32Array(CELLS * CELLS + 1); // of a cell, in those that lie in it
+  private sorted: Int32Array;
   constructor(private points: Float32Array) {
+    const n = points.length >> 1, of = new Int32Array(n), { first } = this;
     let far = 1e-9;
-    for (const v of points) far = Math.max(far, Math.abs(v));
-    this.size = (2 * far) / 128;
-    for (let i = 0; i < points.length / 2; i++) {
-      const key = this.key(points[2 * i], points[2 * i + 1]);
-      const cell = this.cells.get(key);
-      cell ? cell.push(i) : this.cells.set(key, [i]);
-    }
+    for (let i = 0; i < 2 * n; i++) if (Math.abs(points[i]) > far) far = Math.abs(points[i]);
+    this.size = (2.001 * far) / CELLS;
+    for (let i = 0; i < n; i++) first[(of[i] = this.row(points[2 * i + 1]) * CELLS + this.row(points[2 * i])) + 1]++;
+    for (let c = 0; c < CELLS * CELLS; c++) first[c + 1] += first[c];
+    const at = first.slice();
+    this.sorted = new Int32Array(n);
+    for (let i = 0; i < n; i++) this.sorted[at[of[i]]++] = i;
   }
-  private key(x: number, y: number): number {
-    return (Math.floor(x / this.size) + 4096) * 8192 + Math.floor(y / this.size) + 4096;
+  private row(x: number): number {
+    return Math.max(0, Math.min(CELLS - 1, Math.floor(x / this.size) + CELLS / 2)) | 0;
   }
   /** The point nearest to (x, y) within reach, or -1. */
   at(x: number, y: number, reach: number): number {
-    const cells = Math.min(6, Math.ceil(reach / this.size));
+    const cells = Math.min(12, Math.ceil(reach / this.size)), i = this.row(x), j = this.row(y);
     let best = -1, least = reach * reach;
-    for (let i = -cells; i <= cells; i++)
-      for (let j = -cells; j <= cells; j++)
-        for (const p of this.cells.get(this.key(x + i * this.size, y + j * this.size)) ?? []) {
-          const d = (this.points[2 * p] - x) ** 2 + (this.points[2 * p + 1] - y) ** 2;
+    for (let v = Math.max(0, j - cells); v <= Math.min(CELLS - 1, j + cells); v++)
+      for (let u = Math.max(0, i - cells); u <= Math.min(CELLS - 1, i + cells); u++)
+        for (let k = this.first[v * CELLS + u]; k < this.first[v * CELLS + u + 1]; k++) {
+          const p = this.sorted[k], d = (this.points[2 * p] - x) ** 2 + (this.points[2 * p + 1] - y) ** 2;
           if (d < least) (least = d), (best = p);
         }
     return best;

@@ -1,32 +1,21 @@
 // ONNX in a worker of the exported file: its graphs, on one thread of WebAssembly.
 
-import { Decompress } from "fzstd";
+import { decompress } from "fzstd";
 import * as ort from "onnxruntime-web/wasm";
+import { unescaped } from "./blocks";
 
-const PIECE = 2 ** 17;
 const sessions: Record<string, Promise<ort.InferenceSession>> = {};
 let graphs: Record<string, Uint8Array> = {};
 let compiled: Promise<WebAssembly.Module>;
 let known: (() => void) | null = null; // calls what waits for the graphs
 const there = new Promise<void>((done) => (known = done));
 
-/** WebAssembly compiled while it is still being unpacked: on other threads, where there are some. */
-function compile(packed: Uint8Array): Promise<WebAssembly.Module> {
-  const stream = new ReadableStream<Uint8Array>({
-    start(out) {
-      const unpacking = new Decompress((piece) => out.enqueue(piece));
-      for (let at = 0; at < packed.length; at += PIECE) unpacking.push(packed.subarray(at, at + PIECE), at + PIECE >= packed.length);
-      out.close();
-    },
-  });
-  return WebAssembly.compileStreaming(new Response(stream, { headers: { "Content-Type": "application/wasm" } }));
-}
-
-function prepare(packed: Uint8Array): void {
+function prepare(packed: string): void {
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.proxy = false;
   ort.env.logLevel = "error";
-  compiled = compile(packed);
+  // unpacked in pieces, to be compiled meanwhile, it took half as long again: each piece moves what was before it
+  compiled = WebAssembly.compile(decompress(unescaped(packed)) as BufferSource);
   compiled.catch(() => {}); // whoever asks for it is told
   // the runtime takes bytes and no module: it is given none, and the module in their place
   ort.env.wasm.wasmBinary = new ArrayBuffer(8);
@@ -47,7 +36,7 @@ self.onmessage = async ({ data }: MessageEvent) => {
       graphs = data.graphs;
       known!();
       await session("decoder");
-    } else {
+    } else if (data.graph) {
       await there;
       const feeds: Record<string, ort.Tensor> = {};
       for (const [name, { values, shape }] of Object.entries<any>(data.feeds)) feeds[name] = new ort.Tensor("float32", values, shape);

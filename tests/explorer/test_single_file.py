@@ -38,9 +38,13 @@ def unescaped(content: bytes) -> bytes:
 
 def held(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The facts and arrays in a file."""
-    content = path.read_bytes()
-    block = content.split(b'id="data">')[1].split(b"</script>")[0]
-    return unpack(gzip.decompress(unescaped(block)))
+    facts, arrays = {}, {}
+    for name in ("first", "images", "rest"):
+        content = unescaped(path.read_bytes().split(b'id="%s">' % name.encode())[1].split(b"</script>")[0])
+        more, values = unpack(content if name == "first" else gzip.decompress(content))
+        facts |= more
+        arrays |= values
+    return facts, arrays
 
 
 @pytest.fixture
@@ -55,6 +59,7 @@ def opened(browser: Any, exported: Exported) -> Iterator[Callable[..., Any]]:
         page.on("request", lambda request: asked.append(request.url))
         page.goto((path or exported[0]).as_uri())
         page.wait_for_function("() => window.zatlasMaps?.[0]?.tiles.size > 30", timeout=30_000)
+        assert page.locator(".starting").count() == 0
         return page
 
     yield go
@@ -78,10 +83,11 @@ def test_it_holds_codes_and_labels_and_no_training_images_and_no_path(exported: 
     rows = explored.run.rows("train")
     assert written.codes == (len(rows), len(rows))
     mean = arrays["low"] + (arrays["quantised"].astype(np.float64) + 32768) * arrays["step"]
+    rows = rows[single_file.mixed(len(rows))]
     np.testing.assert_allclose(mean, explored.run.encode(rows).mean, atol=1e-3)
     assert arrays["labels"].tolist() == explored.run.source.read_labels(rows).tolist()
     graphs = {"decoder", "encoder", "score", "density"}
-    assert set(arrays) == {"quantised", "low", "step", "labels", "vectors", "film", *graphs}
+    assert set(arrays) == {"quantised", "low", "step", "labels", "vectors", "film", "lattice", *graphs}
     assert str(explored.run.folder.path.parent) not in str(facts)
     assert "no training images" in facts["about"]["holds"]
 
@@ -91,10 +97,68 @@ def test_training_images_are_held_only_when_asked_for(tmp_path: Path, explored: 
     facts, arrays = held(tmp_path / "with.html")
     assert arrays["examples"].shape == (5, 1, 8, 8)
     assert "5 training images" in facts["about"]["holds"]
-    row = explored.run.spread("train", 70_000)[arrays["example_of"][3]]
+    rows = explored.run.spread("train", 70_000)
+    row = rows[single_file.mixed(len(rows))][arrays["example_of"][3]]
     assert np.abs(arrays["examples"][3] / 255 - explored.run.source.read(np.array([row]))[0] / 255).max() < 0.01
     with pytest.raises(UsageError, match="with-images"):
         single_file.write_html(explored.run, tmp_path / "x.html", images=-1)
+
+
+def test_the_page_reads_what_the_map_needs_before_the_model(exported: Exported) -> None:
+    content = exported[0].read_bytes()
+    order = [
+        b'id="zatlas">',
+        b'id="first">',
+        b'id="images">',
+        b'id="worker">',
+        b"<script>",
+        b'id="wasm">',
+        b'id="rest">',
+    ]
+    places = [content.index(part) for part in order]
+    assert places == sorted(places)
+    assert places[4] < 500_000 < len(content) - 2_000_000
+
+
+def test_coarse_images_are_what_the_run_decodes_in_the_cells_of_the_first_view(
+    exported: Exported, explored: Any
+) -> None:
+    facts, arrays = held(exported[0])
+    where, images = facts["lattice"], arrays["lattice"]
+    size, across, up = 2.0 ** where["level"], where["across"], where["up"]
+    assert len(images) == across * up + 1
+    for k, z in ((0, (0.5, 0.5)), (across + 2, (2.5, 1.5)), (across * up - 1, (across - 0.5, up - 0.5))):
+        code = (np.array([where["i"], where["j"]]) + z) * size
+        wanted = explored.run.decode(code[None].astype(np.float32)).mean[0]
+        np.testing.assert_allclose(images[k] / 255, wanted, atol=0.5 / 255 + 1e-5)
+    np.testing.assert_allclose(images[-1] / 255, explored.run.decode(np.zeros((1, 2), np.float32)).mean[0], atol=0.002)
+    mean = single_file.codes_of(arrays)
+    cells = mean / size - [where["i"], where["j"]]
+    inside = ((cells > 0) & (cells < [across, up])).all(1)
+    assert inside.mean() > 0.98
+
+
+def test_the_map_is_drawn_with_coarse_images_while_the_model_starts(
+    browser: Any, exported: Exported, tmp_path: Path
+) -> None:
+    head = exported[0].read_bytes().split(b'<script type="application/octet-stream" id="wasm">')[0]
+    (tmp_path / "cut.html").write_bytes(head)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    unread = "document.addEventListener('DOMContentLoaded', (event) => event.stopImmediatePropagation())"
+    page.add_init_script(f"if (location.hash) {unread}")
+    page.goto((tmp_path / "cut.html").as_uri() + "#m=both")
+    page.wait_for_function("() => window.zatlasMaps?.[0]?.seeds.length && zatlasMaps[0].session.holding")
+    assert page.evaluate("[zatlasMaps[0].tiles.size, zatlasMaps[0].session.codes.n > 1000]") == [0, True]
+    assert "The model is starting" in page.inner_text(".maps [role=status]")
+    drawn = "new Uint8Array(zatlasMaps[0].under.getContext('2d').getImageData(0, 0, 900, 700).data.buffer)"
+    assert page.evaluate(f"{drawn}.some((v, i) => i % 4 === 3 && v > 60)")
+    keep(page, "file-start")
+    page.goto("about:blank")
+    page.goto((tmp_path / "cut.html").as_uri())
+    page.wait_for_selector("[role=alert]:has-text('its end is missing')")
+    assert page.locator(".starting").count() == 0
+    assert page.evaluate("zatlasMaps[0].session.codes.n > 1000")
+    page.close()
 
 
 def test_rounded_graphs_are_within_the_tolerance_and_coarser_ones_are_not_taken(exported: Exported) -> None:
@@ -138,6 +202,18 @@ def test_map_sliders_own_image_and_paths_work_from_a_file(opened: Callable[..., 
     z = code(page)
     expected = np.round(explored.run.decode(z[None].astype(np.float32)).mean[0, 0] * 255)
     assert np.abs(shown(page, ".held figure canvas") - expected).max() <= 2
+    nearest = """() => { const s = zatlasMaps[0].session, p = s.placed, wrong = [];
+        for (let k = 0; k < 300; k++) {
+            const x = 3 * Math.cos(k * k), y = 3 * Math.sin(7 * k), reach = 0.02 + (k % 10) / 50;
+            let best = -1, least = reach * reach;
+            for (let i = 0; i < s.codes.n; i++) {
+                const d = (p[2 * i] - x) ** 2 + (p[2 * i + 1] - y) ** 2;
+                if (d < least) { least = d; best = i; }
+            }
+            if (s.near.at(x, y, reach) !== best) wrong.push([x, y]);
+        }
+        return wrong }"""
+    assert page.evaluate(nearest) == []
     page.locator(".sliders input").first.fill("1")
     settled(page)
     assert np.abs(code(page) - z).max() > 0.01

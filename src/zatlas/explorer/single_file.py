@@ -4,6 +4,9 @@ Bytes lie in the file as they are, in a page declared to be windows-1252, where 
 make a third more of them. Four bytes that the parser of HTML would change, or that end a script, are written as ``=``
 and the byte plus 64, as yEnc does. Weights are rounded to steps as coarse as keep outputs within
 ``HALF_TOLERANCE``; see rounding.py.
+
+What the map needs comes first in the file, and the page's own script after it: the map is drawn before a browser has
+read the rest, which is the model and the WebAssembly that runs it.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from zatlas.errors import UsageError, ZatlasError
 from zatlas.explorer import file_parts, forms
 from zatlas.explorer.asking import QUESTIONS, Explored
 from zatlas.explorer.bundle import static
+from zatlas.explorer.lattice import lattice
 from zatlas.explorer.packing import pack
 from zatlas.explorer.rounding import coarsest
 from zatlas.export.onnx import need_onnx, onnx_function, onnx_model
@@ -117,11 +121,11 @@ def write_html(run: Run | str | Path, out: str | Path, *, images: int = 0) -> Wr
     if not 0 <= images <= MOST_IMAGES:
         raise UsageError(f"--with-images is from 0 to {MOST_IMAGES}, not {images}.")
     explored = Explored(opened)
-    about, codes_facts, arrays, total = _contents(explored, images)
+    about, codes_facts, arrays, held_images, total = _contents(explored, images)
     more, extra = _more(explored, about)
+    where, stored = lattice(explored, codes_of(arrays))
     parts = _parts(explored, about, more)
     graphs, differences, steps = _graphs(parts, lambda part: file_parts.inputs_like(opened, part))
-    arrays |= extra
     count = len(np.asarray(arrays["quantised"]))
     held = f"{count:,} codes" if count == total else f"{count:,} of {total:,} codes"
     shown = f"{images} training images" if images else "no training images"
@@ -130,14 +134,26 @@ def write_html(run: Run | str | Path, out: str | Path, *, images: int = 0) -> Wr
     )
     facts = {"about": about, "codes": codes_facts, "units": _units(explored), "closed_rate": _closed(opened), **more}
     content = {name: np.frombuffer(_planes(graph), np.uint8) for name, graph in graphs.items()}
-    data = gzip.compress(pack(facts, {**arrays, **content}), 9, mtime=0)
-    page = _page(about["name"], data)
+    page = _page(
+        about["name"],
+        first=pack(facts | where, arrays),
+        images=gzip.compress(pack({}, stored), 9, mtime=0),
+        rest=gzip.compress(pack({}, {**held_images, **extra, **content}), 9, mtime=0),
+    )
     write_bytes(Path(out), page)
     return Written(Path(out), len(page), (count, total), images, differences, steps)
 
 
-def _contents(explored: Explored, images: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Array | None], int]:
-    """What the page is told at once, facts of the codes, arrays of them, and how many there are in all."""
+Arrays = dict[str, Array | None]
+
+
+def mixed(n: int) -> Array:
+    """The order in which n codes lie in the file: one of chance, or the last class would be drawn on top."""
+    return np.random.default_rng(0).permutation(n)
+
+
+def _contents(explored: Explored, images: int) -> tuple[dict[str, Any], dict[str, Any], Arrays, Arrays, int]:
+    """What the page is told at once, facts of the codes, arrays of them, training images, how many codes in all."""
     run = explored.run
     about, _ = QUESTIONS["about"].answer(explored, None)
     about["path"] = about["name"]  # where it lay is nobody's business
@@ -150,27 +166,34 @@ def _contents(explored: Explored, images: int) -> tuple[dict[str, Any], dict[str
     every = len(run.rows("train")) if run.kind.infers and run.has_data else 2000
     most = max(500, CODE_BYTES // (2 * run.latent_dim + 2))
     facts, found = explored.codes(min(most, every, explored.points))
+    order = mixed(len(np.asarray(found["mean"])))
+    found = {name: None if values is None else values[order] for name, values in found.items()}
     mean = np.asarray(found["mean"], np.float64)
     low, high = mean.min(0), mean.max(0)
     step = np.where(high > low, (high - low) / 65535, 1.0)
     quantised = (np.round((mean - low) / step) - 32768).astype(np.int16)
-    arrays: dict[str, Array | None] = {"quantised": quantised, "low": low, "step": step}
+    arrays: Arrays = {"quantised": quantised, "low": low, "step": step}
     for name, values in found.items():
         if values is not None and (name == "labels" or name.startswith("factor")):
             small = values.dtype.kind in "iu" and (not len(values) or (values.min() >= 0 and values.max() < 256))
             arrays[name] = values.astype(np.uint8) if small else values
     if not images:
         about["can"]["examples"] = "This file holds no training images."
-    else:
-        arrays |= _images(run, found["rows"], images)
-    return about, facts, arrays, every
+    return about, facts, arrays, _images(run, found.get("rows"), images) if images else {}, every
+
+
+def codes_of(arrays: Arrays) -> Array:
+    """Codes ``[N, D]`` as the page has them."""
+    quantised, low, step = (np.asarray(arrays[name], np.float64) for name in ("quantised", "low", "step"))
+    codes: Array = low + (quantised + 32768) * step
+    return codes
 
 
 def _images(run: Run, rows: Array | None, count: int) -> dict[str, Array | None]:
     """Training images, as bytes, and which codes are theirs."""
     if rows is None or not run.spec.is_image:
         raise UsageError(f"{run.folder.path} has no training images to hold: leave --with-images out.")
-    chosen = evenly_spaced(np.arange(len(rows)), count)
+    chosen = evenly_spaced(np.argsort(rows), count)
     x = run.displayable(run.examples(rows[chosen].astype(np.int64)))
     return {"examples": np.round(x * 255).astype(np.uint8), "example_of": chosen.astype(np.int32)}
 
@@ -255,7 +278,7 @@ def escaped(content: bytes) -> bytes:
     return out
 
 
-def _page(name: str, data: bytes) -> bytes:
+def _page(name: str, *, first: bytes, images: bytes, rest: bytes) -> bytes:
     script, style = static("file.js"), static("app.css")
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
     policy = (
@@ -276,10 +299,13 @@ def _page(name: str, data: bytes) -> bytes:
             b'<meta name="viewport" content="width=device-width, initial-scale=1">\n',
             b'<meta name="color-scheme" content="light dark">\n',
             b"<title>" + title + b"</title>\n<style>" + style + b"</style></head>\n",
-            b'<body><div id="zatlas"></div>\n',
+            b'<body><div id="zatlas"><main class="lost"><p class="opening">Opening the map &hellip;</p></main></div>\n',
+            block(b"first", first),  # not compressed: it is noise but for the labels, and is read without a wait
+            block(b"images", images),
             block(b"worker", gzip.compress(static("worker.js"), 9, mtime=0)),
+            b"<script>" + script + b"</script>\n",
             block(b"wasm", static("ort.wasm.zst")),
-            block(b"data", data),
-            b"<script>" + script + b"</script>\n</body></html>\n",
+            block(b"rest", rest),
+            b"</body></html>\n",
         ]
     )
