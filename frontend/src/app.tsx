@@ -221,7 +221,7 @@ export function App({ backend, host }: { backend: Backend; host?: HTMLElement })
               }} />
           ))}
           <Legend session={s} shown={shown} onHide={() => { maps.current.forEach((m) => m.recolour()); redraw(0); }} />
-          {starting && <div class="starting" role="status">{sessions.some((one) => one.early) ? "The model is starting: these images were decoded before." : "The model is starting: images come then."}</div>}
+          {starting && <div class="starting" role="status">{backend.early ? "The model is starting: these images were decoded before." : "The model is starting: images come then."}</div>}
           {toast && <div class="toast" role="status">{toast}</div>}
           {s.problem && <div class="toast warn" role="alert">{s.problem}<button class="icon" aria-label="Dismiss" onClick={() => { s.problem = ""; redraw(0); }}>×</button></div>}
         </div>

@@ -11,8 +11,9 @@ export interface Answer {
 }
 
 /** Images [up * across + 1, C, H, W] of 0 to 255 at cells of the lattice of a level, from row j and column i, and last the one at 0; see lattice.py. */
-export interface Early extends Tensor {
+export interface Early {
   level: number; i: number; j: number; across: number; up: number;
+  images: Uint8Array;
 }
 
 export interface Backend {
@@ -25,7 +26,7 @@ export interface Backend {
   /** Where the model takes a while to start: when it has. */
   ready?: Promise<unknown>;
   /** Images that are there before the model runs. */
-  early?: Promise<Early | null>;
+  early?: Early;
   runs(): Promise<{ id: string; name: string }[]>;
   ask(run: string, question: string, values?: object): Promise<Answer>;
 }

@@ -30,6 +30,13 @@ function joined(planes: Uint8Array): Uint8Array {
   return out;
 }
 
+/** Two shades of 16 in each byte, as 0 to 255. */
+function shades(halves: Uint8Array): Uint8Array {
+  const out = new Uint8Array(2 * halves.length);
+  for (let i = 0; i < halves.length; i++) (out[2 * i] = (halves[i] >> 4) * 17), (out[2 * i + 1] = (halves[i] & 15) * 17);
+  return out;
+}
+
 const STEP = 0.01; // of the code, in differences; as zatlas.latent.local
 const CHUNK = 96; // decodings in one message, so that what the pointer asks for does not wait
 const DRAWS = 16; // of the code, for the distortion of an image
@@ -43,7 +50,7 @@ class FileBackend implements Backend {
   coarse = true;
   whole = true;
   ready: Promise<unknown>;
-  early: Promise<Early | null>;
+  early?: Early;
   private worker!: Worker;
   private waiting = new Map<number, [(o: any) => void, (e: Error) => void]>();
   private count = 0;
@@ -57,7 +64,7 @@ class FileBackend implements Backend {
     const { facts, arrays } = unpack(unescaped(taken("first")).buffer as ArrayBuffer);
     this.facts = facts;
     this.arrays = arrays;
-    this.early = facts.lattice ? inflated("images").then((found) => ({ ...facts.lattice, ...unpack(found).arrays.lattice })) : Promise.resolve(null);
+    if (facts.lattice) this.early = { ...facts.lattice, images: shades(arrays.lattice.data as Uint8Array) };
     const drawn = new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     const read = new Promise((done) => document.addEventListener("DOMContentLoaded", done));
     this.model = Promise.all([drawn.then(() => this.start()), read]).then(() => this.load());

@@ -41,9 +41,7 @@ export class MapView {
   private fetching = 0;
   private version = -1;
   private seen: object | null = null;
-  private foreseen: object | null = null; // the early images that were laid
-  private sown: object | null = null; // and those whose pictures are in seeds
-  private seeds: HTMLCanvasElement[] = [];
+  private seeds: HTMLCanvasElement | null = null; // the images that are there before the model runs
   private heatmap: { image: HTMLCanvasElement; box: number[]; low: number; high: number } | null = null;
   private heatKey = "";
   private lasso: [number, number][] = [];
@@ -111,7 +109,6 @@ export class MapView {
       this.recolour();
       if (!this.fitted) this.fit();
     }
-    if (s.early !== this.foreseen) (this.foreseen = s.early), this.filled++;
     if (s.version !== this.version) {
       this.version = s.version;
       this.filled++;
@@ -124,7 +121,7 @@ export class MapView {
 
   redecode(): void {
     this.version = -1;
-    this.sown = null;
+    this.seeds = null;
     this.update();
   }
 
@@ -263,19 +260,18 @@ export class MapView {
 
   /** The images that are there before the model runs, where those that it decodes will be. */
   private layEarly(c: CanvasRenderingContext2D): void {
-    const { early, label, about, plane } = this.session;
+    const { backend: { early }, label, about, plane } = this.session, [, H, W] = about.shape;
     if (!early || label || plane.e1[0] !== 1 || Math.abs(early.level - this.level) > 2) return;
-    if (this.sown !== early) {
-      const grey = about.shape[0] === 1 ? this.inks : undefined, look = { ...about, range: [0, 255] as [number, number] };
-      this.sown = early;
-      this.seeds = Array.from({ length: early.across * early.up }, (_, k) => canvasOf(pixels(look, early.data, k, grey)));
+    const { level, i, j, across, up, images } = early, size = 2 ** level;
+    if (!this.seeds) {
+      const grey = about.shape[0] === 1 ? this.inks : undefined, look = { shape: about.shape, range: [0, 255] as [number, number] };
+      const sheet = (this.seeds = document.createElement("canvas")), to = sheet.getContext("2d")!;
+      [sheet.width, sheet.height] = [across * W, up * H];
+      for (let k = 0; k < across * up; k++) to.putImageData(pixels(look, images, k, grey), (k % across) * W, (up - 1 - Math.floor(k / across)) * H);
     }
-    const size = 2 ** early.level, px = size * this.view.scale;
-    c.imageSmoothingEnabled = px < 2.2 * about.shape[2];
-    this.seeds.forEach((tile, k) => {
-      const [x, y] = this.toPage((early.i + (k % early.across)) * size, (early.j + Math.floor(k / early.across) + 1) * size), l = Math.round(x), t = Math.round(y);
-      c.drawImage(tile, l, t, Math.round(x + px) - l, Math.round(y + px) - t);
-    });
+    const [l, t] = this.toPage(i * size, (j + up) * size), px = size * this.view.scale;
+    c.imageSmoothingEnabled = px < 2.2 * W;
+    c.drawImage(this.seeds, l, t, across * px, up * px);
   }
 
   private async fetch(wanted: { key: string; a: number; b: number }[]): Promise<void> {

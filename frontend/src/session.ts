@@ -1,6 +1,6 @@
 // One run in the page: what is known of it, and the code that is held.
 
-import type { Answer, Backend, Early, Tensor } from "./backend";
+import type { Answer, Backend, Tensor } from "./backend";
 import * as space from "./space";
 import type { Plane, Vec } from "./space";
 
@@ -43,7 +43,6 @@ export interface Film { steps: number[]; images: Uint8Array; shape: number[]; cu
 
 export class Session {
   film: Film | null = null;
-  early: Early | null = null;
   live = false; // whether the training is followed
   private polling = false;
   about!: About;
@@ -94,18 +93,13 @@ export class Session {
     if (this.dim < 2) this.choice = { kind: "units", i: 0, j: 0 };
     this.replane();
     await this.load(4000);
+    const { early } = this.backend, { size } = this, [low, high] = this.about.range;
+    if (early) {
+      const middle = early.across * early.up * size; // where the image at 0 begins
+      this.holding = Float32Array.from(early.images.subarray(middle, middle + size), (v) => low + (v / 255) * (high - low));
+    }
     if (this.dim > 2) this.choose({ kind: "pca" });
-    this.backend.early?.then((early) => this.foresee(early)).catch(() => {});
     if (this.about.status === "running" && !this.about.can.snapshots && !this.about.can.follow) this.follow(true);
-  }
-
-  /** Takes images that are there before the model runs, for as long as it does not. */
-  private foresee(early: Early | null): void {
-    if (!early || this.label) return;
-    this.early = early;
-    const { size } = this, [low, high] = this.about.range;
-    if (!this.held) this.holding ??= Float32Array.from(early.data.subarray(early.data.length - size), (v) => low + (v / 255) * (high - low));
-    this.changed();
   }
 
   async load(n: number): Promise<void> {

@@ -39,7 +39,7 @@ def unescaped(content: bytes) -> bytes:
 def held(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The facts and arrays in a file."""
     facts, arrays = {}, {}
-    for name in ("first", "images", "rest"):
+    for name in ("first", "rest"):
         content = unescaped(path.read_bytes().split(b'id="%s">' % name.encode())[1].split(b"</script>")[0])
         more, values = unpack(content if name == "first" else gzip.decompress(content))
         facts |= more
@@ -106,39 +106,33 @@ def test_training_images_are_held_only_when_asked_for(tmp_path: Path, explored: 
 
 def test_the_page_reads_what_the_map_needs_before_the_model(exported: Exported) -> None:
     content = exported[0].read_bytes()
-    order = [
-        b'id="zatlas">',
-        b'id="first">',
-        b'id="images">',
-        b'id="worker">',
-        b"<script>",
-        b'id="wasm">',
-        b'id="rest">',
-    ]
-    places = [content.index(part) for part in order]
-    assert places == sorted(places)
-    assert places[4] < 500_000 < len(content) - 2_000_000
+    script = content.index(b"<script>")
+    assert all(content.index(b'id="%s">' % name) < script for name in (b"first", b"worker"))
+    assert all(content.index(b'id="%s">' % name) > script for name in (b"wasm", b"rest"))
+    assert script < 0.2 * len(content)
 
 
-def test_coarse_images_are_what_the_run_decodes_in_the_cells_of_the_first_view(
+def test_stored_images_are_what_the_run_decodes_in_the_cells_of_the_first_view(
     exported: Exported, explored: Any
 ) -> None:
     facts, arrays = held(exported[0])
-    where, images = facts["lattice"], arrays["lattice"]
+    where = facts["lattice"]
+    images = np.stack([arrays["lattice"] >> 4, arrays["lattice"] & 15], 1).reshape(-1, 1, 8, 8) / 15
     size, across, up = 2.0 ** where["level"], where["across"], where["up"]
     assert len(images) == across * up + 1
     for k, z in ((0, (0.5, 0.5)), (across + 2, (2.5, 1.5)), (across * up - 1, (across - 0.5, up - 0.5))):
         code = (np.array([where["i"], where["j"]]) + z) * size
         wanted = explored.run.decode(code[None].astype(np.float32)).mean[0]
-        np.testing.assert_allclose(images[k] / 255, wanted, atol=0.5 / 255 + 1e-5)
-    np.testing.assert_allclose(images[-1] / 255, explored.run.decode(np.zeros((1, 2), np.float32)).mean[0], atol=0.002)
+        np.testing.assert_allclose(images[k], wanted, atol=0.5 / 15 + 1e-5)
+    middle = explored.run.decode(np.zeros((1, 2), np.float32)).mean[0]
+    np.testing.assert_allclose(images[-1], middle, atol=0.5 / 15 + 1e-5)
     mean = single_file.codes_of(arrays)
     cells = mean / size - [where["i"], where["j"]]
     inside = ((cells > 0) & (cells < [across, up])).all(1)
     assert inside.mean() > 0.98
 
 
-def test_the_map_is_drawn_with_coarse_images_while_the_model_starts(
+def test_the_map_is_drawn_with_stored_images_while_the_model_starts(
     browser: Any, exported: Exported, tmp_path: Path
 ) -> None:
     head = exported[0].read_bytes().split(b'<script type="application/octet-stream" id="wasm">')[0]
@@ -147,7 +141,7 @@ def test_the_map_is_drawn_with_coarse_images_while_the_model_starts(
     unread = "document.addEventListener('DOMContentLoaded', (event) => event.stopImmediatePropagation())"
     page.add_init_script(f"if (location.hash) {unread}")
     page.goto((tmp_path / "cut.html").as_uri() + "#m=both")
-    page.wait_for_function("() => window.zatlasMaps?.[0]?.seeds.length && zatlasMaps[0].session.holding")
+    page.wait_for_function("() => window.zatlasMaps?.[0]?.seeds && zatlasMaps[0].session.holding")
     assert page.evaluate("[zatlasMaps[0].tiles.size, zatlasMaps[0].session.codes.n > 1000]") == [0, True]
     assert "The model is starting" in page.inner_text(".maps [role=status]")
     drawn = "new Uint8Array(zatlasMaps[0].under.getContext('2d').getImageData(0, 0, 900, 700).data.buffer)"

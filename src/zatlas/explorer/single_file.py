@@ -123,7 +123,7 @@ def write_html(run: Run | str | Path, out: str | Path, *, images: int = 0) -> Wr
     explored = Explored(opened)
     about, codes_facts, arrays, held_images, total = _contents(explored, images)
     more, extra = _more(explored, about)
-    where, stored = lattice(explored, codes_of(arrays))
+    where, seen = lattice(explored, codes_of(arrays))
     parts = _parts(explored, about, more)
     graphs, differences, steps = _graphs(parts, lambda part: file_parts.inputs_like(opened, part))
     count = len(np.asarray(arrays["quantised"]))
@@ -136,8 +136,7 @@ def write_html(run: Run | str | Path, out: str | Path, *, images: int = 0) -> Wr
     content = {name: np.frombuffer(_planes(graph), np.uint8) for name, graph in graphs.items()}
     page = _page(
         about["name"],
-        first=pack(facts | where, arrays),
-        images=gzip.compress(pack({}, stored), 9, mtime=0),
+        first=pack(facts | where, arrays | seen),
         rest=gzip.compress(pack({}, {**held_images, **extra, **content}), 9, mtime=0),
     )
     write_bytes(Path(out), page)
@@ -278,7 +277,7 @@ def escaped(content: bytes) -> bytes:
     return out
 
 
-def _page(name: str, *, first: bytes, images: bytes, rest: bytes) -> bytes:
+def _page(name: str, *, first: bytes, rest: bytes) -> bytes:
     script, style = static("file.js"), static("app.css")
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
     policy = (
@@ -300,8 +299,7 @@ def _page(name: str, *, first: bytes, images: bytes, rest: bytes) -> bytes:
             b'<meta name="color-scheme" content="light dark">\n',
             b"<title>" + title + b"</title>\n<style>" + style + b"</style></head>\n",
             b'<body><div id="zatlas"><main class="lost"><p class="opening">Opening the map &hellip;</p></main></div>\n',
-            block(b"first", first),  # not compressed: it is noise but for the labels, and is read without a wait
-            block(b"images", images),
+            block(b"first", first),  # not compressed: codes are noise, and browsers unpack gzip only in their own time
             block(b"worker", gzip.compress(static("worker.js"), 9, mtime=0)),
             b"<script>" + script + b"</script>\n",
             block(b"wasm", static("ort.wasm.zst")),
