@@ -227,7 +227,7 @@ def test_a_batch_larger_than_the_machine_is_refused_before_it_is_read(tmp_path, 
     from zatlas.runs import data as run_data
 
     monkeypatch.setattr(run_data.os, "sysconf", lambda name: 4)
-    with pytest.raises(ZatlasError, match=r"a batch of 128 examples of 1x8x8 would take .*--resize.*--batch-size"):
+    with pytest.raises(ZatlasError, match=r"a batch of 16 examples of 1x8x8 would take .*--resize.*--batch-size"):
         run_data.open_data(make_config(("test", {"data": {"source": "digits"}})))
 
 

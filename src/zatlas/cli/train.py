@@ -123,7 +123,10 @@ def train(
             complete=completing.complete_preset,
         ),
     ] = None,
-    batch_size: Annotated[int | None, _option(HOW, "Examples a step. (default: 128; vqvae: 64)")] = None,
+    batch_size: Annotated[
+        int | None,
+        _option(HOW, "Examples a step. (default: 128, vqvae and gan 64; fewer of costly images on a CPU)"),
+    ] = None,
     learning_rate: Annotated[float | None, _option(HOW, "Highest learning rate.", "--learning-rate", "--lr")] = None,
     seed: Annotated[int | None, _option(HOW, "Of weights, order and draws. (default: 0)")] = None,
     device: Annotated[str | None, _option(HOW, "auto, cpu, cuda or mps. (default: auto)")] = None,

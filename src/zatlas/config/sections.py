@@ -75,7 +75,12 @@ class TrainingConfig(Section):
     patience: int | None = Field(
         None, ge=1, le=STEPS, description="stop after so many validations without a better loss"
     )
-    batch_size: int = Field(128, ge=1, le=10**9)
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="None: 128; on a CPU 64, 32 or 16 where convolutions make an example costly",
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     learning_rate: float = Field(4e-3, gt=0)
     beta1: float = Field(0.9, ge=0, lt=1)

@@ -17,6 +17,7 @@ from zatlas.evaluation import estimate_elbo, mean_terms
 from zatlas.runs.data import batches
 from zatlas.runs.setup import Setup, facts_of, opens, set_up
 from zatlas.training import Game, Trainer, Watcher, choose_device, forked_rng, load_module
+from zatlas.training.batching import MOST
 from zatlas.types import Generates, inferring
 
 RATE_ROWS = 2000  # rows that the recorded rates of the units are a mean over
@@ -76,13 +77,14 @@ class _Memory(Watcher):
             self.best = Stand.of(trainer)
 
 
-def _goes_on(config: Config, stand: Stand | None, steps_per_epoch: int) -> tuple[Config, Stand | None]:
+def _goes_on(config: Config, stand: Stand | None, examples: int) -> tuple[Config, Stand | None]:
     """One more pass at a constant learning rate, in an order that no earlier pass had."""
     config = config.model_copy(deep=True)
     t = config.training
     state = dict(stand.state) if stand else {}
     t.epochs = t.seconds = t.patience = t.target_loss = None
-    t.steps = state.get("step", 0) + steps_per_epoch
+    t.batch_size = t.batch_size or MOST
+    t.steps = state.get("step", 0) + -(-examples // t.batch_size)
     t.schedule, t.warmup = "constant", 0.0
     config.data.validation = 0
     if stand is None:
@@ -116,7 +118,7 @@ def fit(
     """
     device = choose_device(config.training.device)
     if one_pass:
-        config, go_on = _goes_on(config, go_on, -(-len(source) // config.training.batch_size))
+        config, go_on = _goes_on(config, go_on, len(source))
     try:
         splits = split(source, validation=config.data.validation, test=0, seed=config.data.split_seed)
     except ZatlasError as error:

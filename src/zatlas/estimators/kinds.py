@@ -68,8 +68,8 @@ class VAE(_Variational):
         binarise: train on bits with P(1) = intensity, ``"static"`` or ``"dynamic"``, or ``"none"``.
         epochs, steps, seconds: the first of these limits ends the training; none: 1500 steps or ten epochs, whichever
             is more; for a table 200 steps.
-        batch_size: examples in a step.
-        learning_rate: the highest of the schedule; None, as for batch_size: what suits the kind of model.
+        batch_size: examples in a step; None: what suits the kind of model, and on a CPU the cost of an example.
+        learning_rate: the highest of the schedule; None: what suits the kind of model.
         validation: rows held out of X, a fraction or a count; None: none, or a tenth where there is patience, and for a
             table of 30 rows or more without a limit; then the best state by these rows is kept, the start among them.
         patience: stop after so many validations (20 over the whole training) without a better loss, and keep the best.

@@ -41,7 +41,7 @@ class TrainedEstimator(GenerativeEstimator):
         The learning rate is ``learning_rate`` throughout, so many calls are no :meth:`fit`, whose rate rises and
         falls. The first call (where nothing is fitted yet) takes shape, standardisation and decoder offset from its X
         for good. After :meth:`fit` it goes on from the last step, not from the best one. There is no validation.
-        Parameters changed since the first call are not looked at.
+        Parameters changed since the first call are not looked at. Without ``batch_size`` a step has 128 examples.
 
         Args:
             X: at least one row (two at the first call) of the same shape.

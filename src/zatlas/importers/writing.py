@@ -21,6 +21,7 @@ from zatlas.runs.folder import RunFolder, check_free, new_folder, now, provenanc
 from zatlas.runs.opened import Run
 from zatlas.runs.setup import data_record
 from zatlas.training import State, checkpoint
+from zatlas.training.batching import MOST
 from zatlas.training.checkpoint import rng_state
 from zatlas.types import DataSpec
 
@@ -56,6 +57,7 @@ def write_run(found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path
         UsageError, ZatlasError: weights or data that do not fit, a folder in use, a disk that refuses.
     """
     config = configured(found, data)
+    batch = config.training.batch_size = config.training.batch_size or MOST
     game = neutral_game(config, found.spec)
     fill(game, found)
     spec, steps_per_epoch = found.spec, 1
@@ -69,7 +71,7 @@ def write_run(found: Foreign, *, origin: Mapping[str, Any], name: str, out: Path
         source, splits = open_data(config)
         known, steps_per_epoch = (
             checked(source, splits, found.spec),
-            -(-len(splits.train) // config.training.batch_size),
+            -(-len(splits.train) // batch),
         )
     if out is None:
         out = new_folder(Path("runs"), name)

@@ -19,6 +19,7 @@ from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import typed_path
 from zatlas.parts import SORTS
 from zatlas.runs.folder import RunFolder
+from zatlas.training.batching import LEAST, MOST
 from zatlas.trust import PLACE, trusting
 from zatlas.types import DataSpec
 
@@ -43,7 +44,7 @@ def open_data(config: Config, own: Source | None = None) -> tuple[Source, Splits
         skip_damaged=d.skip_damaged,
         split_folders=d.split_folders,
     )
-    _check_memory(source, min(config.training.batch_size, len(source)))
+    _check_memory(source, min(config.training.batch_size or LEAST, len(source)))
     return source, split(source, validation=d.validation, test=d.test, seed=d.split_seed)
 
 
@@ -101,7 +102,7 @@ def batches(
     return Batches(
         source,
         rows,
-        batch_size=config.training.batch_size if training else evaluation_batch(source.spec.size),
+        batch_size=(config.training.batch_size or MOST) if training else evaluation_batch(source.spec.size),
         seed=config.training.seed,
         device=device,
         binarise=d.binarise,

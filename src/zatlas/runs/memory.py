@@ -206,7 +206,8 @@ def telling(config: Config, spec: DataSpec) -> Iterator[None]:
         if not says_no_memory(error):
             raise
         rows = config.training.batch_size
-        mends = [f"fewer examples a step (--batch-size, which is {rows})"] if rows > 1 else []
+        which = f", which is {rows}" if rows else ""
+        mends = [f"fewer examples a step (--batch-size{which})"] if rows != 1 else []
         raise OutOfMemory(
             f"there is not enough memory for this training: free some, or give "
             f"{' or '.join([*mends, *smaller(config, spec)])}."

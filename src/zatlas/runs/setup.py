@@ -35,11 +35,12 @@ from zatlas.training import (
     choose_arithmetic,
     choose_device,
 )
+from zatlas.training.batching import MOST, suited_batch_size
 from zatlas.training.distributed import DistributedTrainer, means_of_all
 from zatlas.training.memory import first_rows
 from zatlas.training.precision import fast_bf16
 from zatlas.training.team import Team
-from zatlas.types import Batch, in_closed_form, inferring
+from zatlas.types import Batch, DataSpec, in_closed_form, inferring
 
 _FEWER = "make the images smaller (--resize), or choose a model that is trained by steps"
 VALIDATION_IMAGES = 500  # whose PSNR is shown as training goes on: encoded and decoded in hundredths of a second
@@ -95,6 +96,8 @@ def set_up(
     with room_for_weights(config, source.spec):
         game = recipes.build_game(config, source.spec, len(splits.train), stats, given)
     game = game.to(device)
+    config = _with_batch_size(config, game, source.spec, device, team, say)
+    t = config.training
     fitted_seconds = _fit_closed(game, config, source, splits, device)
     training = batches(config, source, splits.train, device, training=True)
     held_out = batches(config, source, splits.validation, device) if len(splits.validation) else None
@@ -134,6 +137,24 @@ def set_up(
     trainer.state.seconds = fitted_seconds
     shape = "x".join(map(str, code_shape(game.model)))
     return Setup(resolved, source, splits, trainer, device, shape, arithmetic, team)
+
+
+def _with_batch_size(
+    config: Config,
+    game: Game,
+    spec: DataSpec,
+    device: torch.device,
+    team: Team | None,
+    say: Callable[[str], None],
+) -> Config:
+    """The configuration with a size of batches in the place of none; one that is not the usual is said."""
+    if config.training.batch_size is not None:
+        return config
+    config = config.model_copy(deep=True)
+    size = config.training.batch_size = suited_batch_size(game, spec, device, workers=team.world if team else 1)
+    if size != MOST:
+        say(f"Batch  {size} examples a step, as their convolutions are costly on a CPU; --batch-size sets another")
+    return config
 
 
 def _arithmetic(

@@ -13,6 +13,7 @@ from zatlas.data import Source, Splits
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.files import read_json
 from zatlas.training import Game, Trainer
+from zatlas.training.batching import MOST
 from zatlas.training.distributed import check_can_be_cut
 from zatlas.training.team import Team
 from zatlas.types import Batch
@@ -37,7 +38,7 @@ def check_together(config: Config, game: Game, batch: Batch, team: Team) -> None
     """
     if config.kind.closed:
         raise UsageError(f"{config.model.kind} is fitted in closed form, by one process: leave the workers out.")
-    if config.training.batch_size < team.world:
+    if (config.training.batch_size or MOST) < team.world:
         raise UsageError(
             f"training.batch_size {config.training.batch_size} cannot be cut among {team.world} workers: "
             "give fewer workers, or a larger batch."

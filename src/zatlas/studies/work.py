@@ -174,7 +174,7 @@ def opened_data(config: Config) -> tuple[Source, Splits]:
 
 
 @lru_cache(maxsize=1)
-def _opened(data: str, batch_size: int) -> tuple[Source, Splits]:
+def _opened(data: str, batch_size: int | None) -> tuple[Source, Splits]:
     from zatlas.data import located
 
     config = make_config(("the data", {"data": json.loads(data), "training": {"batch_size": batch_size}}))

@@ -135,23 +135,31 @@ class _Products(Operators):
     a gradient penalty's second derivative trips.
     """
 
-    flops = 0
+    def __init__(self, kind: str = "") -> None:
+        super().__init__()
+        self.kind, self.flops = kind, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if formula := flop_registry.get(func._overloadpacket):
+        formula = flop_registry.get(func._overloadpacket)
+        if formula and self.kind in func._overloadpacket.__name__:
             self.flops += formula(*args, **(kwargs or {}), out_val=out)
         return out
 
 
-def step_gflop(game: Game, batch: Batch) -> float:
+def step_gflop(game: Game, batch: Batch, kind: str = "") -> float:
     """Billions of floating-point operations in the products of every player's gradient on one batch.
 
     Nothing changes: it is a copy that plays, and the random state is put back.
+
+    Args:
+        game: what plays.
+        batch: one of its batches.
+        kind: counts operators with this in their name alone, as ``"convolution"``.
     """
     game = copy.deepcopy(game)  # a game may change its buffers as it plays
     device = batch.x.device
-    with forked_rng(device), _Products() as products:
+    with forked_rng(device), _Products(kind) as products:
         for player in game.players:
             torch.autograd.grad(game(player, batch, 0).loss.sum(), game.owned(player), allow_unused=True)
     return products.flops / 1e9
