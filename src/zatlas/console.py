@@ -37,17 +37,17 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
-Counting = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+Counting = Callable[[str, int], AbstractContextManager[Callable[[float], None]]]
 
 
 @contextmanager
-def silent(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def silent(what: str, total: int) -> Iterator[Callable[[float], None]]:
     """No bar."""
     yield lambda done: None
 
 
 @contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def counting(what: str, total: int) -> Iterator[Callable[[float], None]]:
     """A bar on a terminal for work over ``total`` examples; gives the function that is told of each part."""
     if not console.is_terminal:
         yield lambda done: None

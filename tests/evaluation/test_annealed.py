@@ -9,7 +9,7 @@ from torch import nn
 from tests.evaluation.test_likelihood import CPU, Counting, Held, close, draws, labelled, linear
 from zatlas.distributions import DiagonalGaussian
 from zatlas.errors import UsageError
-from zatlas.evaluation.likelihood import annealed_importance, bidirectional, importance_weighted, integrated
+from zatlas.evaluation.likelihood import annealed_importance, bidirectional, importance_weighted, integrated, price
 from zatlas.evaluation.likelihood.annealed import Chains, temperatures_path
 from zatlas.models.linear import LinearGaussian
 from zatlas.types import Batch, Generation, Inference
@@ -96,6 +96,35 @@ def test_memory_is_bounded():
     model = Counting(linear())
     annealed_importance(model, Held(draws(model.model)), chains=6, temperatures=3, device=CPU, rows_at_once=20)
     assert max(model.rows) <= 20
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_progress_comes_in_parts_that_add_up_to_the_examples(both_ways):
+    model, told = linear(), []
+    words = {"chains": 6, "temperatures": 5, "leapfrogs": 2, "device": CPU, "rows_at_once": 12, "progress": told.append}
+    if both_ways:
+        bidirectional(model, 3, **words)
+    else:
+        annealed_importance(model, Held(draws(model, 3)), **words)
+    assert sum(told) == pytest.approx(3)
+    assert max(told) < 1
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_the_price_counts_the_gradients_that_are_made_and_leaves_chance_alone(both_ways):
+    model = Counting(linear(units=2))
+    x, before = draws(model.model, 2), torch.get_rng_state()
+    words = {"chains": 6, "temperatures": 5, "leapfrogs": 4, "device": CPU}
+    found = price(model, Batch(x, None), both_ways=both_ways, **words)
+    assert torch.equal(torch.get_rng_state(), before)
+    model.rows.clear()
+    if both_ways:
+        bidirectional(model, 2, **words)
+    else:
+        annealed_importance(model, Held(x), **words)
+    starts = 2 * (4 + 6 + 6 * both_ways) + 2 + 2 * both_ways  # of the chains, the encoder, and the draws of the model
+    assert sum(model.rows) - starts == 2 * found.gradients
+    assert found.seconds > 0
 
 
 class Decoder(nn.Module):

@@ -12,7 +12,18 @@ from tests import family
 from zatlas.config import make_config
 from zatlas.data import ArraySource
 from zatlas.errors import UsageError, ZatlasError
-from zatlas.measure import METRICS, Options, chosen, compare_curves, compare_runs, evaluate_run, groups, neighbours
+from zatlas.evaluation.likelihood import Price
+from zatlas.measure import (
+    METRICS,
+    Options,
+    chosen,
+    compare_curves,
+    compare_runs,
+    evaluate_run,
+    groups,
+    likelihood,
+    neighbours,
+)
 from zatlas.measure.beside import beside
 from zatlas.measure.factors import known_factors
 from zatlas.measure.feature_classifier import examples
@@ -65,6 +76,20 @@ def test_the_seed_of_an_evaluation_is_that_of_its_draws(vae, name):
     first = value(0)
     assert value(0) == first
     assert value(1) != first
+
+
+@pytest.mark.parametrize("name", ["annealed", "bidirectional"])
+def test_a_costly_decoder_is_annealed_on_fewer_examples_unless_more_are_asked_for(vae, name, monkeypatch):
+    cost = lambda gflop: monkeypatch.setattr(likelihood, "price", lambda *_, **__: Price(gflop, 1e-3, 100_000))
+    count = lambda gflop, **words: cost(gflop) or METRICS[name].count(vae, Options(**words))
+    usual = {"annealed": 50, "bidirectional": 20}[name]
+    assert [count(gflop) for gflop in (0.0, 1e-3, 0.02, 5.0)] == [usual, usual, 10, 4]
+    assert count(5.0, rows=33) == 33
+    said = []
+    monkeypatch.setattr(vae, "say", said.append)
+    evaluate_run(vae, metrics=[name], options=Options(samples=2))
+    assert len(said) == 1
+    assert "takes about 6:40 here: 4 examples, 100,000 gradients" in said[0]
 
 
 def test_the_seed_of_a_game_and_of_bayes_rule(tmp_path):

@@ -9,14 +9,17 @@ from typing import Any
 import torch
 
 from zatlas import recipes
-from zatlas.data import Rows
+from zatlas.console import clock
+from zatlas.data import Rows, evenly_spaced
 from zatlas.evaluation import Figure, bits_per_dimension, mean_figure
 from zatlas.evaluation.likelihood import (
+    Price,
     amortisation_gap,
     annealed_importance,
     bidirectional,
     importance_weighted,
     integrated,
+    price,
     prior_sampled,
     rate_parts,
 )
@@ -27,6 +30,8 @@ from zatlas.runs.opened import Run
 from zatlas.types import in_closed_form
 
 QUADRATURE_UNITS = 2
+ANNEALING_GFLOP, FEWEST_ANNEALED = 20_000.0, 4
+LONG_SECONDS = 30.0
 PRIOR_SHARE = 0.2  # of defensive draws
 NO_BOUND = "an autoencoder's codes have no distribution: this is minus the distortion and bounds nothing"
 NO_LIKELIHOOD = "The objective {} is no likelihood: there is no bound on log p(x), and only the rate is in nats."
@@ -228,14 +233,39 @@ def quadrature(run: Run, rows: Rows, options: Options, progress: Progress) -> Fo
     return _evidence(integrated, run, rows, options, progress, conditional=run.kind.conditional)
 
 
+def _price(run: Run, rows: Rows, options: Options, *, both_ways: bool = False) -> Price:
+    batch = next(iter(run.batches(evenly_spaced(rows, 4)).epoch(0)))
+    model, temperatures = run.need_inference("likelihood"), options.samples or 500
+    return price(model, batch, temperatures=temperatures, both_ways=both_ways, device=run.device)
+
+
+def _affordable(run: Run, options: Options, most: int, *, both_ways: bool = False) -> int:
+    """As many examples as 20 TFLOP are enough for, which a core makes in some minutes; at least 4, of which there is an
+    error. By count and not by stopwatch, so that a run is measured on the same rows on every machine."""
+    found = _price(run, run.rows(run.held_out()), options, both_ways=both_ways)
+    return max(FEWEST_ANNEALED, min(most, int(ANNEALING_GFLOP / max(found.gflop * found.gradients, 1e-9))))
+
+
+def _foretell(run: Run, rows: Rows, options: Options, *, both_ways: bool = False) -> None:
+    """Says how long it will take, where that is long."""
+    found = _price(run, rows, options, both_ways=both_ways)
+    seconds, temperatures = found.seconds * found.gradients * len(rows), options.samples or 500
+    if seconds > LONG_SECONDS:
+        run.say(
+            f"Annealing takes about {clock(seconds)} here: {len(rows)} examples, {found.gradients:,} gradients of the "
+            f"decoder for each; --rows takes fewer examples, --samples fewer than {temperatures} temperatures."
+        )
+
+
 @metric(
     "annealed",
     when="log p(x) from below, by annealed importance sampling with HMC",
     order=8,
     lacks=lacks_one_layer,
-    rows=50,
+    rows=lambda run, options: _affordable(run, options, 50),
 )
 def annealed(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
+    _foretell(run, rows, options)
     return _evidence(annealed_importance, run, rows, options, progress, temperatures=options.samples or 500)
 
 
@@ -271,10 +301,11 @@ def decomposed(run: Run, rows: Rows, options: Options, progress: Progress) -> Fo
     when="log p(x) from both sides, on draws of the model itself",
     order=9,
     lacks=lacks_one_layer,
-    rows=20,
+    rows=lambda run, options: _affordable(run, options, 20, both_ways=True),
 )
 def simulated(run: Run, rows: Rows, options: Options, progress: Progress) -> Found:
     """Bidirectional Monte Carlo on draws of the model: its labels, where it wants some, are those of the rows."""
+    _foretell(run, rows, options, both_ways=True)
     y = None
     if run.kind.conditional:
         y = torch.cat([batch.y for batch in run.batches(rows).epoch(0) if batch.y is not None])

@@ -11,7 +11,7 @@ from zatlas.errors import ZatlasError
 from zatlas.evaluation import Figure
 from zatlas.runs.opened import Run
 
-Progress = Callable[[int], None]
+Progress = Callable[[float], None]
 
 
 class Refused(ZatlasError):
@@ -63,7 +63,7 @@ class Metric:
         when: what it tells, one line.
         lacks: what a run has not that it needs, as a reason; None where nothing lacks.
         measure: the figures over some rows; it is told when each example is done, and may raise :class:`Refused`.
-        rows: at most so many examples unless more are asked for; None: all.
+        rows: at most so many examples unless more are asked for, or what says how many; None: all.
         usual: whether it belongs to the default set.
         draws: whether it looks at new examples, for which another prior may be named.
     """
@@ -71,6 +71,12 @@ class Metric:
     when: str
     lacks: Callable[[Run], str | None]
     measure: Callable[[Run, Rows, Options, Progress], Found]
-    rows: int | None = None
+    rows: int | Callable[[Run, Options], int] | None = None
     usual: bool = False
     draws: bool = False
+
+    def count(self, run: Run, options: Options) -> int | None:
+        """How many examples are measured; None: all."""
+        if options.rows or not callable(self.rows):
+            return options.rows or self.rows  # type: ignore[return-value]
+        return self.rows(run, options)

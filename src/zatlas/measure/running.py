@@ -74,7 +74,7 @@ def evaluate_run(
                 raise UsageError(f"{run.folder.path} cannot be measured by {name}: {reason}.")
             record["left_out"][name] = reason
             continue
-        some = evenly_spaced(rows, options.rows or metric.rows)
+        some = evenly_spaced(rows, metric.count(run, options))
         began = time.perf_counter()
         prefix = "" if name in ALWAYS else f"{options.named(name)}."
         try:

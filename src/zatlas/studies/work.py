@@ -201,7 +201,7 @@ class _Counting:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
 
-    def __enter__(self) -> Callable[[int], None]:
+    def __enter__(self) -> Callable[[float], None]:
         return lambda done: self.channel.beat()
 
     def __exit__(self, *error: object) -> None: ...

@@ -128,7 +128,7 @@ class Arithmetic:
     reason: str
 
 
-class _Products(Operators):
+class Products(Operators):
     """Counts the floating-point operations of matrix products and convolutions.
 
     torch's own FlopCounterMode counts by the same registry, but also follows modules by hooks on their gradients, which
@@ -159,7 +159,7 @@ def step_gflop(game: Game, batch: Batch, kind: str = "") -> float:
     """
     game = copy.deepcopy(game)  # a game may change its buffers as it plays
     device = batch.x.device
-    with forked_rng(device), _Products(kind) as products:
+    with forked_rng(device), Products(kind) as products:
         for player in game.players:
             torch.autograd.grad(game(player, batch, 0).loss.sum(), game.owned(player), allow_unused=True)
     return products.flops / 1e9

@@ -1,6 +1,13 @@
 """log p(x) by four estimators that check one another, and the ELBO taken apart."""
 
-from zatlas.evaluation.likelihood.annealed import Annealed, Bidirectional, annealed_importance, bidirectional
+from zatlas.evaluation.likelihood.annealed import (
+    Annealed,
+    Bidirectional,
+    Price,
+    annealed_importance,
+    bidirectional,
+    price,
+)
 from zatlas.evaluation.likelihood.gap import AmortisationGap, amortisation_gap
 from zatlas.evaluation.likelihood.importance import importance_weighted
 from zatlas.evaluation.likelihood.prior import prior_sampled
@@ -13,6 +20,7 @@ __all__ = [
     "Annealed",
     "Bidirectional",
     "Curve",
+    "Price",
     "Quadrature",
     "RateParts",
     "amortisation_gap",
@@ -20,6 +28,7 @@ __all__ = [
     "bidirectional",
     "importance_weighted",
     "integrated",
+    "price",
     "prior_sampled",
     "rate_parts",
 ]

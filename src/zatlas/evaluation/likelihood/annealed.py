@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from zatlas.evaluation.figure import Figure, mean_figure
 from zatlas.evaluation.likelihood.shared import Progress, only_level, split
 from zatlas.evaluation.likelihood.weights import Running, sampling_error, settled_by, trust
 from zatlas.training import Precision, autocast, forked_rng
+from zatlas.training.precision import Products
 from zatlas.types import Batch, Infers
 
 Prior = Callable[[Tensor | None], Distribution]
@@ -64,6 +66,7 @@ class Chains:
         leapfrogs: steps of one trajectory.
         device: that the model is on.
         precision: of the networks.
+        told: is told of chains, summed over the examples, that have gone one temperature further.
     """
 
     model: Infers
@@ -72,6 +75,7 @@ class Chains:
     leapfrogs: int
     device: torch.device
     precision: Precision
+    told: Callable[[int], None] = lambda chains: None
 
     def at(self, z: Tensor) -> State:
         """The state at z ``[C, B, D]``."""
@@ -106,6 +110,7 @@ class Chains:
             new = self.at(new.z + size * velocity)
             velocity = velocity + (size if i < self.leapfrogs - 1 else size / 2) * new.slope(beta)
         kinetic = 0.5 * (velocity.square() - momentum.square()).sum(-1)
+        self.told(kinetic.numel())
         # a trajectory that left for infinity is refused
         chance = (new.log_target(beta) - state.log_target(beta) - kinetic).exp().clamp_max(1).nan_to_num(0)
         taken = torch.rand_like(chance) < chance
@@ -223,7 +228,7 @@ def annealed_importance(
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
         rows_at_once: images decoded at once, which bounds the memory.
-        progress: is told how many examples were added.
+        progress: is told how many examples were added, in parts, as one may take minutes.
 
     Raises:
         UsageError: more than one layer of latent units.
@@ -234,12 +239,11 @@ def annealed_importance(
         for batch in batches.epoch(0):
             for part in split(batch, max(1, rows_at_once // max(chains, PILOT_CHAINS))):
                 run = _chains(model, part, prior, leapfrogs, device, precision)
+                run = replace(run, told=_in_examples(progress, temperatures * (PILOT_CHAINS + chains)))
                 log_w, acceptance = run.forward(path, run.pilot(path), chains)
                 weights = Running(chains)
                 weights.add(log_w)
                 found.append(torch.cat([weights.table()[-4:], acceptance.double().cpu()[None]]))
-                if progress:
-                    progress(len(part.x))
     log_likelihood, sizes, variance, khat, acceptances = torch.cat(found, 1)
     settles = settled_by(run.prior.event_shape)
     return Annealed(log_likelihood, sizes, acceptances, variance, khat, chains, temperatures, settles)
@@ -299,7 +303,7 @@ def bidirectional(
         precision: of the networks.
         seed: of the draws; the global random state is left as it was.
         rows_at_once: images decoded at once.
-        progress: is told how many examples were added.
+        progress: is told how many examples were added, in parts, as one may take minutes.
     """
     model.eval()
     path, done = temperatures_path(temperatures), 0
@@ -312,16 +316,68 @@ def bidirectional(
         x = drawn.px.sample()[0]
         for part in split(Batch(x, y), max(1, rows_at_once // max(chains, PILOT_CHAINS))):
             run = _chains(model, part, prior, leapfrogs, device, precision)
+            run = replace(run, told=_in_examples(progress, temperatures * (PILOT_CHAINS + 2 * chains)))
             steps = run.pilot(path)
             log_w, _ = run.forward(path, steps, chains)
             lower.append((log_w.logsumexp(0) - math.log(chains)).cpu())
             back = run.reverse(path, steps, chains, codes[0, done : done + len(part.x)])
             upper.append((math.log(chains) - (-back).logsumexp(0)).cpu())
             done += len(part.x)
-            if progress:
-                progress(len(part.x))
     name = f"bidirectional Monte Carlo on draws of the model, {chains} chains of {temperatures} temperatures"
     return Bidirectional(x.cpu(), torch.cat(lower), torch.cat(upper), name)
+
+
+def _in_examples(progress: Progress | None, moves: int) -> Callable[[int], None]:
+    """Tells of chains that moved as of parts of an example, whose chains make so many moves together."""
+    return lambda chains: progress(chains / moves) if progress else None
+
+
+@dataclass(frozen=True)
+class Price:
+    """What annealing takes.
+
+    Attributes:
+        gflop: billions of operations in the products of decoding one image and of its gradient in z.
+        seconds: that one takes here, by a stopwatch.
+        gradients: for one example, of all its chains.
+    """
+
+    gflop: float
+    seconds: float
+    gradients: int
+
+
+def price(
+    model: Infers,
+    batch: Batch,
+    *,
+    chains: int = 16,
+    temperatures: int = 500,
+    leapfrogs: int = 10,
+    both_ways: bool = False,
+    device: torch.device,
+    precision: Precision = "fp32",
+) -> Price:
+    """What the chains of an example will take, from one gradient of those of a few; the random state is left as it was.
+
+    Args:
+        model, chains, temperatures, leapfrogs, device, precision: as for :func:`annealed_importance`.
+        batch: a few examples.
+        both_ways: whether chains run back as well, as those of :func:`bidirectional` do.
+    """
+    model.eval()
+    with torch.no_grad(), forked_rng(device, seed=0):
+        run = _chains(model, batch, None, leapfrogs, device, precision)
+        with Products() as products:
+            run.start(chains)
+        start = time.perf_counter()
+        run.start(chains)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds = time.perf_counter() - start
+    images = chains * len(batch.x)
+    gradients = (PILOT_CHAINS + (2 if both_ways else 1) * chains) * temperatures * leapfrogs
+    return Price(products.flops / 1e9 / images, seconds / images, gradients)
 
 
 def _chains(

@@ -11,7 +11,7 @@ from zatlas.distributions import DiagonalGaussian
 from zatlas.errors import UsageError
 from zatlas.types import Batch, Infers, Level
 
-Progress = Callable[[int], None]
+Progress = Callable[[float], None]  # is told of examples done, and of parts of one
 
 
 def only_level(model: Infers, batch: Batch) -> Level:
