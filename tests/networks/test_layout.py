@@ -50,6 +50,20 @@ def test_laid_out_convolutions_are_those_of_torch(ours, theirs):
     assert own(x).is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("words", [{"output_padding": 1}, {"dilation": 2}, {"groups": 2}, {"bias": False}])
+def test_a_laid_out_transposed_convolution_takes_all_the_words_of_torchs(words):
+    own, other = pair(ConvTranspose2d, nn.ConvTranspose2d, 4, 6, 3, stride=2, padding=1, **words)
+    same(own, other, torch.randn(2, 4, 5, 7))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert own(torch.randn(2, 4, 5, 7)).dtype == torch.bfloat16
+
+
+def test_a_laid_out_transposed_convolution_is_told_its_size():
+    own, other = pair(ConvTranspose2d, nn.ConvTranspose2d, 4, 6, 3, stride=2, padding=1)
+    x = torch.randn(2, 4, 5, 7)
+    torch.testing.assert_close(own(x, [10, 14]), other(x, [10, 14]))
+
+
 def test_members_stacked_and_second_derivatives_are_those_of_one():
     own = nn.Sequential(Conv2d(1, 4, 3, padding=1), nn.GELU(), Painter(4, 1, 5, stride=2, padding=2))
     x = torch.randn(3, 2, 1, 6, 6)

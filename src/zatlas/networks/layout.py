@@ -34,10 +34,26 @@ class Conv2d(nn.Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """``nn.ConvTranspose2d`` on images laid out by :func:`channels_last`."""
+    """``nn.ConvTranspose2d`` on images laid out by :func:`channels_last`.
+
+    Its bias is added by itself. Where the convolution adds it, the sum that is its gradient takes nearly as long as
+    the gradients of weights and input together: to 45 channels of 32x32, 128 images, 69 ms, and 39 without it.
+    """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return super().forward(channels_last(input), output_size)
+        if self.bias is None or output_size is not None or not arrangeable(input):
+            return super().forward(channels_last(input), output_size)
+        out = F.conv_transpose2d(
+            channels_last(input),
+            self.weight,
+            None,
+            self.stride,
+            self.padding,  # type: ignore[arg-type]
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+        return out.add_(self.bias[:, None, None].to(out.dtype))
 
 
 class Painter(nn.ConvTranspose2d):
