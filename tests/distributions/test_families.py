@@ -17,7 +17,7 @@ from zatlas.distributions.continuous_bernoulli import ContinuousBernoulli, lange
 from zatlas.distributions.flow import Flow
 from zatlas.distributions.full import FullGaussian, full
 from zatlas.distributions.kl import closed_kl, stopped
-from zatlas.distributions.logistic_mixture import LogisticMixture, by_logarithms
+from zatlas.distributions.logistic_mixture import LogisticMixture, by_logarithms, mixture_log_prob
 from zatlas.distributions.mixture import GaussianMixture
 
 VALUES = torch.arange(256) / 255
@@ -328,6 +328,25 @@ def test_a_logistic_mixtures_gradient_is_that_of_sums_of_logarithms(log_scale):
     torch.testing.assert_close(*slopes)
     second = [torch.autograd.grad(sum((s**2).sum() for s in of), parameters) for of in slopes]
     torch.testing.assert_close(*second)
+
+
+@pytest.mark.parametrize("log_scale", [-6.9, -3.0, 2.9])
+def test_the_products_of_a_logistic_mixture_hold_their_places_in_float32(log_scale, monkeypatch):
+    """Also for the first and the last value, whose bins have no end."""
+    monkeypatch.setattr(logistic_mixture_module, "_fill_by_logarithms", lambda *given: pytest.fail("no products"))
+    generator = torch.Generator().manual_seed(0)
+    x = VALUES[torch.randint(256, (6, 1, 3, 40), generator=generator)]
+    x[..., :10], x[..., 10:20] = 0, 1
+    logits = torch.randn(6, 5, 40, generator=generator)
+    location = x + 0.5 * math.exp(log_scale) * torch.randn(6, 5, 3, 40, generator=generator)
+    at = [logits, location, torch.full_like(location, log_scale)]
+    found = []
+    for of, kind in ((mixture_log_prob, torch.float32), (by_logarithms, torch.float64)):
+        parameters = [p.detach().to(kind).requires_grad_() for p in at]
+        value = of(*parameters, x.to(kind), -3)
+        found.append([value, *torch.autograd.grad(value.sum(), parameters)])
+    for got, wanted in zip(*found, strict=True):
+        assert (got - wanted).abs().max() < 1e-4 * wanted.abs().max()
 
 
 def test_a_logistic_mixture_is_the_same_under_vmap_and_by_pieces(monkeypatch):

@@ -15,6 +15,7 @@ from zatlas.types import Shape
 
 HALF = 0.5 / (BINS - 1)
 AT_ONCE = 2**18  # numbers, which stay in a core's cache from one step of the formula to the next
+FAR = 1e12  # from every location, in units of the values: no logistic reaches beyond
 LEAST = 1e-30  # a probability that float32 holds with all its places; below it logarithms are added instead
 
 
@@ -53,10 +54,11 @@ def by_logarithms(logits: Tensor, location: Tensor, log_scale: Tensor, value: Te
 class _MixtureLogProb(torch.autograd.Function):
     r"""The same of ``[N, M, P]``, ``[N, M, C, P]`` and values ``[N, 1, C, P]``, with its gradient in closed form.
 
-    With :math:`c = (x - \mu)/s` and :math:`h = 1/(510 s)` a component gives a value the probability
-    :math:`\sigma(c + h)\, \sigma(h - c)\, (1 - e^{-2h})`, of which the last value of the scale lacks the first factor,
-    the first value the second, and both the third. Products take a logarithm per place, where sums of logarithms take
-    several per component; and what automatic differentiation would keep of each step is not kept.
+    With :math:`a` and :math:`b` the distances of a value's upper and lower bound from :math:`\mu`, in units of s, a
+    component gives it the probability :math:`\sigma(a)\, \sigma(b)\, (1 - e^{-(a + b)})`; the last value of the scale
+    has its upper bound, and the first its lower one, so far away that a factor is one. Products take a logarithm per
+    place, where sums of logarithms take several per component; and what automatic differentiation would keep of each
+    step is not kept.
     """
 
     @staticmethod
@@ -87,12 +89,15 @@ def _fill(
     logits: Tensor, location: Tensor, log_scale: Tensor, value: Tensor, out: Tensor, slopes: list[Tensor]
 ) -> bool:
     """Fills ``out`` and the slopes by products, where none is too small for that."""
-    first, last = value < HALF, value > 1 - HALF
+    half = torch.full_like(value, HALF)
+    up, down = half.masked_fill(value > 1 - HALF, FAR), half.masked_fill(value < HALF, FAR)  # to the bounds of a bin
+    size = up + down
     inverse = log_scale.neg().exp_()
-    c, h = (value - location).mul_(inverse), inverse * HALF
-    upper = torch.sigmoid(c + h).masked_fill_(last, 1.0)
-    lower = torch.sigmoid(h - c).masked_fill_(first, 1.0)
-    width = torch.expm1(-2 * h).neg_().clamp_min_(1e-12).masked_fill_(first | last, 1.0)
+    above = (value - location).mul_(inverse)
+    below = torch.addcmul(above.neg(), inverse, down)
+    above.addcmul_(inverse, up)
+    width = (inverse * -size).expm1_().neg_().clamp_min_(1e-12)  # 1 of the first and the last value
+    upper, lower = torch.sigmoid(above), torch.sigmoid(below)
     each = (upper * lower).mul_(width)
     weight, group = logits.softmax(1), each.shape[2]
     joint = weight * each[:, :, 0]
@@ -106,11 +111,11 @@ def _fill(
         share = joint.div_(total)
         torch.sub(share, weight, out=slopes[0])
         share = share.unsqueeze(2)
-        by_upper, by_lower = upper.neg_().add_(1), lower.neg_().add_(1)
-        of_c = (by_upper - by_lower).mul_(share)
-        of_h = by_upper.add_(by_lower).add_(width.reciprocal_().sub_(1).mul_(2)).mul_(share)
-        torch.mul(of_c, inverse, out=slopes[1]).neg_()
-        torch.addcmul(of_c.mul_(c), of_h, h, out=slopes[2]).neg_()
+        torch.sub(upper, lower, out=slopes[1]).mul_(inverse).mul_(share)
+        # minus the sum of each bound's distance times what is beyond it, and of the bin's width times 1/width - 1
+        within = width.reciprocal_().sub_(1).mul_(inverse).mul_(size)
+        within.addcmul_(upper.neg_().add_(1), above).addcmul_(lower.neg_().add_(1), below)
+        torch.mul(within, share.neg(), out=slopes[2])
     return True
 
 
