@@ -47,8 +47,7 @@ def trained(cell: str, asked: argparse.Namespace, more: list[str]) -> dict[str, 
     return {
         "cell": cell,
         "nats": found["test"]["loss"],
-        "psnr_db": found["test"].get("psnr_db"),
-        "bits": found["test"].get("bits_per_dimension"),
+        "psnr_db": found["test"].get("psnr"),
         "images_per_second": found["images_per_second"],
         "steps": found["steps"],
     }
