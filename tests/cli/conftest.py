@@ -1,11 +1,15 @@
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer.main
 
 from zatlas.cli import app
+
+made_once = functools.cache(typer.main.get_command)  # typer takes 35 ms to make all commands, at every call
 
 
 class Answer(NamedTuple):
@@ -19,6 +23,7 @@ def zatlas(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     """The command line in this process: ``zatlas("train", "digits")`` gives exit status, stdout and stderr."""
     monkeypatch.setenv("ZATLAS_DEBUG", "")  # put back afterwards, whatever --debug does to it
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(typer.main, "get_command", made_once)
 
     def call(*words: object) -> Answer:
         capsys.readouterr()
