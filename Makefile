@@ -24,15 +24,18 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Stealing: each core has a run of neighbours, which share their module's fixtures, and takes from another's when it is idle.
+PYTEST := $(BIN)/pytest -q -n auto --dist worksteal
+
 unit: $(STAMP)
-	$(BIN)/pytest -q -n auto -m "not slow"
+	$(PYTEST) -m "not slow"
 
 slow: $(STAMP)
-	$(BIN)/pytest -q -n auto -m "slow and not thorough"
+	$(PYTEST) -m "slow and not thorough"
 
 thorough: $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cluster]"
-	$(BIN)/pytest -q -n auto -m thorough
+	$(PYTEST) -m thorough
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

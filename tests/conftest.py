@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from pathlib import Path
@@ -26,10 +27,28 @@ THOROUGH = re.compile(
 )
 
 
+# The longest begin first, or one core waits for the other at the end.
+LONG = re.compile(
+    r"test_the_chapters_of_the_course_book_run|test_killed_before_every_single_call|test_boosted_trees"
+    r"|test_interrupted_terminated_killed_and_refused|test_code_named_by_its_place|test_all_five|test_foreign.py"
+    r"|test_page.py|test_single_file.py|test_site.py|test_forms.py"
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and THOROUGH.search(item.nodeid):
             item.add_marker(pytest.mark.thorough)
+
+    def order(item: pytest.Item) -> int:
+        return 2 if item.get_closest_marker("slow") is None else 1 if LONG.search(item.nodeid) is None else 0
+
+    items.sort(key=order)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # thousands of tests and modules that stay to the end, which no collection need look at again
 
 
 torch.set_num_threads(1)  # the cores of a shared machine are never all free, and OpenMP's barriers wait for each
