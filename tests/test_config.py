@@ -120,6 +120,7 @@ def test_sizes():
     assert (size("--resize", "64"), size("--resize", "64x48"), size("--resize", None)) == (64, (64, 48), None)
 
 
+@pytest.mark.slow
 def test_a_run_s_file_repeats_the_run(digits_run, tmp_path):
     path = digits_run / "config.toml"
     again = training.train(make_config((str(path), read_toml(path))), out=tmp_path / "again")

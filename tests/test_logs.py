@@ -42,6 +42,7 @@ def scalars(folder):
     return {tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in tags["scalars"]}, tags["images"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_holds_the_figures_of_the_run_folder(tmp_path):
     pytest.importorskip("tensorboard")

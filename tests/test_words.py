@@ -83,7 +83,7 @@ def toml(value):
     return str(value).lower() if isinstance(value, bool) else value
 
 
-@pytest.mark.parametrize("name", [None, *presets()])
+@pytest.mark.parametrize("name", [None, *(pytest.param(one, marks=pytest.mark.slow) for one in presets())])
 def test_every_key_over_every_preset_is_the_same_from_the_shell_and_from_python(faces, name):
     made = 0
     for word, (section, key) in places().items():

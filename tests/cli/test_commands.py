@@ -37,32 +37,46 @@ def shelf(n: Annotated[int, typer.Option(help="How many.")] = 2) -> None:
 '''
 
 
+END = "-- end --\n"
+EACH = f"""
+import sys
+from zatlas.cli.app import main
+for line in sys.argv[1:]:
+    sys.argv = ["zatlas", *line.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, line
+    print(end={END!r}, flush=True)
+"""
+
+
 @pytest.fixture
 def zatlas(tmp_path):
     """The command line with one file more in its room."""
     (tmp_path / "invert.py").write_text(NEW)
-    code = f"import zatlas.cli; zatlas.cli.__path__.append({str(tmp_path)!r}); from zatlas.cli.app import main; main()"
+    code = f"import zatlas.cli; zatlas.cli.__path__.append({str(tmp_path)!r})\n{EACH}"
 
-    def call(*words):
+    def call(*lines):
+        """What each command line prints, one after another in one process of their own."""
         environment = {**os.environ, "COLUMNS": "100"}
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words], env=environment, capture_output=True, text=True, check=False
-        )
+        words = [sys.executable, "-c", code, *lines]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return done.stdout.split(END)[:-1]
 
     return call
 
 
 def test_a_file_in_the_room_is_a_command(zatlas):
-    shown = zatlas("--help")
+    shown, inverted, about, shelf = zatlas("--help", "invert runs/mine --json", "invert --help", "kept shelf --n 3")
     know, own = shown.index("Know and edit"), shown.index("Own heading")
     assert know < shown.index("describe ") < shown.index("invert ") < shown.index("relabel ") < own
     assert "Turn every image of a run upside down." in shown
     assert own < shown.index("kept ")
-    assert json.loads(zatlas("invert", "runs/mine", "--json")) == {"run": "runs/mine"}
-    assert "--trust" in zatlas("invert", "--help")  # as every command on runs
-    assert zatlas("kept", "shelf", "--n", "3") == "shelf 3\n"
+    assert json.loads(inverted) == {"run": "runs/mine"}
+    assert "--trust" in about  # as every command on runs
+    assert shelf == "shelf 3\n"
 
 
 def test_every_command_has_a_heading_and_a_place_of_its_own():

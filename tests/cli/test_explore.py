@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -36,17 +38,17 @@ def test_the_address_that_is_said_is_served_until_ctrl_c(digits_run: Path) -> No
     process.stderr.close()
 
 
-def test_a_folder_that_is_no_run_is_a_sentence(tmp_path: Path) -> None:
-    done = subprocess.run([*ZATLAS, "explore", str(tmp_path)], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 2
-    assert "is no run" in done.stderr
+def test_a_folder_that_is_no_run_is_a_sentence(zatlas: Callable[..., Any], tmp_path: Path) -> None:
+    answer = zatlas("explore", tmp_path)
+    assert answer.status == 2
+    assert "is no run" in answer.err
 
 
-def test_a_run_is_exported_as_a_page(digits_run: Path, tmp_path: Path) -> None:
+def test_a_run_is_exported_as_a_page(zatlas: Callable[..., Any], digits_run: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     out = tmp_path / "atlas.html"
-    command = [*ZATLAS, "export", str(digits_run), "--html", str(out), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    page = json.loads(done.stdout)["html"]
+    answer = zatlas("export", digits_run, "--html", out, "--json")
+    assert answer.status == 0, answer.err
+    page = json.loads(answer.out)["html"]
     assert page["bytes"] == out.stat().st_size < 5e6
     assert page["training_images"] == 0

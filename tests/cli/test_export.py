@@ -7,6 +7,7 @@ import pytest
 from tests.cli.test_words import one_sentence
 
 
+@pytest.mark.slow
 def test_a_hub_folder_there_and_back(zatlas, plain_runs, tmp_path):
     answer = zatlas("export", plain_runs / "vae", "--hub", "hub", "--json")
     assert answer.status == 0, answer.err

@@ -89,6 +89,7 @@ def test_a_prior_that_cannot_be_kept_is_used_and_told(command, zatlas, blocked):
     assert Path("it.npz").is_file()
 
 
+@pytest.mark.slow
 def test_walks_say_what_they_found(zatlas, blocked):
     run = blocked()
     words = ("direction", "attribute", run, "--with", "3", "-n", 2)

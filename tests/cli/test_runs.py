@@ -186,9 +186,9 @@ def test_neither_the_list_nor_a_completion_waits_for_torch(three):
     [
         ("zatlas train digits --model c", ["cvae", "cgan"]),
         ("zatlas evaluate runs/", ["runs/a", "runs/c", "runs/deep/"]),
-        ("zatlas evaluate runs/a --metric sam", ["samples"]),
-        ("zatlas train mnist --preset mnist-p", ["mnist-plane"]),
-        ("zatlas runs --sort st", ["status", "steps"]),
+        pytest.param("zatlas evaluate runs/a --metric sam", ["samples"], marks=pytest.mark.slow),
+        pytest.param("zatlas train mnist --preset mnist-p", ["mnist-plane"], marks=pytest.mark.slow),
+        pytest.param("zatlas runs --sort st", ["status", "steps"], marks=pytest.mark.slow),
     ],
 )
 def test_the_shell_completes(three, typed, offered):

@@ -1,5 +1,6 @@
 """stdout holds results alone, stderr all that is for people; and --help is quick."""
 
+import functools
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from zatlas.cli import app
+from zatlas.cli import app, diagnosis
 
 QUICK = ("--size", "xs", "--steps", 4, "--set", "training.threads=1", "--set", "training.precision=fp32")
 
@@ -77,8 +78,8 @@ def test_figures_and_reports(kind, zatlas, plain_runs, elsewhere):
 
 PICTURES = [
     ("sample", []),
-    ("encode", []),
-    ("decode", ["codes.npy"]),
+    pytest.param("encode", [], marks=pytest.mark.slow),
+    pytest.param("decode", ["codes.npy"], marks=pytest.mark.slow),
     pytest.param("reconstruct", [], marks=pytest.mark.slow),
     pytest.param("manifold", ["-n", 3], marks=pytest.mark.slow),
     pytest.param("traverse", ["--steps", 3], marks=pytest.mark.slow),
@@ -112,8 +113,9 @@ def test_facts(zatlas):
     assert "digits" in zatlas("data", "list").err
 
 
-@pytest.mark.slow
-def test_doctor(zatlas):
+def test_doctor(zatlas, monkeypatch):
+    small = functools.partial(diagnosis.matmul_gflops, size=32, repeats=1)  # of 1024 it takes a slow core ten seconds
+    monkeypatch.setattr(diagnosis, "matmul_gflops", small)
     assert one_object(zatlas("doctor", "--json"))["device"]
     assert zatlas("doctor").out == ""
 
@@ -282,6 +284,7 @@ def test_a_full_disk_behind_stdout_is_said():
     assert done.stderr == "zatlas: reading or writing failed: No space left on device.\n"
 
 
+@pytest.mark.slow
 def test_encoding_brings_labels_and_known_factors_along(zatlas, tmp_path):
     import numpy as np
 

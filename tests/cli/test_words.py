@@ -206,6 +206,7 @@ def files(elsewhere):
     return elsewhere
 
 
+@pytest.mark.slow
 def test_one_row_is_too_little_or_enough_but_never_a_traceback(zatlas, elsewhere):
     for rows in (1, 2, 3):
         np.save(f"{rows}.npy", np.random.default_rng(0).integers(0, 256, (rows, 6, 6), dtype=np.uint8))

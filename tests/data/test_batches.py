@@ -91,10 +91,10 @@ def test_dynamic_bits_have_the_intensity_as_their_mean(values):
     levels[1] = 255 - levels[0]
     source = ArraySource("levels", levels if values == "uint8" else levels / 255)
     batches = Batches(source, np.arange(2), batch_size=2, binarise="dynamic", shuffle=False)
-    epochs = torch.stack([next(batches.epoch(n)).x for n in range(2000)])
+    epochs = torch.stack([next(batches.epoch(n)).x for n in range(800)])
     assert set(epochs.unique().tolist()) == {0.0, 1.0}
     p = torch.from_numpy(levels / 255.0)[:, None]
-    z = (epochs.mean(0) - p) / (p * (1 - p) / 2000).sqrt().clamp(min=1e-9)
+    z = (epochs.mean(0) - p) / (p * (1 - p) / 800).sqrt().clamp(min=1e-9)
     assert z.abs().max() < 4.5
     assert 0.7 < z[0][(p[0] > 0) & (p[0] < 1)].std() < 1.3
 

@@ -56,6 +56,7 @@ def test_names_in_the_data_folder(data_folder, rng):
         open_source("mime")
 
 
+@pytest.mark.slow
 def test_any_image_can_be_resized_cropped_and_recoloured(tmp_path, rng):
     source = open_source("digits", resize=32, crop=28, channels=3)
     x = source.read(np.array([0, 5]))

@@ -59,6 +59,7 @@ def test_the_same_rows_everywhere():
 FIRST = [[0, 0, 0, 22, 13], [0, 0, 1, 18, 1], [0, 0, 1, 27, 9]]
 
 
+@pytest.mark.slow
 def test_the_whole_grid():
     source = open_source("sprites:all")
     assert len(source) == 737_280

@@ -57,7 +57,7 @@ def test_as_much_as_fits():
 
 
 @pytest.mark.parametrize("binarise", ["none", "static", "dynamic"])
-@pytest.mark.parametrize("batch_size", [1, 20, 64, 500])  # windows have 70 rows
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 20, 64, 500])  # windows have 70 rows
 def test_memory_and_stream_show_the_same_from_anywhere(many, batch_size, binarise):
     rows = np.delete(np.arange(1003), np.arange(0, 1003, 9))
     words = {"batch_size": batch_size, "binarise": binarise, "window": 70, "seed": 3}

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.test_examples import BRIEF
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -88,7 +90,7 @@ def test_the_python_of_the_pages_runs(tmp_path):
         code.append("\n".join(block for block in blocks if "--8<--" not in block))
     assert all(code)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MPLBACKEND": "agg"}
-    words = [sys.executable, "-c", f"for page in {code!r}:\n    exec(page, {{'__name__': 'page'}})"]
+    words = [sys.executable, "-c", f"{BRIEF}\nfor page in {code!r}:\n    exec(page, {{'__name__': 'page'}})"]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "mine" / "run.json").is_file()

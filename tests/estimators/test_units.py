@@ -39,13 +39,14 @@ def test_shapes_and_units(shape, kind):
 
 
 def test_floats_in_the_unit_interval(digits):
+    short = TINY | {"steps": 2}
     columns = digits[0].reshape(500, -1) / 255
-    assert VAE(**TINY).fit(columns)._trained.layout.spec.values == "real"
-    assert VAE(**TINY, likelihood="bernoulli").fit(columns)._trained.layout.spec.values == "unit"
-    assert VAE(**TINY, binarise="dynamic").fit(columns)._trained.layout.spec.values == "unit"
-    assert VAE(**TINY).fit(columns.reshape(-1, 8, 8))._trained.layout.spec.values == "unit"
+    assert VAE(**short).fit(columns)._trained.layout.spec.values == "real"
+    assert VAE(**short, likelihood="bernoulli").fit(columns)._trained.layout.spec.values == "unit"
+    assert VAE(**short, binarise="dynamic").fit(columns)._trained.layout.spec.values == "unit"
+    assert VAE(**short).fit(columns.reshape(-1, 8, 8))._trained.layout.spec.values == "unit"
     with pytest.raises(ValueError, match="bernoulli likelihood wants"):
-        VAE(**TINY, likelihood="bernoulli").fit(columns - 1)
+        VAE(**short, likelihood="bernoulli").fit(columns - 1)
 
 
 def test_other_types_of_the_same_numbers(vae, digits):
@@ -67,9 +68,10 @@ def test_intensities_in_another_unit_are_refused(vae, digits):
     np.testing.assert_array_equal(vae.transform(black.astype(float)), vae.transform(black))
 
 
+@pytest.mark.slow
 def test_density_in_the_units_of_x(digits):
     """p_X(x) = p(x/255) / 255^64 for the same model; grey losses have no units."""
-    whole, unit = digits[0], digits[0] / 255
+    whole, unit = digits[0][:200], digits[0][:200] / 255
     for likelihood, shift in (
         ("gaussian-learned", 64 * np.log(255)),
         ("gaussian-per-pixel", 64 * np.log(255)),
@@ -95,9 +97,11 @@ def test_conv_network_on_colour_images():
     assert vae.config_.network_kind == "conv"
 
 
+@pytest.mark.slow
 def test_labels_of_every_kind(digits):
     x, y = digits
     words = np.array(["zero", "one", "two"])[y % 3]
+    x, y, words = x[:100], y[:100], words[:100]
     for labels in (
         words,
         words.astype(object),
@@ -107,12 +111,12 @@ def test_labels_of_every_kind(digits):
         y % 2 == 0,
         (y % 3)[:, None],
     ):
-        cvae = ConditionalVAE(**TINY).fit(x, labels)
+        cvae = ConditionalVAE(**TINY | {"steps": 3}).fit(x, labels)
         assert cvae.classes_.tolist() == sorted(set(np.ravel(labels).tolist()))
-        assert cvae.transform(x, labels).shape == (500, 2)
+        assert cvae.transform(x, labels).shape == (100, 2)
         assert cvae.sample(2, y=cvae.classes_[1]).shape == (2, 8, 8)
     with pytest.raises(ValueError, match=r"no class 'tow'; did you mean two\?"):
-        ConditionalVAE(**TINY).fit(x, words).sample(2, y="tow")
+        ConditionalVAE(**TINY | {"steps": 3}).fit(x, words).sample(2, y="tow")
 
 
 def test_real_labels_must_be_given(digits):

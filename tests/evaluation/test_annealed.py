@@ -38,6 +38,7 @@ def test_annealing_importance_and_quadrature_agree_with_log_p():
     close(integrated(model, Held(x), device=CPU).log_likelihood, exact, 0.05)
 
 
+@pytest.mark.slow
 def test_annealing_is_near_log_p_and_trajectories_are_accepted_as_wanted():
     model = linear(units=3)
     x = draws(model, 6)
@@ -64,7 +65,7 @@ def test_a_trajectory_leaves_its_target_as_it_is():
     close(state.z.var(0), q.variance.expand(2, 2), 0.02)
 
 
-@pytest.mark.parametrize("temperatures", [5, 40])
+@pytest.mark.parametrize("temperatures", [5, pytest.param(40, marks=pytest.mark.slow)])
 def test_the_two_bounds_hold_the_truth_between_them(temperatures):
     model = linear(units=2)
     found = bidirectional(model, 60, chains=4, temperatures=temperatures, device=CPU, seed=2)
@@ -81,6 +82,7 @@ def test_the_two_bounds_hold_the_truth_between_them(temperatures):
         assert gap.value > 0.02
 
 
+@pytest.mark.slow
 def test_labels_reach_prior_and_decoder():
     model = labelled(bits=True)
     y = torch.eye(2)[torch.tensor([0, 1, 1, 0])]
@@ -135,6 +137,7 @@ class Decoder(nn.Module):
         return Generation(z, DiagonalGaussian(mean, torch.full_like(mean, -1.0)))
 
 
+@pytest.mark.slow
 def test_a_model_without_encoder_is_given_its_prior():
     prior = lambda y: DiagonalGaussian(torch.zeros(2), torch.zeros(2))
     x = torch.tensor([[0.5, 1.0], [-1.0, 2.0], [1.2, 3.0]])

@@ -23,6 +23,7 @@ def classifier(digits):
     return train_classifier(*digits[:2], epochs=6, batch_size=64, about={"data": "digits"})
 
 
+@pytest.mark.slow
 def test_it_learns_and_does_not_learn_labels_of_chance(digits, classifier):
     x, y, x_test, y_test = digits
     figure = classifier.accuracy(x_test, y_test)

@@ -108,15 +108,16 @@ def calibrated(n, seed, classes=4):
     return log_p, labels.clip(max=classes - 1)
 
 
+@pytest.mark.slow
 def test_the_error_of_a_calibrated_predictor_is_its_floor():
-    scores = [calibration_error(np.exp(log_p), y) for log_p, y in (calibrated(1000, s) for s in range(60))]
+    scores = [calibration_error(np.exp(log_p), y) for log_p, y in (calibrated(1000, s) for s in range(25))]
     values = np.array([score.value for score in scores])
     assert values.mean() == pytest.approx(np.mean([s.parts["floor"] for s in scores]), rel=0.1)
     assert values.mean() < 0.05
-    log_p, y = calibrated(100_000, 0)
+    log_p, y = calibrated(40_000, 0)
     large = calibration_error(np.exp(log_p), y)
-    assert large.value < 0.006
-    assert large.matrices["count"].sum() == 100_000
+    assert large.value < 0.01
+    assert large.matrices["count"].sum() == 40_000
     full = large.matrices["count"] > 1000
     np.testing.assert_allclose(large.matrices["accuracy"][full], large.matrices["confidence"][full], atol=0.04)
 
@@ -210,13 +211,14 @@ def test_units_are_matched_whatever_their_order_and_sign():
     json.dumps(found.to_json(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_unrelated_codes_share_what_chance_gives_and_dead_units_nothing():
-    found = [align(codes(200), codes(200, seed=s)) for s in range(1, 21)]
+    found = [align(codes(100), codes(100, seed=s)) for s in range(1, 8)]
     squares = [np.mean(f.canonical**2) for f in found]
     assert math.sqrt(np.mean(squares)) == pytest.approx(found[0].chance, rel=0.1)
-    dead = codes()
+    dead = codes(300)
     dead[:, 1] = 7.0
-    one = align(dead, codes())
+    one = align(dead, codes(300))
     assert one.canonical.shape == (3,)
     assert one.correlations[1].tolist() == [0] * 4
     assert "unit 1 of the first code never change" in one.warnings[0]
@@ -232,8 +234,9 @@ def test_codes_of_other_sizes_are_aligned_too():
     assert back.figures["matched_correlation"].value == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_trainings_are_compared_in_pairs():
-    z = codes()
+    z = codes(300)
     runs = [z @ rotation(4, s) for s in range(3)]
     found = reproducibility(runs)
     assert found["procrustes_residual"].value == pytest.approx(0, abs=1e-9)

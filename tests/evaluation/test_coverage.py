@@ -90,7 +90,11 @@ def on_a_grid(model, batches):
     return {"log_likelihood": integrated(model, batches, device=CPU).log_likelihood}
 
 
-@pytest.mark.parametrize("estimate", [elbo, weighted, optimised, both_ways, on_a_grid], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "estimate",
+    [elbo, weighted, pytest.param(optimised, marks=pytest.mark.slow), both_ways, on_a_grid],
+    ids=lambda f: f.__name__,
+)
 def test_standard_errors_over_examples(estimate):
     """New examples and new draws in every repeat."""
     model = linear(units=1)
@@ -111,6 +115,7 @@ def aggregate(n, rho, s, units, seed):
     return x, {"mutual_information": information, "total_correlation": total, "dimension_wise_kl": 0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rho", "s", "units"), [(0.8, 0.2, 2), (0.3, 0.1, 6)])
 def test_parts_of_the_rate_from_few_examples(rho, s, units):
     """Either the error holds the truth, or the caution says that the bounds are all that is known; and they hold it."""

@@ -66,7 +66,7 @@ MEASURES = {
         ("modularity", 1 - 1e-9),
         ("irs", 1 - 1e-9),
         ("sap_correlation", 1 - 1e-9),
-        ("dci_forest", 0.999),
+        pytest.param("dci_forest", 0.999, marks=pytest.mark.slow),
         ("factor_vae", 1.0),
         ("beta_vae", 0.95),
     ],
@@ -82,9 +82,11 @@ def test_sap_of_two_balanced_values_is_a_half_at_most():
     assert sap(factors, factors, factors, factors).value == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("name", ["mig", "mig_sampled", "sap_correlation", "sap", "dci_forest"])
+@pytest.mark.parametrize(
+    "name", ["mig", "mig_sampled", "sap_correlation", "sap", pytest.param("dci_forest", marks=pytest.mark.slow)]
+)
 def test_codes_of_other_examples_score_next_to_nothing(name):
-    codes, factors = mixed(3000)
+    codes, factors = mixed(1500 if name == "dci_forest" else 3000)
     shuffled = np.random.default_rng(1).permutation(factors)
     assert MEASURES[name](codes, factors).value > 0.05 or name == "sap"
     assert MEASURES[name](codes, shuffled).value < 0.04
@@ -109,8 +111,9 @@ def test_the_order_the_scale_and_the_origin_of_units_do_not_matter(name):
     assert second.value == pytest.approx(first.value, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_trees_see_only_the_order_of_values():
-    codes, factors = mixed()
+    codes, factors = mixed(600)
     first, second = (dci_forest(z, factors, z, factors, workers=1).value for z in (codes, codes**3))
     assert second == pytest.approx(first, abs=0.05)  # these draw their thresholds between the extremes
 
@@ -150,10 +153,11 @@ def test_information_of_draws_is_the_sum_over_all_posteriors():
     np.testing.assert_allclose(found, np.log((q * same).sum(1) / same.sum(1)) - np.log(q.mean(1)), atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [mig_histogram, modularity])
 def test_the_standard_error_is_the_spread_over_data_sets(measure):
-    pool = mixed(30_000)  # of fewer points the error of a gap is often not known
-    parts = [(pool[0][i::20], pool[1][i::20]) for i in range(20)]
+    pool = mixed(18_000)  # of fewer points the error of a gap is often not known
+    parts = [(pool[0][i::12], pool[1][i::12]) for i in range(12)]
     scores = [measure(*part) for part in parts]
     spread = np.std([s.value for s in scores], ddof=1)
     assert 0.5 < np.nanmedian([s.figure.standard_error for s in scores]) / spread < 2
@@ -215,7 +219,9 @@ def test_a_unit_that_tells_of_no_factor_is_not_modular(case):
         assert score.value == pytest.approx(score.matrices["unit"][:4].sum() / 5)
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "dci_forest" else ()) for name in MEASURES]
+)
 @pytest.mark.parametrize("case", ["dead unit", "constant factor", "all dead", "all constant", "one unit", "few"])
 def test_odd_tables_give_a_number_and_say_so(name, case):
     codes, factors = mixed(400)
@@ -238,8 +244,9 @@ def test_odd_tables_give_a_number_and_say_so(name, case):
     assert score.warnings or (case == "one unit" and name.endswith("vae"))
 
 
+@pytest.mark.slow
 def test_a_constant_factor_takes_no_part():
-    codes, factors = mixed()
+    codes, factors = mixed(300)
     more = np.insert(factors, 2, 5, axis=1)
     for name in ("mig", "modularity", "irs", "sap", "explicitness", "dci_forest"):
         first, second = MEASURES[name](codes, factors), MEASURES[name](codes, more)
@@ -304,8 +311,9 @@ def test_partners_share_the_factor_and_are_drawn_evenly():
     np.testing.assert_allclose(shares, [1 / 3, 1 / 3, 1 / 3, 0, 0, 0], atol=4 * math.sqrt(2 / 9 / len(of_first)))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_score():
-    codes, factors = mixed(300)
+    codes, factors = mixed(150)
     for name in ("factor_vae", "beta_vae", "dci_forest", "mig_sampled"):
         assert MEASURES[name](codes, factors).to_json() == MEASURES[name](codes, factors).to_json()
 
@@ -364,6 +372,7 @@ def test_units_without_a_rate_and_lone_runs():
         udr([units, units], unit_rates=[np.ones(2), np.ones(3)])
 
 
+@pytest.mark.slow
 def test_the_suite_names_every_measure_and_fits_in_json():
     codes, factors = mixed(120)
     told = []

@@ -10,7 +10,7 @@ from zatlas.evaluation.disentanglement import dci, irs, mig_histogram, modularit
 from ..conftest import shared_folder
 
 
-@pytest.fixture(params=["aligned", "mixed"])
+@pytest.fixture(params=["aligned", pytest.param("mixed", marks=pytest.mark.slow)])
 def reference(request):
     folder = shared_folder("reference")
     scores = json.loads((folder / "disentanglement_scores.json").read_text(encoding="utf-8"))["scores"]
@@ -19,6 +19,7 @@ def reference(request):
     return split, scores[request.param]
 
 
+@pytest.mark.slow
 def test_what_draws_nothing_is_the_librarys_to_a_millionth(reference):
     split, scores = reference
     found = {

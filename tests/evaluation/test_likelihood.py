@@ -83,6 +83,7 @@ def test_the_bound_of_an_exact_posterior_is_log_p_at_every_k(samples):
     close(curve.effective_sample_size, torch.full((20,), samples), 1e-2 * samples)
 
 
+@pytest.mark.slow
 def test_bounds_rise_with_k_to_log_p_and_do_not_pass_it():
     model = linear(shift=1.0)
     x = draws(model, 400)
@@ -119,6 +120,7 @@ class Misled(LinearGaussian):
         return DiagonalGaussian(mean.float(), (q.variance.log() - 1.0).float().expand_as(mean))
 
 
+@pytest.mark.slow
 def test_draws_of_the_prior_find_what_the_encoder_missed():
     model = linear(Misled)
     x = draws(model, 30)
@@ -385,6 +387,7 @@ def test_the_parts_add_up_to_the_rate_and_information_has_a_ceiling():
     assert "40 examples" in figure.caution
 
 
+@pytest.mark.slow
 def test_the_amortisation_gap_is_that_to_the_best_diagonal_posterior():
     """The best diagonal Gaussian under a Gaussian posterior has its mean and its precision's diagonal."""
     model = linear(features=6, units=2, shift=1.0, widen=2.0)

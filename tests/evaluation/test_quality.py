@@ -147,6 +147,7 @@ def test_overlap_is_counted_by_hand():
     assert figures["coverage"].value == 1
 
 
+@pytest.mark.slow
 def test_overlap_of_one_distribution_is_what_its_dimension_makes_it():
     """Density 1 and coverage 1 - 2^-5 of any; but precision and recall fall, with 10,000 of 1000 features to .5."""
     for width, low, high in ((2, 0.9, 1), (64, 0.65, 0.78), (1000, 0.45, 0.68)):

@@ -84,7 +84,7 @@ def test_a_second_top_is_told_of_where_there_is_one(undrawn):
     [
         pytest.param({}, marks=pytest.mark.slow),
         pytest.param({"x": 3, "noise": 0.2}, marks=pytest.mark.slow),
-        {"x": -40, "noise": 0.05, "mu": 20, "sigma": 10},
+        pytest.param({"x": -40, "noise": 0.05, "mu": 20, "sigma": 10}, marks=pytest.mark.slow),
         pytest.param({"noise": 100}, marks=pytest.mark.slow),
     ],
 )

@@ -29,6 +29,7 @@ def test_discrete_kl_is_torchs_and_its_terms_sum_to_it(outcomes, undrawn):
     assert discrete_kl(p, p).facts["kl_pq_nats"] == 0
 
 
+@pytest.mark.slow
 def test_discrete_kl_is_infinite_where_q_alone_is_zero_and_says_where(tmp_path):
     view = discrete_kl([0.1, 0.4, 0.5], [0.8, 0.2, 0.0])
     assert view.facts["kl_pq_nats"] is None

@@ -127,6 +127,7 @@ def test_magnification_of_many_codes_is_that_of_each(explored_conditional: Any) 
     np.testing.assert_allclose(together, alone, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_direction_between_groups_of_rows_is_found_and_kept_only_when_asked(explored: Any) -> None:
     _, codes = ask(explored, "codes", n=1000)
     groups = {name: codes["rows"][codes["labels"] == k].tolist() for name, k in (("with", 0), ("without", 1))}

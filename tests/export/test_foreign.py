@@ -46,6 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return trained(tmp_path_factory.mktemp("foreign") / "own", *pair())
 
 
+@pytest.mark.slow
 def test_modules_of_ones_own_can_be_traced(run: Any) -> None:
     for part in parts_of(run).parts:
         assert traced(part) is not None

@@ -24,9 +24,17 @@ from zatlas.files import read_json
 FACTS = {"name": "law", "prior": {}, "versions": {}}
 SOME = (
     *("vae-normal-full", "vae-vamp-diagonal", "cvae-flow-flow", "cvae-conditional-diagonal", "fa", "ladder-resnet"),
-    *("vqvae-conv", "cgan-conv", "gan-course-mlp", "ae-resnet", "vae-logistic-mixture", "vae-continuous-bernoulli"),
+    *(
+        "vqvae-conv",
+        "vqvae-mlp",
+        "cgan-conv",
+        "gan-course-mlp",
+        "ae-resnet",
+        "vae-logistic-mixture",
+        "vae-continuous-bernoulli",
+    ),
 )
-PROGRAMS = ("fa", "cvae-flow-flow", "ladder-resnet", "vqvae-conv", "cgan-conv", "vae-categorical")
+PROGRAMS = ("fa", "cvae-flow-flow", "ladder-resnet", "vqvae-conv", "vqvae-mlp", "cgan-conv", "vae-categorical")
 ALL = tuple(cases.MODELS) if os.environ.get("ZATLAS_EXPORT_CASES") == "all" else ()
 
 

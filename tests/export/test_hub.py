@@ -44,7 +44,10 @@ def plain(monkeypatch):
     monkeypatch.setattr("zatlas.export.hub.pictures", lambda run: [])
 
 
-@pytest.mark.parametrize("kind", SORTS["model"].names())
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in ("vae", "gan") else pytest.mark.slow) for kind in SORTS["model"].names()],
+)
 def test_a_hub_folder_is_read_back(kind, run, tmp_path, plain):
     trained = run(kind)
     export(trained, hub=tmp_path / "hub")
@@ -70,6 +73,7 @@ def test_an_imported_run_is_trained_further(run, tmp_path, plain):
     assert resume(tmp_path / "run", changes={"steps": 5}).step == 5
 
 
+@pytest.mark.slow
 def test_figures_priors_and_directions_go_with_it(run, tmp_path):
     trained = run("ae")
     folder = tmp_path / "ae"

@@ -37,11 +37,14 @@ def test_code_named_by_its_place_is_asked_for_and_missed(copied, tmp_path):
     assert {part["place"] for part in kept} >= {"mine:Mine", "zatlas_extension.network:strided"}
     assert all(part["package"] is None for part in kept)
 
-    refused = commands(
+    *refused, listed, evaluated, resumed = commands(
         "evaluate run --metric bound",
         "sample run",
         "train --resume run --steps 5",
         "train --config run/config.toml",
+        "runs .",
+        "evaluate run --metric bound --rows 20 --trust",
+        "train --resume run --steps 5 --trust -q",
         folder=here,
         path=[copied],
     )
@@ -49,13 +52,6 @@ def test_code_named_by_its_place_is_asked_for_and_missed(copied, tmp_path):
         assert status == 2
         assert "I RAN" not in said
         assert "if you trust it, say so with --trust" in said
-    listed, evaluated, resumed = commands(
-        "runs .",
-        "evaluate run --metric bound --rows 20 --trust",
-        "train --resume run --steps 5 --trust -q",
-        folder=here,
-        path=[copied],
-    )
     assert listed[0] == evaluated[0] == resumed[0] == 0, (listed, evaluated, resumed)
     assert "I RAN" not in listed[2]
     assert "I RAN" in evaluated[2]

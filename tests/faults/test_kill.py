@@ -46,7 +46,7 @@ def train_and_die(folder, at_call, *, resume=False):
     return killed(status)
 
 
-@pytest.mark.parametrize("at_call", [1, 4, 6, 9, 50])
+@pytest.mark.parametrize("at_call", [pytest.param(6, marks=pytest.mark.slow), 50])  # the slow ones have the others
 def test_killed_while_writing(at_call, tmp_path, whole):
     assert train_and_die(tmp_path / "run", at_call)
     go_on(tmp_path / "run", config())
@@ -54,9 +54,9 @@ def test_killed_while_writing(at_call, tmp_path, whole):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.thorough)])
 def test_killed_before_every_single_call(stride, tmp_path, whole):
-    """In CI before every fourth; ``make thorough`` before each."""
+    """In CI before every seventh; ``make thorough`` before each."""
     at_call = 1
     while train_and_die(tmp_path / f"{at_call}", at_call):
         go_on(tmp_path / f"{at_call}", config())
@@ -67,22 +67,25 @@ def test_killed_before_every_single_call(stride, tmp_path, whole):
 
 
 @pytest.mark.slow
-def test_killed_again_while_resuming(tmp_path, whole):
+@pytest.mark.parametrize("stride", [13, pytest.param(5, marks=pytest.mark.thorough)])
+def test_killed_again_while_resuming(stride, tmp_path, whole):
     """Kill points of the resumed training, over the debris of a first kill."""
     assert train_and_die(tmp_path / "first", 60)
     at_call = 1
-    while True:  # every fifth of them: the protocol is the same as in the first training
+    while True:  # some of them: the protocol is the same as in the first training
         run = shutil.copytree(tmp_path / "first", tmp_path / f"{at_call}")
         if not train_and_die(run, at_call, resume=True):
             break
         go_on(run, config())
         assert_same(run, whole)
         shutil.rmtree(run)
-        at_call += 5
+        at_call += stride
     assert at_call > 50
 
 
-@pytest.mark.parametrize("step", [1, 12, STEPS])
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, marks=pytest.mark.slow), 12, pytest.param(STEPS, marks=pytest.mark.slow)]
+)
 def test_killed_after_a_step(step, tmp_path, whole):
     kill = At(step, lambda: os.kill(os.getpid(), signal.SIGKILL))
     assert killed(in_child(lambda: training.train(config(), out=tmp_path / "run", watchers=[kill])))
@@ -151,6 +154,7 @@ def test_a_finished_run_resumed_without_new_limits_stays_what_it_is(tmp_path, wh
     assert_same(tmp_path / "moved" / "run", whole)
 
 
+@pytest.mark.slow
 def test_new_limits_are_kept_for_the_next_time(tmp_path):
     training.train(config(steps=6), out=tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
@@ -193,6 +197,7 @@ def test_two_trainings_never_share_a_folder(tmp_path, whole):
     assert_same(run, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [{"target_loss": 60.0}, {"patience": 1}])
 def test_killed_after_a_target_was_met_it_does_not_train_on(stop, tmp_path):
     slow = {"learning_rate": 1e-9, "validations": 8} if "patience" in stop else {}

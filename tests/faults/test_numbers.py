@@ -45,6 +45,7 @@ class Catch(At):
                 next(trainer.game.parameters()).fill_(math.nan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 5])
 def test_broken_weights_are_never_saved(every, tmp_path):
     with pytest.raises(ZatlasError, match="no longer finite at step"):

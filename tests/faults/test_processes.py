@@ -33,7 +33,7 @@ def lines(run):
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def when_under_way(process, run, more=15):
+def when_under_way(process, run, more=12):
     """Waits until so many lines of metrics were added."""
     before = lines(run)
     while lines(run) < before + more:
@@ -44,8 +44,8 @@ def when_under_way(process, run, more=15):
 def test_interrupted_terminated_killed_and_refused_it_ends_where_it_would_have_ended(tmp_path):
     run = tmp_path / "run"
     process = start(
-        *("train", "digits", "--size", "xs", "--steps", 4000, "--batch-size", 32, "--out", run, "--json"),
-        *("--set", "training.threads=1", "--precision", "fp32", "--set", "training.checkpoint_every_seconds=0.3"),
+        *("train", "digits", "--size", "xs", "--steps", 1000, "--batch-size", 32, "--out", run, "--json"),
+        *("--set", "training.threads=1", "--precision", "fp32", "--set", "training.checkpoint_every_seconds=0.5"),
     )
     when_under_way(process, run)
     process.send_signal(signal.SIGINT)

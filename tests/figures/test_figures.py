@@ -95,6 +95,7 @@ def test_scatter_of_any_number_of_classes(classes, count, tmp_path):
         assert not named
 
 
+@pytest.mark.slow
 def test_scatter_of_real_labels_and_of_values_that_are_not_finite(tmp_path):
     codes = rng.normal(size=(50, 2))
     codes[3] = np.nan
@@ -108,6 +109,7 @@ def test_scatter_of_real_labels_and_of_values_that_are_not_finite(tmp_path):
         figures.scatter(rng.normal(size=(5, 3)))
 
 
+@pytest.mark.slow
 def test_scatter_keeps_many_points_small(tmp_path):
     codes = rng.normal(size=(60_000, 2))
     figure = figures.scatter(codes, rng.integers(0, 10, 60_000))

@@ -48,7 +48,7 @@ def test_configurations(tmp_path):
         file.write_bytes(written(rng, altered(rng, altered(rng, plain))))
         return lambda: make_config((str(file), read_toml(file))).to_toml()
 
-    each_case("configurations", 400, case)
+    each_case("configurations", 200, case)
 
 
 def test_mappings(tmp_path):

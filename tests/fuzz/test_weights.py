@@ -120,7 +120,7 @@ def test_weights(tmp_path, contents):
 
         return act
 
-    each_case("weights", 400, case)
+    each_case("weights", 150, case)
     assert not (tmp_path / "never").exists()
 
 

@@ -166,6 +166,7 @@ def test_former_names_of_attention(tmp_path):
     assert torch.equal(ours, tensors["decoder.mid_block.attentions.0.to_out.0.weight"])
 
 
+@pytest.mark.slow
 def test_training_starts_from_the_weights_at_another_size(tmp_path):
     folder, tensors = written(tmp_path / "vae", scaling_factor=0.5, _name_or_path="somewhere/else")
     x = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), np.uint8)
@@ -187,6 +188,7 @@ def test_training_starts_from_the_weights_at_another_size(tmp_path):
         za.train(x[..., 0], start=start(folder), out=tmp_path / "grey", verbose=False)
 
 
+@pytest.mark.slow
 def test_a_start_of_log_variances_goes_into_the_bias(tmp_path):
     settings = {"kind": "autoencoder-kl", "block_out_channels": [8], "norm_num_groups": 4}
     values = {"data": {"source": "digits"}, "model": {"kind": "vae"}, "network": settings, "training": {"steps": 1}}
@@ -203,6 +205,7 @@ def test_a_start_of_log_variances_goes_into_the_bias(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_command_line(zatlas, tmp_path):  # noqa: F811
     folder, _ = written(tmp_path / "vae")
     told = zatlas("import", folder, "--from", "diffusers", "--resize", "16", "--out", tmp_path / "a", "--json")

@@ -51,8 +51,13 @@ def original(words):
     "words",
     [("disvae", "", channels, size, z) for channels, size, z in ((1, 32, 1), (3, 32, 7), (1, 64, 10), (3, 64, 3))]
     + [
-        ("konny", which, channels, 64, z)
-        for which, channels, z in (("h", 1, 10), ("h", 3, 5), ("b", 3, 1), ("b", 1, 9))
+        pytest.param(("konny", which, channels, 64, z), marks=marks)
+        for which, channels, z, marks in (
+            ("h", 1, 10, pytest.mark.slow),
+            ("h", 3, 5, ()),
+            ("b", 3, 1, ()),
+            ("b", 1, 9, pytest.mark.slow),
+        )
     ],
     ids=lambda words: "-".join(map(str, words)),
 )

@@ -65,6 +65,7 @@ def test_one_gaussian_is_enough_for_one_gaussian():
     np.testing.assert_allclose(np.cov(prior.sample(20_000).T), np.eye(5), atol=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", [fit_mixture, lambda z: fit_flow(z, hidden=32, steps=60)])
 def test_densities_integrate_to_one_and_draws_follow_them(fit):
     prior = fit(ring(1500, thickness=0.3))
@@ -81,6 +82,7 @@ def test_densities_integrate_to_one_and_draws_follow_them(fit):
     assert -prior.log_prob(draws).mean() == pytest.approx(entropy, abs=0.06)
 
 
+@pytest.mark.slow
 def test_samples_of_codes_on_a_ring_lie_on_the_ring():
     prior = fit_mixture(ring())
     draws = prior.sample(2000)

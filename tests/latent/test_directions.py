@@ -92,10 +92,12 @@ def test_nothing_depends_on_the_order_of_the_rows(method):
     assert json.dumps(one.to_json()) == json.dumps(two.to_json())
 
 
-@pytest.mark.parametrize("method", GROUPED)
+@pytest.mark.parametrize(
+    "method", [pytest.param(one, marks=pytest.mark.slow if one == "logistic" else ()) for one in GROUPED]
+)
 def test_labels_drawn_by_lot_are_told_apart_half_of_the_time(method):
     figures = []
-    for seed in range(8):
+    for seed in range(6):
         draw = np.random.default_rng(seed)
         figures.append(fit_direction(draw.normal(size=(300, 6)), draw.random(300) < 0.25, method=method).facts)
     accuracy = [f["accuracy"]["value"] for f in figures]

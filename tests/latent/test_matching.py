@@ -66,6 +66,7 @@ def gaussian():
         return mean, covariance, fit_flow_matching(codes_of(mean, covariance), training=Training(steps=350, **QUICK))
 
 
+@pytest.mark.slow
 def test_a_fit_finds_a_known_gaussian(gaussian):
     mean, covariance, prior = gaussian
     z = np.random.default_rng(5).multivariate_normal(mean, covariance, 500).astype(np.float32)
@@ -85,6 +86,7 @@ def test_a_fit_finds_a_known_gaussian(gaussian):
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.2)
 
 
+@pytest.mark.slow
 def test_the_density_of_a_fit_integrates_to_one(gaussian):
     mean, _, prior = gaussian
     ticks = np.linspace(-6, 6, 41)
@@ -93,6 +95,7 @@ def test_the_density_of_a_fit_integrates_to_one(gaussian):
     assert density.sum() * (ticks[1] - ticks[0]) ** 2 == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.slow
 def test_draws_from_the_posterior_are_fitted_and_not_its_means():
     codes = Codes(np.zeros((500, 2), np.float32) + 3, np.tile(np.float32([0.1, 2.0]), (500, 1)), None)
     prior = fit_flow_matching(codes, training=Training(steps=30, **QUICK))
@@ -174,6 +177,7 @@ def test_a_fit_that_was_stopped_ends_where_an_uninterrupted_one_ends(shape, way,
     assert differ <= {"train_seconds"}
 
 
+@pytest.mark.slow
 def test_other_words_or_other_codes_begin_anew(tmp_path):
     training = Training(steps=6, **QUICK)
     said = []
@@ -224,6 +228,7 @@ def of_classes():
     return fit_flow_matching(labelled(), training=Training(steps=200, **QUICK))
 
 
+@pytest.mark.slow
 def test_draws_are_of_the_class_that_was_asked_for(of_classes):
     y = np.eye(3, dtype=np.float32)[np.arange(300) % 3]
     for guidance in (None, 2.0):
@@ -246,6 +251,7 @@ def test_guidance_0_is_whatever_the_label_and_1_is_given_it(of_classes):
     assert np.abs(between - free).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_draws_are_the_same_for_a_seed_and_change_little_with_more_steps(of_classes):
     one = of_classes.sample(300, seed=3)
     np.testing.assert_array_equal(one, of_classes.sample(300, seed=3))
@@ -273,6 +279,7 @@ def test_a_saved_prior_is_the_same_bit_for_bit(of_classes, tmp_path):
             ExPostPrior.load(path)
 
 
+@pytest.mark.slow
 def test_a_map_of_more_units_than_codes_can_be_fitted():
     prior = fit_flow_matching(few((4, 8, 8), n=120), (4, 8, 8), Training(steps=1, width=8, blocks=1))
     assert np.isfinite(prior.facts["held_out_nats"])
@@ -286,6 +293,7 @@ def test_a_fit_is_a_function_of_its_seed():
     assert np.abs(fit(1) - fit(2)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_real_labels_are_told_on_one_scale():
     rng = np.random.default_rng(0)
     y = rng.uniform(1000, 1100, (800, 1)).astype(np.float32)

@@ -153,6 +153,13 @@ EXPORTED = {
 SMALL = FLAT | LINEAR | LADDERS | QUANTISED | GENERATORS | LIKELIHOODS | NETWORKS | MAPS | EXPORTED
 MODELS = SMALL | NAMED
 
+# Left out of the quick loop: each takes several times as long as one that is like it.
+LARGE = {
+    *("ladder-resnet", "vqvae-vq-model", "ae-autoencoder-kl", "vae-autoencoder-kl", "gan-resnet", "cgan-resnet"),
+    *(f"{kind}-{prior}-flow" for kind in ("vae", "cvae") for prior in ("mixture", "flow", "conditional")),
+    *("cvae-normal-flow", "vae-categorical"),
+}
+
 # Every objective, with each of its variants.
 OBJECTIVES = {
     "elbo": {"kind": "elbo", "beta": 2.0, "beta_warmup_steps": 4},

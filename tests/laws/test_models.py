@@ -18,6 +18,7 @@ from zatlas.types import DataSpec, Inference, Level
 from .cases import (
     FLAT,
     LADDERS,
+    LARGE,
     LINEAR,
     MODELS,
     QUANTISED,
@@ -37,7 +38,10 @@ INFERRING = [name for name, (_, values) in MODELS.items() if family.MODELS[value
 
 
 def over(cases):
-    return pytest.mark.parametrize("made", cases.values(), ids=list(cases))
+    return pytest.mark.parametrize(
+        "made",
+        [pytest.param(made, id=name, marks=pytest.mark.slow if name in LARGE else ()) for name, made in cases.items()],
+    )
 
 
 def named(names):
@@ -127,7 +131,7 @@ def mean_and_error(values):
     return values.mean(0), values.std(0) / len(values) ** 0.5
 
 
-def bounds_of(model, x, y, groups=250, few=5, many=20):
+def bounds_of(model, x, y, groups=150, few=5, many=20):
     """Mean and error ``[B]`` of the ELBO and of the importance-weighted bounds of 5 and 20, from draws of their own."""
     repeated = lambda t: None if t is None else t.repeat(groups, *[1] * (t.dim() - 1))
     x, y, shape = repeated(x), repeated(y), (groups, len(x))
@@ -146,11 +150,11 @@ def assert_ordered(lower, upper, *, surely=True):
 
 @over(FLAT)
 def test_bounds_are_ordered_below_the_evidence(made):
-    model, x = stirred(trained(made, steps=20), 0.5).model, BITS
+    model, x = stirred(trained(made, steps=10), 0.5).model, BITS
     y = labels(made, 1).expand(16, -1) if made[1]["model"]["kind"] == "cvae" else None
     torch.manual_seed(1)
     with torch.no_grad():
-        evidence = log_evidence(model, y)
+        evidence = log_evidence(model, y, points=100)
         assert evidence.exp().sum().item() == pytest.approx(1, abs=1e-3)
         elbo, few, many = bounds_of(model, x, y)
         assert_ordered(elbo, few, surely=False)
@@ -163,7 +167,7 @@ def test_bounds_are_ordered_below_the_evidence(made):
         x, y, evidence = x[few], None if y is None else y[few], evidence[few]
         share = lambda inference: (log_weights(inference, x) - evidence).sigmoid()
         grid, area = plane(model.encode(x, y), 80, widths=7.0)
-        inference = model.infer(x, y, samples=4000)
+        inference = model.infer(x, y, samples=1500)
         ((q, p, _),) = inference.levels
         px = model.generate(y=y, z=(grid,)).px
         exact = (q.log_prob(grid).exp() * share(Inference((Level(q, p, grid),), px))).sum(0) * area
@@ -173,10 +177,10 @@ def test_bounds_are_ordered_below_the_evidence(made):
 
 @over(LADDERS)
 def test_bounds_of_a_hierarchy_are_ordered(made):
-    model = stirred(trained(made, steps=20)).model
+    model = stirred(trained(made, steps=6)).model
     torch.manual_seed(1)
     with torch.no_grad():
-        elbo, few, many = bounds_of(model, batch(made, 6).x, None, groups=120)
+        elbo, few, many = bounds_of(model, batch(made, 6).x, None, groups=60)
     assert_ordered(elbo, few)
     assert_ordered(few, many)
 

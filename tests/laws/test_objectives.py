@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 
 from tests import family
@@ -80,6 +81,7 @@ class Keeper:
     def finished(self, trainer): ...
 
 
+@pytest.mark.slow
 @over(PLAYED)
 def test_three_steps_and_three_more_are_six(made, tmp_path):
     folder = tmp_path / "step-00000003"
@@ -109,6 +111,7 @@ STACKED = {
 }
 
 
+@pytest.mark.slow
 @over(STACKED)
 def test_a_stacked_member_becomes_what_it_becomes_alone(made):
     games = [built(made, seed) for seed in (1, 2)]
@@ -147,9 +150,9 @@ def test_members_with_draws_of_their_own_are_finite(made):
         assert terms.loss.shape == (2, 12)
 
 
-def test_copies_of_a_game_share_nothing():
-    for made in KINDS.values():
-        game = built(made)
-        twin = copy.deepcopy(game)
-        mine = {t.data_ptr() for t in (*game.parameters(), *game.buffers()) if t.numel()}
-        assert not mine & {t.data_ptr() for t in (*twin.parameters(), *twin.buffers()) if t.numel()}
+@over(KINDS)
+def test_copies_of_a_game_share_nothing(made):
+    game = built(made)
+    twin = copy.deepcopy(game)
+    mine = {t.data_ptr() for t in (*game.parameters(), *game.buffers()) if t.numel()}
+    assert not mine & {t.data_ptr() for t in (*twin.parameters(), *twin.buffers()) if t.numel()}

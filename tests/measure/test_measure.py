@@ -58,7 +58,7 @@ LIKELIHOODS = ("quadrature", "importance", "prior", "annealed")
 
 @pytest.mark.parametrize("name", [*LIKELIHOODS, "rate", "gap", "bidirectional"])
 def test_a_metric_of_a_vae(vae, name):
-    figures = evaluate_run(vae, metrics=[name], options=Options(rows=20, samples=20))["figures"]
+    figures = evaluate_run(vae, metrics=[name], options=Options(rows=8, samples=8))["figures"]
     mine = {key.removeprefix(f"{name}."): figure for key, figure in figures.items() if key.startswith(f"{name}.")}
     assert mine
     assert all(figure["count"] and figure["estimator"] for figure in mine.values())
@@ -92,6 +92,7 @@ def test_a_costly_decoder_is_annealed_on_fewer_examples_unless_more_are_asked_fo
     assert "takes about 6:40 here: 4 examples, 100,000 gradients" in said[0]
 
 
+@pytest.mark.slow
 def test_the_seed_of_a_game_and_of_bayes_rule(tmp_path):
     gan = trained(tmp_path / "gan", model={"kind": "gan"})
     cvae = trained(tmp_path / "cvae", model={"kind": "cvae"})
@@ -110,6 +111,7 @@ def test_one_example_has_a_bound_but_no_parts_of_the_rate(vae):
     assert "at least 4" in record["warnings"][0]
 
 
+@pytest.mark.slow
 def test_a_codebook_says_that_its_bound_is_only_that(tmp_path):
     run = trained(tmp_path / "vqvae", model={"kind": "vqvae"})
     figures = evaluate_run(run, metrics=["importance"], options=Options(8, 30))["figures"]
@@ -117,6 +119,7 @@ def test_a_codebook_says_that_its_bound_is_only_that(tmp_path):
     assert not any("khat" in name for name in figures)
 
 
+@pytest.mark.slow
 def test_estimators_of_the_likelihood_agree_and_are_kept_beside_one_another(vae):
     evaluate_run(vae, metrics=["bound"])
     for name, samples in (("quadrature", None), ("importance", 500), ("prior", 20_000)):
@@ -142,6 +145,7 @@ def test_what_a_model_cannot_have_is_left_out_with_its_reason(tmp_path):
         evaluate_run(ae, metrics=["exact"])
 
 
+@pytest.mark.slow
 def test_labels_stand_for_factors_that_are_not_known(vae, tmp_path):
     record = evaluate_run(vae, "all", metrics=["disentanglement"], options=Options(rows=600))
     assert record["factors"] == ["class"]
@@ -223,6 +227,7 @@ def test_samples_and_codes(tmp_path, monkeypatch, digits_run):
     assert record["reliability"]["count"]
 
 
+@pytest.mark.slow
 def test_runs_beside_one_another(tmp_path, vae):
     other = trained(tmp_path / "beta", objective={"beta": 4.0})
     rows = compare_runs([vae, other])
@@ -274,6 +279,7 @@ def test_rows_of_old_records_are_not_known_and_so_alike():
     assert len(groups([row(), row(rows_sha256=None)])) == 1
 
 
+@pytest.mark.slow
 def test_a_density_of_bits_is_not_set_beside_their_probability(tmp_path):
     bits = {"source": "digits", "binarise": "dynamic"}
     runs = [trained(tmp_path / kind, data=bits, model={"kind": kind}) for kind in ("vae", "ppca")]
@@ -285,6 +291,7 @@ def test_a_density_of_bits_is_not_set_beside_their_probability(tmp_path):
     assert "a density, not a probability" in found[1].why
 
 
+@pytest.mark.slow
 def test_an_estimate_on_fewer_rows_has_the_bound_of_the_same_rows_beside_it(vae):
     figures = evaluate_run(vae, metrics=["quadrature"], options=Options(rows=20))["figures"]
     above = figures["quadrature.log_likelihood"]["value"] - figures["quadrature.elbo"]["value"]

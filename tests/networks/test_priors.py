@@ -114,6 +114,7 @@ def test_a_mixture_prior_starts_as_wide_as_the_standard_normal():
     torch.testing.assert_close(p.variance, torch.ones(4), atol=0.05, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_flow_and_a_mixture_learn_a_density_of_two_peaks():
     torch.manual_seed(0)
     z = 0.3 * torch.randn(300, 2) + torch.tensor([2.0, 0.0]) * torch.randn(300, 1).sign()

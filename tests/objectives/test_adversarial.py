@@ -255,13 +255,15 @@ def descend(g, player, b, steps, rate=2e-3):
 def test_a_step_lowers_the_players_loss(kind, player, label_dim):
     g, b = game(kind, label_dim), batch(label_dim=label_dim)
     if player == "model":
-        descend(g, "critic", b, 20)  # someone to learn from
-    first, second, *_, last = descend(g, player, b, 30)
+        descend(g, "critic", b, 8)  # someone to learn from
+    first, second, *_, last = descend(g, player, b, 10)
     assert second < first
     assert last < second
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [NonSaturating, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (Relativistic, Wasserstein))]
+)
 def test_a_game_is_learned(kind):
     """A constant picture of 0.8, from draws that start around 0.5."""
     g, b = game(kind), batch(16)
@@ -269,7 +271,7 @@ def test_a_game_is_learned(kind):
     torch.manual_seed(0)
     away = lambda: (g.model.generate(64).px.mean.mean() - b.x.mean()).abs().item()
     before = away()
-    for step in range(120):
+    for step in range(120 if kind is Wasserstein else 60):
         for player in filter(lambda p: g.objective.plays(p, step), PLAYERS):
             loss = g(player, b, step).loss.mean()
             optimizers[player].zero_grad()

@@ -71,11 +71,12 @@ def gradients(objective, model, x, seed):
 X = torch.linspace(-2, 2, 16)[:, None]
 
 
-@pytest.mark.slow
 def test_one_sample_of_iwae_is_the_elbo_in_the_mean():
-    model = linear(gain=0.3, variance=0.5)
-    values = torch.stack([Importance(1)("model", model, Batch(X, None), 0).loss.mean() for _ in range(4000)])
-    elbo = torch.stack([negative_elbo(model.infer(X), X).mean() for _ in range(4000)])
+    model, many = linear(gain=0.3, variance=0.5), X.repeat(4000, 1)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        values = Importance(1)("model", model, Batch(many, None), 0).loss.view(4000, 16).mean(1)
+        elbo = negative_elbo(model.infer(many), many).view(4000, 16).mean(1)
     error = (values.std() + elbo.std()) / math.sqrt(4000)
     assert (values.mean() - elbo.mean()).abs() < 4 * error
 
@@ -89,14 +90,14 @@ def test_the_loss_of_iwae_is_minus_its_bound_with_either_gradient():
         torch.testing.assert_close(loss, -importance_bound(model.infer(X, samples=7), X))
 
 
-@pytest.mark.slow
 def test_the_doubly_reparameterised_gradient_has_the_same_mean_and_less_noise():
     model = linear(gain=0.3, variance=0.5)
+    many = X.repeat(20, 1)  # a mean of 20 gradients takes as long as one
     plain, doubly = (
-        torch.stack([gradients(Importance(16, doubly_reparameterised=d), model, X, s) for s in range(1500)])
+        torch.stack([gradients(Importance(16, doubly_reparameterised=d), model, many, s) for s in range(100)])
         for d in (False, True)
     )
-    error = (plain.std(0) + doubly.std(0)) / math.sqrt(1500)
+    error = (plain.std(0) + doubly.std(0)) / math.sqrt(100)
     assert ((plain.mean(0) - doubly.mean(0)).abs() < 4 * error).all()
     encoder = [i for i, (name, _) in enumerate(model.named_parameters()) if name.startswith("encoder")]
     assert (doubly.std(0)[encoder] < 0.7 * plain.std(0)[encoder]).all()
@@ -117,14 +118,14 @@ def test_sticking_the_landing_has_no_noise_at_the_true_posterior():
         assert (noise < 1e-5).all() if quiet else (noise > 1e-2).any()
 
 
-@pytest.mark.slow
 def test_sticking_the_landing_has_the_same_mean_gradient():
     model = linear(gain=0.3, variance=0.5)
+    many = X.repeat(20, 1)
     stuck, plain = (
-        torch.stack([gradients(Variational(sticking_the_landing=s), model, X, seed) for seed in range(2000)])
+        torch.stack([gradients(Variational(sticking_the_landing=s), model, many, seed) for seed in range(100)])
         for s in (True, False)
     )
-    error = (stuck.std(0) + plain.std(0)) / math.sqrt(2000)
+    error = (stuck.std(0) + plain.std(0)) / math.sqrt(100)
     assert ((stuck.mean(0) - plain.mean(0)).abs() < 4 * error).all()
 
 
@@ -175,7 +176,7 @@ def test_the_parts_of_the_rate_add_up(estimator):
 def test_total_correlation_of_gaussians_is_known(rho):
     """Codes spread as N(0, [[1, rho], [rho, 1]]) have a TC of -log(1 - rho^2) / 2."""
     torch.manual_seed(0)
-    n, noise = 3000, 0.05
+    n, noise = 1500, 0.05
     base = torch.randn(n, 2)
     codes = torch.stack([base[:, 0], rho * base[:, 0] + math.sqrt(1 - rho**2) * base[:, 1]], 1) * math.sqrt(1 - noise)
     q = DiagonalGaussian(codes, torch.full_like(codes, math.log(noise)))
@@ -230,8 +231,8 @@ def test_covariance_is_numpys_and_dip_asks_for_identity():
 def test_the_discrepancy_is_unbiased_and_sees_a_difference():
     generator = torch.Generator().manual_seed(0)
     draw = lambda shift=0.0: torch.randn(64, 3, generator=generator) + shift
-    same = torch.stack([mmd(draw(), draw()) for _ in range(400)])
-    assert abs(same.mean()) < 4 * same.std() / math.sqrt(400)
+    same = torch.stack([mmd(draw(), draw()) for _ in range(200)])
+    assert abs(same.mean()) < 4 * same.std() / math.sqrt(200)
     assert mmd(draw(), draw(0.5)) > same.mean() + 4 * same.std()
 
 
@@ -275,7 +276,7 @@ KINDS = [
 
 @pytest.mark.parametrize("values", KINDS, ids=lambda v: "-".join(map(str, v.values())))
 def test_every_objective_learns(values):
-    t = trainer(values, 150)
+    t = trainer(values, 40)
     batch = next(iter(t.batches.epoch(0)))
     distortion = lambda: t.game("model", batch, 10**6).parts["distortion"].mean().item()
     before = distortion()
@@ -287,7 +288,7 @@ def test_every_objective_learns(values):
 @pytest.mark.slow
 @pytest.mark.parametrize(("constrain", "target"), [("distortion", 13.0), ("rate", 1.5)])
 def test_the_constraint_is_met(constrain, target):
-    t = trainer({"kind": "constrained", "target_nats": target, "constrain": constrain}, 1500)
+    t = trainer({"kind": "constrained", "target_nats": target, "constrain": constrain}, 800)
     t.fit()
     batch = next(iter(t.batches.epoch(0)))
     held = torch.stack([t.game("model", batch, 0).parts[constrain].mean() for _ in range(20)]).mean().item()
@@ -316,9 +317,11 @@ def test_infovae_at_its_corner_is_the_elbo():
 def test_tcvae_at_beta_one_is_the_elbo_in_the_mean():
     q_model = linear(gain=0.3, variance=0.5)
     batch = Batch(X, None)
-    tc = torch.stack([TotalCorrelation(16)("model", q_model, batch, 0).loss.mean() for _ in range(2000)])
-    elbo = torch.stack([negative_elbo(q_model.infer(X), X).mean() for _ in range(2000)])
-    error = (tc.std() + elbo.std()) / math.sqrt(2000)
+    many = X.repeat(1000, 1)
+    with torch.no_grad():
+        tc = torch.stack([TotalCorrelation(16)("model", q_model, batch, 0).loss.mean() for _ in range(1000)])
+        elbo = negative_elbo(q_model.infer(many), many).view(1000, 16).mean(1)
+    error = (tc.std() + elbo.std()) / math.sqrt(1000)
     assert (tc.mean() - elbo.mean()).abs() < 4 * error
 
 

@@ -31,6 +31,7 @@ def free(monkeypatch, count):
     monkeypatch.setattr(memory, "free_bytes", lambda device: count)
 
 
+@pytest.mark.slow
 def test_a_step_that_does_not_fit_is_refused_with_one_that_does(photographs, tmp_path, monkeypatch):
     free(monkeypatch, 5_000_000)
     says = r"^a training step of 32 examples takes about \d+\.\d MB of memory, and 5\.\d MB are free: give "
@@ -44,6 +45,7 @@ def test_a_step_that_does_not_fit_is_refused_with_one_that_does(photographs, tmp
     assert not any("may not be enough" in sentence for sentence in said)
 
 
+@pytest.mark.slow
 def test_where_it_is_close_it_is_said(photographs, tmp_path, monkeypatch):
     free(monkeypatch, 10**9)
     found = []
@@ -81,6 +83,7 @@ def test_nothing_is_counted_where_there_is_plenty(tmp_path, monkeypatch):
         train(make_config(("test", values)), out=tmp_path / network)
 
 
+@pytest.mark.slow
 def test_counting_leaves_the_training_as_it_is(photographs, tmp_path, monkeypatch):
     def trained(name):
         run = train(configured(photographs, steps=3), out=tmp_path / name)

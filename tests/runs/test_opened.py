@@ -38,6 +38,7 @@ def test_a_run_from_before_is_opened_as_it_was(tmp_path, monkeypatch, patience, 
     assert Run(tmp_path / "run").parting() is None
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_its_last_weights_and_remembers_its_best(tmp_path, monkeypatch):
     worse_and_worse(tmp_path / "run", monkeypatch)
     training.resume(tmp_path / "run", changes={"steps": 45})
@@ -83,6 +84,7 @@ def test_a_run_and_a_view_say_what_they_are_in_a_line_and_show_a_picture_in_a_no
     assert repr(View({})) == "<View: no figure; no arrays>"
 
 
+@pytest.mark.slow
 def test_what_cannot_be_sampled_or_drawn_shows_no_picture(tmp_path):
     gan = small(tmp_path / "gan", kind="gan")
     assert "loss" not in repr(gan)  # a critic's loss says nothing of the samples

@@ -79,6 +79,7 @@ class Student(nn.Module):
         return Independent(StudentT(self.freedom, self.zeros, 1 + self.zeros, validate_args=False), 1)
 
 
+@pytest.mark.slow
 def test_plain_modules_make_a_run_that_holds_no_code(tmp_path):
     inward, outward = encoder(), decoder(nn.Sigmoid())
     run = zatlas.train(X, encoder=inward, decoder=outward, out=tmp_path / "run", **QUICK)
@@ -89,6 +90,7 @@ def test_plain_modules_make_a_run_that_holds_no_code(tmp_path):
     np.testing.assert_array_equal(opened.decode(z).mean, run.decode(z).mean)
 
 
+@pytest.mark.slow
 def test_training_starts_from_the_weights_of_the_modules(tmp_path):
     inward, outward = encoder(), decoder()
     before = copy.deepcopy(outward)
@@ -99,6 +101,7 @@ def test_training_starts_from_the_weights_of_the_modules(tmp_path):
     assert all(torch.equal(p, q) for p, q in zip(outward.parameters(), before.parameters(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("inward", "outward", "words", "kind", "units"),
     [
@@ -112,6 +115,7 @@ def test_the_kind_and_the_size_follow_from_what_the_modules_say(inward, outward,
     assert (run.config.model.kind, run.latent_dim) == (kind, units)
 
 
+@pytest.mark.slow
 def test_layers_that_act_differently_in_training_keep_their_modules(tmp_path):
     pair = {"encoder": encoder(nn.Dropout(0.5)), "decoder": decoder()}
     run = zatlas.train(X, **pair, out=tmp_path / "run", **QUICK)
@@ -123,6 +127,7 @@ def test_layers_that_act_differently_in_training_keep_their_modules(tmp_path):
     np.testing.assert_array_equal(opened.decode(z).mean, run.decode(z).mean)
 
 
+@pytest.mark.slow
 def test_modules_that_take_labels_make_a_conditional_model(tmp_path):
     y = np.arange(60) % 2
     run = zatlas.train((X, y), model="cvae", encoder=Labelled(), decoder=LabelledDecoder(), out=tmp_path / "r", **QUICK)
@@ -132,7 +137,15 @@ def test_modules_that_take_labels_make_a_conditional_model(tmp_path):
     assert not np.array_equal(drawn[0], drawn[1])
 
 
-@pytest.mark.parametrize("objective", [Floor, Floor(0.25), "tests.runs.test_own_parts:Floor"], ids=str)
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Floor,
+        pytest.param(Floor(0.25), marks=pytest.mark.slow),
+        pytest.param("tests.runs.test_own_parts:Floor", marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_an_objective_of_ones_own_is_recorded_resumed_and_measured(objective, tmp_path):
     def train(steps, name):
         return zatlas.train(X, objective=objective, size="xs", out=tmp_path / name, **{**QUICK, "steps": steps})
@@ -150,6 +163,7 @@ def test_an_objective_of_ones_own_is_recorded_resumed_and_measured(objective, tm
     assert resumed.step == 6
 
 
+@pytest.mark.slow
 def test_a_prior_of_ones_own(tmp_path):
     run = zatlas.train(X, prior=Student, freedom=4.0, latent_dim=2, size="xs", out=tmp_path / "run", **QUICK)
     assert run.config.prior.freedom == 4.0

@@ -67,6 +67,7 @@ def test_it_is_kept_and_told_labels(run):
     np.testing.assert_array_equal(given.z, prior.sample(12, 2, y=each))
 
 
+@pytest.mark.slow
 def test_a_conditional_model_and_its_prior_are_given_the_same_label(tmp_path):
     run = trained(tmp_path / "cvae", model="cvae")
     prior = run.fit_prior("flow-matching", **QUICK)
@@ -75,6 +76,7 @@ def test_a_conditional_model_and_its_prior_are_given_the_same_label(tmp_path):
     np.testing.assert_array_equal(pictures.mean, run.decode(pictures.z, y).mean)
 
 
+@pytest.mark.slow
 def test_an_autoencoder_samples_from_what_was_fitted(tmp_path):
     run = trained(tmp_path / "ae", model="ae", network="spatial", latent_dim=None)
     run.fit_prior("flow-matching", **QUICK)
@@ -82,6 +84,7 @@ def test_an_autoencoder_samples_from_what_was_fitted(tmp_path):
     assert run.shaped(run.sample(2)[0].z).shape == (2, *run.code_shape)
 
 
+@pytest.mark.slow
 def test_the_prior_of_other_codes_is_refused(folder, tmp_path):
     file = next((folder / "priors").iterdir())
     for latent_dim, says in ((4, "is over 3 units and the codes of this model have 4"), (3, "of other weights")):
@@ -92,6 +95,7 @@ def test_the_prior_of_other_codes_is_refused(folder, tmp_path):
             other.sample(2, prior="flow-matching")
 
 
+@pytest.mark.slow
 def test_words_that_go_with_nothing_are_refused(run, tmp_path):
     with pytest.raises(UsageError, match="guidance would be of an ex-post prior, and none is named"):
         run.sample(2, guidance=2.0)
@@ -107,6 +111,7 @@ def test_words_that_go_with_nothing_are_refused(run, tmp_path):
         game.fit_prior("flow-matching", steps=3)
 
 
+@pytest.mark.slow
 def test_from_the_command_line(zatlas, folder, tmp_path):  # noqa: F811
     shutil.copytree(folder, tmp_path / "run")
     told = json.loads(zatlas("prior", tmp_path / "run", "--kind", "flow-matching", "--steps", 2, "--json").out)
@@ -129,6 +134,7 @@ def test_from_the_command_line(zatlas, folder, tmp_path):  # noqa: F811
         assert (answer.status, says in answer.err) == (2, True), answer.err
 
 
+@pytest.mark.slow
 def test_samples_of_a_prior_are_measured_beside_those_of_the_model(run, monkeypatch):
     monkeypatch.setattr("zatlas.measure.samples.feature_classifier", lambda *given: None)
     own = evaluate_run(run, metrics=["samples"], options=Options(rows=200))["figures"]

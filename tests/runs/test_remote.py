@@ -14,7 +14,7 @@ from zatlas.runs.training import resume
 
 fsspec = pytest.importorskip("fsspec", reason="object storage wants fsspec: pip install 'zatlas[cluster]'")
 
-WORDS = {"steps": 30, "size": "xs", "precision": "fp32", "validations": 2, "verbose": False}
+WORDS = {"steps": 6, "size": "xs", "precision": "fp32", "validations": 2, "verbose": False}
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def forget():
 
 def test_a_run_trained_there_is_opened_and_resumed_on_another_machine(bucket):
     url = f"{bucket}/run"
-    loss = zatlas.train("digits", out=url, checkpoint_every_steps=10, **WORDS).folder.record["result"]["loss"]
+    loss = zatlas.train("digits", out=url, checkpoint_every_steps=2, **WORDS).folder.record["result"]["loss"]
     names = there(url)
     assert json.loads(names["run.json"])["status"] == "finished"
     local = remote.Mirror(url).local
@@ -45,11 +45,12 @@ def test_a_run_trained_there_is_opened_and_resumed_on_another_machine(bucket):
     run = zatlas.open(url)
     assert run.test()["loss"] == pytest.approx(loss)
     forget()
-    longer = resume(Path(url), changes={"steps": 40, "epochs": None, "seconds": None})  # pathlib takes a slash away
-    assert longer.folder.record["steps"] == 40
-    assert json.loads(there(url)["run.json"])["steps"] == 40
+    longer = resume(Path(url), changes={"steps": 8, "epochs": None, "seconds": None})  # pathlib takes a slash away
+    assert longer.folder.record["steps"] == 8
+    assert json.loads(there(url)["run.json"])["steps"] == 8
 
 
+@pytest.mark.slow
 def test_an_upload_that_is_cut_short_leaves_the_last_complete_state(bucket, monkeypatch):
     url = f"{bucket}/run"
     zatlas.train("digits", out=url, **WORDS)
@@ -68,7 +69,7 @@ def test_an_upload_that_is_cut_short_leaves_the_last_complete_state(bucket, monk
     for cut in (1, 3, 4, 5):
         left = cut
         try:
-            resume(Path(url), changes={"steps": 30 + 10 * cut, "epochs": None, "seconds": None})
+            resume(Path(url), changes={"steps": 6 + 2 * cut, "epochs": None, "seconds": None})
         except ZatlasError as error:
             refused.append(str(error))
         now = there(url)
@@ -80,11 +81,12 @@ def test_an_upload_that_is_cut_short_leaves_the_last_complete_state(bucket, monk
     assert len(refused) >= 3
     assert all("the line is cut" in sentence for sentence in refused)
     monkeypatch.setattr(type(files), "put_file", staticmethod(put))
-    done = resume(Path(url), changes={"steps": 80, "epochs": None, "seconds": None})  # here it is further than there
-    assert done.folder.record["steps"] == 80
-    assert json.loads(there(url)["run.json"])["steps"] == 80
+    done = resume(Path(url), changes={"steps": 16, "epochs": None, "seconds": None})  # here it is further than there
+    assert done.folder.record["steps"] == 16
+    assert json.loads(there(url)["run.json"])["steps"] == 16
 
 
+@pytest.mark.slow
 def test_a_study_there_goes_on_on_another_machine(bucket):
     url = f"{bucket}/study"
     asked = {"grid": {"latent_dim": [1, 2]}, "steps": 3, "size": "xs", "workers": 0, "verbose": False, "report": False}
@@ -187,7 +189,7 @@ def test_a_bucket_that_does_not_exist_is_refused_in_a_sentence(s3_server, door):
 
 @pytest.mark.slow
 def test_a_run_on_s3(s3_server):
-    zatlas.train("digits", out="s3://atlas/runs/a", checkpoint_every_steps=10, **WORDS)
+    zatlas.train("digits", out="s3://atlas/runs/a", checkpoint_every_steps=2, **WORDS)
     assert {"run.json", "config.toml", "metrics.jsonl"} <= there("s3://atlas/runs/a").keys()
     forget()
-    assert zatlas.open("s3://atlas/runs/a").step == 30
+    assert zatlas.open("s3://atlas/runs/a").step == 6

@@ -110,6 +110,7 @@ def test_a_shard_that_vanishes_stops_it_and_put_back_lets_it_go_on(shards, tmp_p
     assert same(weights(resume(tmp_path / "run")), weights(whole))
 
 
+@pytest.mark.slow
 def test_a_shard_that_changes_stops_it(shards, tmp_path):
     change = lambda: np.save(shards / "0.npy", np.zeros((250, 8, 8), np.uint8))
     with pytest.raises(ZatlasError, match=r"0\.npy has changed since it was opened"):

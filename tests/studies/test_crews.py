@@ -38,6 +38,7 @@ def study(tmp_path, orders, *, workers=2, hang=30.0, board=None, **more):
     return scheduler, heard
 
 
+@pytest.mark.slow
 def test_a_death_is_tried_once_more_and_a_second_one_is_reported_and_the_rest_goes_on(tmp_path):
     orders = ["", "die", "die always", "fail", "surprise", ""]
     scheduler, heard = study(tmp_path, orders)
@@ -52,6 +53,7 @@ def test_a_death_is_tried_once_more_and_a_second_one_is_reported_and_the_rest_go
     assert sorted((tmp_path / "trainings").read_text().split()) == [member(n).key for n in (0, 1, 5)]
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_ended_and_one_that_is_only_slow_is_not(tmp_path):
     began = time.monotonic()
     scheduler, heard = study(tmp_path, ["hang", ""], hang=2.0, slow=[0, 3.5])
@@ -61,6 +63,7 @@ def test_a_worker_that_hangs_is_ended_and_one_that_is_only_slow_is_not(tmp_path)
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_all_and_leaves_what_is_finished(tmp_path):
     with pytest.raises(ZatlasError, match="goes on when it is begun again: x could not be written"):
         study(tmp_path, ["", "full", "", ""], workers=1)
@@ -68,6 +71,7 @@ def test_a_full_disk_stops_all_and_leaves_what_is_finished(tmp_path):
     assert (scheduler.known, len(scheduler.finished)) == (1, 4)
 
 
+@pytest.mark.slow
 def test_workers_ask_at_rungs_and_are_answered(tmp_path):
     scheduler, _ = study(
         tmp_path, [""] * 4, workers=1, board=Board(Halving(factor=2)), rungs=[[0, 1]] * 4, loss=[1.0, 2.0, 3.0, 0.5]

@@ -40,7 +40,7 @@ from zatlas.training.ensemble import Ensemble
 from zatlas.types import Batch
 
 CPU = torch.device("cpu")
-SHAPE, LATENT, LABELS, BATCH, STEPS = (1, 6, 6), 3, 2, 12, 9
+SHAPE, LATENT, LABELS, BATCH, STEPS = (1, 6, 6), 3, 2, 12, 6
 SIZE = math.prod(SHAPE)
 
 
@@ -170,7 +170,13 @@ def assert_alike(member, alone, **tolerance):
         torch.testing.assert_close(value, theirs[name], **tolerance, msg=lambda text, name=name: f"{name}: {text}")
 
 
-@pytest.mark.parametrize("make", GAMES.values(), ids=GAMES)
+QUICK = ("elbo", "factor", "geco", "conditional", "conv", "buffers")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [pytest.param(make, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, make in GAMES.items()],
+)
 def test_a_stacked_member_becomes_what_it_becomes_alone(make):
     games = made(make)
     starts = [copied(game) for game in games]
@@ -181,7 +187,7 @@ def test_a_stacked_member_becomes_what_it_becomes_alone(make):
         trained(game)
         # rounding alone: AdamW divides by the gradient's size, and would make a step of any other difference
         assert_alike(ensemble.member(i), game, rtol=1e-4, atol=1e-5)
-        assert any((value - starts[i][name]).abs().max() > 4e-3 for name, value in game.state_dict().items())
+        assert any((value - starts[i][name]).abs().max() > 2e-3 for name, value in game.state_dict().items())
 
 
 @pytest.mark.parametrize("make", GAMES.values(), ids=GAMES)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from zatlas.config import make_config
 from zatlas.data import ArraySource, Batches
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.recipes import build_game
-from zatlas.training import Average, Budget, Diverged, Optimisation, Schedule, Trainer, Watcher
+from zatlas.training import Average, Budget, Diverged, Optimisation, Schedule, Trainer, Watcher, loop
 from zatlas.training.precision import choose_device
 
 CPU = torch.device("cpu")
@@ -25,7 +26,7 @@ def source(n=96):
     return ArraySource("spots", (255 * bumps[:, 0, :, None] * bumps[:, 1, None, :]).astype(np.uint8))
 
 
-def trainer(*, steps=40, budget=None, watchers=(), **options):
+def trainer(*, steps=14, budget=None, watchers=(), **options):
     data = source()
     torch.manual_seed(0)
     game = build_game(make_config(("test", {"model": {"size": "xs", "likelihood": "bernoulli"}})), data.spec, len(data))
@@ -39,33 +40,39 @@ def weights(t):
 
 
 class Keeper(Watcher):
-    """Takes the state after one step."""
+    """Takes the state after every step."""
 
-    def __init__(self, at):
-        self.at, self.kept, self.lines = at, None, []
+    def __init__(self):
+        self.kept, self.lines = {}, []
 
     def stepped(self, trainer):
-        if trainer.state.step == self.at:
-            tensors = {name: value.detach().clone() for name, value in trainer.tensors().items()}
-            self.kept = tensors, copy.deepcopy(trainer.snapshot())
+        tensors = {name: value.detach().clone() for name, value in trainer.tensors().items()}
+        self.kept[trainer.state.step] = tensors, copy.deepcopy(trainer.snapshot())
 
     def recorded(self, trainer, record):
         self.lines.append({key: value for key, value in record.items() if key != "seconds"})
 
 
-@pytest.mark.parametrize("at", [1, 4, 5, 6, 23])  # an epoch has five steps
-@pytest.mark.parametrize("average", [0.0, 0.99])
-def test_resumed_training_is_identical(at, average):
-    keeper = Keeper(at)
+@cache
+def unbroken(average):
+    """A training with the states after each of its steps."""
+    keeper = Keeper()
     whole = trainer(average=average, watchers=[keeper])
     whole.fit()
-    later = Keeper(-1)
+    return whole, keeper
+
+
+@pytest.mark.parametrize("at", [1, 4, 5, 6, 12])  # an epoch has five steps
+@pytest.mark.parametrize("average", [0.0, 0.99])
+def test_resumed_training_is_identical(at, average):
+    whole, keeper = unbroken(average)
+    later = Keeper()
     resumed = trainer(average=average, watchers=[later])
     torch.manual_seed(12345)  # another state of chance, which restoring must undo
-    tensors, snapshot = keeper.kept
+    tensors, snapshot = copy.deepcopy(keeper.kept[at])  # training goes on in what is restored
     resumed.restore(tensors, {**snapshot, "stopped": None})
     resumed.fit()
-    assert resumed.state.step == whole.state.step == 40
+    assert resumed.state.step == whole.state.step == 14
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(resumed)[name]), name
     for name, value in whole.tensors().items():
@@ -86,7 +93,7 @@ def test_training_twice_is_the_same_and_another_seed_is_not():
 
 
 def test_training_learns():
-    t = trainer(steps=300)
+    t = trainer(steps=100)
     before = t.game("model", next(iter(t.batches.epoch(0))), 0).loss.mean().item()
     t.fit()
     after = t.game("model", next(iter(t.batches.epoch(0))), 0).loss.mean().item()
@@ -111,14 +118,14 @@ def test_seconds_end_it():
 
 def test_a_target_ends_it_at_the_validation_that_meets_it():
     losses = iter([9.0, 8.0, 4.9, 1.0])
-    t = trainer(validate=lambda game: {"loss": next(losses)}, validations=8, target_loss=5.0)
+    t = trainer(steps=40, validate=lambda game: {"loss": next(losses)}, validations=8, target_loss=5.0)
     state = t.fit()
     assert (state.stopped, state.step, state.best_loss) == ("target", 15, 4.9)
 
 
 def test_patience_ends_it_and_the_best_is_remembered():
     losses = iter([9.0, 8.0, 8.5, 8.0, 8.1, 1.0])
-    t = trainer(validate=lambda game: {"loss": next(losses)}, validations=8, patience=3)
+    t = trainer(steps=40, validate=lambda game: {"loss": next(losses)}, validations=8, patience=3)
     state = t.fit()
     assert (state.stopped, state.best_loss, state.best_step, state.stale) == ("patience", 8.0, 10, 3)
 
@@ -266,14 +273,20 @@ def test_with_patience_or_a_target_it_goes_on():
         assert t.fit().beginnings == 1
 
 
-@pytest.mark.parametrize("at", [30, 50, 51, 70])
-def test_a_training_that_began_again_is_resumed_identically(at):
-    keeper = Keeper(at)
+@cache
+def begun_again():
+    keeper = Keeper()
     whole = turning(25, watchers=[keeper], validate=lambda game: {"loss": 0.0}, average=0.9)
     whole.fit()
+    return whole, keeper
+
+
+@pytest.mark.parametrize("at", [45, 50, 51, 70])
+def test_a_training_that_began_again_is_resumed_identically(at):
+    whole, keeper = begun_again()
     resumed = turning(25, validate=lambda game: {"loss": 0.0}, average=0.9)
     torch.manual_seed(12345)
-    tensors, snapshot = keeper.kept
+    tensors, snapshot = copy.deepcopy(keeper.kept[at])  # training goes on in what is restored
     resumed.restore(tensors, {**snapshot, "stopped": None})
     resumed.fit()
     assert {**whole.snapshot(), "seconds": 0, "begun_seconds": 0} == {
@@ -285,14 +298,15 @@ def test_a_training_that_began_again_is_resumed_identically(at):
         assert torch.equal(value, resumed.tensors()[name]), name
 
 
-def test_a_validation_is_put_off_until_it_costs_a_twentieth():
+def test_a_validation_is_put_off_until_it_costs_a_twentieth(monkeypatch):
+    monkeypatch.setattr(loop, "FREE_ROWS", 150)
     steps = []
-    t = trainer(steps=2000, validate=lambda game: {"loss": steps.append(t.state.step) or 1.0}, validation_rows=1500)
+    t = trainer(steps=140, validate=lambda game: {"loss": steps.append(t.state.step) or 1.0}, validation_rows=100)
     t.fit()
-    # 20 rows a step: 1500 rows are looked at for free, 3000 once 1000 steps were worth 20 times as much
-    examples = t.state.examples / 2000
-    assert steps[0] == 100
-    assert steps[1] == pytest.approx(3000 / (0.05 * 3 * examples), abs=1)
-    assert steps[-1] == 2000
-    asked = trainer(steps=100, validate=lambda game: {"loss": 1.0}, validation_rows=10**6, patience=100, validations=10)
+    # 20 rows a step: 100 rows are looked at for free, 200 once 70 steps were worth 20 times as much
+    examples = t.state.examples / 140
+    assert steps[0] == 7
+    assert steps[1] == pytest.approx(200 / (0.05 * 3 * examples), abs=1)
+    assert steps[-1] == 140
+    asked = trainer(steps=10, validate=lambda game: {"loss": 1.0}, validation_rows=10**6, patience=100, validations=10)
     assert asked.fit().validations == 10

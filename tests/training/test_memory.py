@@ -46,7 +46,9 @@ def counted(made, batch):
 
 
 @pytest.mark.parametrize("objective", ["elbo", "tcvae", "iwae", "factor"])
-@pytest.mark.parametrize("network", [{"kind": "mlp", "size": "xs"}, {"kind": "conv", "size": "xs"}])
+@pytest.mark.parametrize(
+    "network", [{"kind": "mlp", "size": "xs"}, pytest.param({"kind": "conv", "size": "xs"}, marks=pytest.mark.slow)]
+)
 def test_a_few_examples_tell_of_any_number(network, objective):
     """Also where a loss compares the examples in pairs, and where two players play."""
     made = game(network, (1, 12, 12), objective)
@@ -96,7 +98,10 @@ def test_counting_changes_nothing():
     assert not made.training
 
 
-@pytest.mark.parametrize("name", ["mlp", "conv", "resnet", "spatial", "autoencoder-kl"])
+@pytest.mark.parametrize(
+    "name",
+    ["mlp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv", "resnet", "spatial", "autoencoder-kl"))],
+)
 def test_the_bound_by_shapes_is_one(name):
     network, shape, _ = NETWORKS[name]
     network = {**network, **({"size": "xs"} if "size" in network else {})}

@@ -142,6 +142,7 @@ def test_every_kind_with_axes_is_described(kind, tmp_path):
     assert ("factors" in view.facts["units"][0]) == experiment.kind.infers
 
 
+@pytest.mark.slow
 def test_without_data_codes_come_from_the_prior(digits_run, monkeypatch):
     experiment = Run(digits_run)
     monkeypatch.setattr(Run, "has_data", False)
@@ -150,6 +151,7 @@ def test_without_data_codes_come_from_the_prior(digits_run, monkeypatch):
     assert "factors" not in view.facts["units"][0]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_described_is_refused(tmp_path, monkeypatch):
     words = trained(tmp_path / "vq", kind="vqvae")
     with pytest.raises(UsageError, match="words of a codebook"):

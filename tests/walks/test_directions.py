@@ -134,6 +134,7 @@ def test_the_bare_name_of_a_factor_is_a_real_attribute(sprites, columns):
         attribute(columns, "y0", method="logistic")
 
 
+@pytest.mark.slow
 def test_a_direction_is_saved_under_its_name_and_applied_to_other_images(digits):
     view = attribute(digits, "3,8", "1,7", strengths=FEW, n=6)
     folder = digits.folder.path
@@ -170,6 +171,7 @@ def test_groups_chosen_by_hand_are_taken_as_they_are(digits):
     assert view.facts["accuracy"]["count"] == 8
 
 
+@pytest.mark.slow
 def test_a_direction_that_is_not_there_or_of_other_weights_is_refused(digits, sprites):
     with pytest.raises(UsageError, match=r"has no direction 'x'; `zatlas direction attribute` makes one"):
         apply(sprites, "x")

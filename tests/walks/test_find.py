@@ -117,6 +117,7 @@ def test_codes_as_a_table(photo_run, tmp_path, suffix, monkeypatch):
     np.testing.assert_allclose([float(r["bound"]) for r in records], -(found.distortion + found.rate), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_commands_on_an_image_file(photo_run, tmp_path, capsys):
     from zatlas.cli.find import similar
     from zatlas.cli.picture import encode, reconstruct

@@ -47,9 +47,11 @@ def test_every_kind_walks_or_says_in_one_sentence_why_not(kind, source, run, tmp
         assert view.alt
         assert (view.figure is not None) == (opened.spec.is_image or name == "scatter")
         assert all(np.isfinite(a).all() for a in view.arrays.values() if a.dtype.kind == "f")
-        if view.figure is not None:
+        # the same figures of other kinds hold other numbers, and these are finite
+        drawn = (kind in ("cvae", "vqvae") and source == "digits") or name == "scatter"
+        if drawn and view.figure is not None:
             figures.save(view.figure, tmp_path / f"{name}.svg")
-        if view.frames is not None:
+        if drawn and view.frames is not None:
             figures.save_animation(view.frames, tmp_path / f"{name}.gif")
     assert all(said[-1] in ".?" and "\n" not in said for said in refusals)
     kind = opened.kind
@@ -58,6 +60,7 @@ def test_every_kind_walks_or_says_in_one_sentence_why_not(kind, source, run, tmp
     assert ("scatter" in walked) == (kind.axes and kind.infers and not kind.point)
 
 
+@pytest.mark.slow
 def test_the_ends_are_the_images_own_reconstructions(run):
     vae = run("vae")
     codes = vae.encode(np.array([7, 3]))

@@ -106,6 +106,7 @@ def test_exported_parts_take_and_give_maps(spatial):
     assert parts_of(spatial, rows=True).parts[1].inputs[0].shape == (32,)
 
 
+@pytest.mark.slow
 def test_the_report_has_a_map_for_each_channel(spatial):
     section = latent_space(spatial, "test", {"unit_rates": spatial.unit_rates().tolist()})
     assert any("a map for each channel" in picture.caption for picture in section.pictures)
@@ -117,6 +118,7 @@ def test_an_ex_post_prior_samples_maps(spatial):
     assert spatial.shaped(pictures.z).shape == (2, *SHAPE)
 
 
+@pytest.mark.slow
 def test_the_command_line_counts_from_one(zatlas, spatial, tmp_path):  # noqa: F811
     folder, out = spatial.folder.path, tmp_path / "codes"
     assert zatlas("encode", folder, "--split", "test", "--out", out).status == 0
