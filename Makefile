@@ -9,12 +9,12 @@ STAMP := $(VENV)/.installed
 # Empty is unset: tests start hundreds of processes, and each would compile all modules again (a quarter of the collecting).
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check lint unit slow thorough book docs clean
+.PHONY: demo test tests check lint unit slow thorough book docs clean
 
 demo: $(STAMP)
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && $(BIN)/zatlas train digits --out $$run && $(BIN)/zatlas report $$run && echo "Explore it in the browser: $(BIN)/zatlas explore $$run"
 
-test: check slow
+test: lint tests
 
 check: lint unit
 
@@ -26,6 +26,9 @@ lint: $(STAMP)
 
 # Stealing: each core has a run of neighbours, which share their module's fixtures, and takes from another's when it is idle.
 PYTEST := $(BIN)/pytest -q -n auto --dist worksteal
+
+tests: $(STAMP)
+	$(PYTEST) -m "not thorough"
 
 unit: $(STAMP)
 	$(PYTEST) -m "not slow"
