@@ -1,5 +1,5 @@
 # make demo: train on the embedded digits and write a report.   make test: all that CI runs.   make check: the quick part.
-# make thorough: the slow tests that CI leaves out, the same laws for more kinds, and those of a Ray cluster.
+# make thorough: the slow tests that CI leaves out, the same laws for more kinds.
 # make book: the course book as HTML, at its quick setting; make book BOOK= at its full one.
 # make docs: the site, into site/; site/index.html opens from the disk. With the course book, where make book made it.
 PYTHON ?= python3
@@ -37,7 +37,6 @@ slow: $(STAMP)
 	$(PYTEST) -m "slow and not thorough"
 
 thorough: $(STAMP)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cluster]"
 	$(PYTEST) -m thorough
 
 $(STAMP): pyproject.toml constraints.txt

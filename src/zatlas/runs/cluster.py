@@ -10,7 +10,8 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ from zatlas.runs.together import LAUNCH, RESTARTS
 
 RESTARTED = 3  # times that Ray begins the workers again
 _CONNECT = 20  # seconds to find the head of a cluster
+# What a cluster of this machine alone does without: each process that Ray Train begins imports pandas, pyarrow and Ray
+# Data, 2 to 4 s of CPU time, and where cores are few the training waits for all of them. What is set already stays.
+_LOCAL = {
+    "RAY_prestart_worker_first_driver": "0",  # processes before anybody asks, which Ray Train does not take
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process that asks whether a machine is about to be taken away
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # it is 2: what a death or an end waits to be seen
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
+}
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)  # whether it is such a cluster
 
 
 def ray_library() -> Any:
@@ -56,19 +66,38 @@ def connected(workers: int | None) -> Iterator[tuple[Any, int, bool]]:
         raise UsageError(f"{workers} workers cannot be: give 1 or more.")
     ray, address = ray_library(), os.environ.get("RAY_ADDRESS")
     ours = not ray.is_initialized()
-    if ours:
-        _connect(ray, address, workers)
-    try:
-        there = ray.cluster_resources()
-        gpus, cores = int(there.get("GPU", 0)), int(there.get("CPU", 0))
-        room = gpus or cores
-        if workers is not None and workers > room:
-            kind = "GPUs" if gpus else "cores"
-            raise UsageError(f"{workers} workers do not fit into this cluster, which has {room} {kind}: give fewer.")
-        yield ray, workers or max(room, 1), gpus > 0
-    finally:
+    with _alone() if ours and address is None else nullcontext():
         if ours:
-            ray.shutdown()
+            _connect(ray, address, workers)
+        try:
+            yield _room(ray, workers)
+        finally:
+            if ours:
+                ray.shutdown()
+
+
+def _room(ray: Any, workers: int | None) -> tuple[Any, int, bool]:
+    there = ray.cluster_resources()
+    gpus, cores = int(there.get("GPU", 0)), int(there.get("CPU", 0))
+    room = gpus or cores
+    if workers is not None and workers > room:
+        kind = "GPUs" if gpus else "cores"
+        raise UsageError(f"{workers} workers do not fit into this cluster, which has {room} {kind}: give fewer.")
+    return ray, workers or max(room, 1), gpus > 0
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """While a cluster of this machine alone is there: it does without what only a larger one needs."""
+    made = {name: value for name, value in _LOCAL.items() if name not in os.environ}
+    os.environ.update(made)
+    before = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(before)
+        for name in made:
+            os.environ.pop(name, None)
 
 
 def _connect(ray: Any, address: str | None, workers: int | None) -> None:
@@ -76,13 +105,16 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
     try:
         if address is None:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            ray.init(address="local", num_cpus=max(cores, workers or 1), include_dashboard=False, **told)
-            return
-        _reach(address)
-        ray.init(address=address, **told)
-    except (RuntimeError, OSError, ValueError, TimeoutError) as error:
+            told |= {"address": "local", "num_cpus": max(cores, workers or 1), "include_dashboard": False}
+        else:
+            _reach(address)
+            told["address"] = address
+        ray.init(**told)
+    except Exception as error:  # of no class, where the cluster is not there after 30 s; a second try was as late
         said = one_line(str(error)).rstrip(".")[:200]
         mend = "start it by `ray start --head`, or unset RAY_ADDRESS for a cluster on this machine"
+        if not address:
+            mend = "do it again when the machine is less busy, or leave --on ray out: --workers trains here without Ray"
         where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a Ray cluster on this machine"
         raise ZatlasError(f"{where} cannot be {'reached' if address else 'begun'} ({said}): {mend}.") from error
 
@@ -150,9 +182,9 @@ def train_on_ray(
 
 def _fit(task: Mapping[str, Any], workers: Any, gpus: bool, scratch: str, hang_seconds: float) -> None:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchConfig
 
-    trainer = TorchTrainer(
+    trainer = _trainer()(
         work,
         train_loop_config=dict(task),
         torch_config=TorchConfig(backend="nccl" if gpus else "gloo", timeout_s=int(hang_seconds) or 1),
@@ -163,6 +195,24 @@ def _fit(task: Mapping[str, Any], workers: Any, gpus: bool, scratch: str, hang_s
         trainer.fit()
     except Exception as error:  # Ray wraps what a worker raised in exceptions of its own
         raise _told(error) from error
+
+
+def _trainer() -> Any:
+    """TorchTrainer without processes that have nothing to do here.
+
+    One would hand out Ray's datasets, and there are none. Another frees the places of workers whose controller has
+    died while the driver goes on, which a cluster that ends with the driver does by itself. Where another version of
+    Ray calls them otherwise, they are there.
+    """
+    from ray.train.torch import TorchTrainer
+
+    unused = {"DatasetsCallback", *(["PlacementGroupCleanerCallback"] if _ALONE.get() else [])}
+
+    class Trainer(TorchTrainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            return [each for each in super()._create_default_callbacks() if type(each).__name__ not in unused]
+
+    return Trainer
 
 
 def _told(error: BaseException) -> ZatlasError:
