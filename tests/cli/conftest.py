@@ -9,8 +9,6 @@ import typer.main
 
 from zatlas.cli import app
 
-made_once = functools.cache(typer.main.get_command)  # typer takes 35 ms to make all commands, at every call
-
 
 class Answer(NamedTuple):
     status: int
@@ -23,7 +21,8 @@ def zatlas(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     """The command line in this process: ``zatlas("train", "digits")`` gives exit status, stdout and stderr."""
     monkeypatch.setenv("ZATLAS_DEBUG", "")  # put back afterwards, whatever --debug does to it
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(typer.main, "get_command", made_once)
+    # once a test, as it takes 35 ms; not once for all tests, as commands remember how they were first asked
+    monkeypatch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
 
     def call(*words: object) -> Answer:
         capsys.readouterr()

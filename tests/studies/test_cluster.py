@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,13 @@ def two_places(monkeypatch):
     pytest.importorskip("ray", reason="pip install 'zatlas[cluster]'")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
-    with connected(2):
+    with ExitStack() as cluster:
+        try:
+            cluster.enter_context(connected(2))
+        except ZatlasError as error:  # what zatlas then says has a test of its own
+            if "timed out during startup" not in str(error):
+                raise
+            pytest.skip(f"this machine is too busy for Ray, which waits 30 s for its own processes: {error}")
         yield
 
 
