@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+import typer.main
 
-from tests.cli.conftest import made_once
 from zatlas.cli.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def told(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_parse(page):
-    root = made_once(app)
+    root = typer.main.get_command(app)
     for line in told(page):
         words, command, path = shlex.split(line, comments=True)[1:], root, "zatlas"
         while hasattr(command, "commands"):
