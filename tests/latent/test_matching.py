@@ -9,6 +9,7 @@ import torch
 from scipy.stats import multivariate_normal
 
 from tests.latent.test_probability_flow import correlated
+from tests.short import few_measured
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.latent import Codes, ExPostPrior, Place, fit_ex_post, fit_flow_matching, matched_flow, matching
 from zatlas.latent.code_batches import CodeBatches
@@ -47,12 +48,7 @@ def few(shape=(3,), n=150):
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_measured():
-    """What is said of a fit costs more than a short fit itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "MEASURED", (2, 4))
-        patch.setattr(matching, "LOOKS", 100)
-        patch.setattr(matched_flow, "DENSITY_STEPS", 4)
-        patch.setattr(matching, "MIXTURE_UP_TO", 0)
+    with few_measured(MIXTURE_UP_TO=0):
         yield
 
 

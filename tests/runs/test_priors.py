@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 import zatlas as toolkit
 from tests.cli.conftest import zatlas  # noqa: F401 (a fixture)
+from tests.short import few_measured
 from zatlas.errors import UsageError, ZatlasError
 from zatlas.export import parts_of
-from zatlas.latent import matched_flow, matching
 from zatlas.measure import Options, evaluate_run
 from zatlas.measure.words import lines
 from zatlas.runs.opened import Run
@@ -27,11 +27,7 @@ def trained(folder, **words):
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_measured():
-    """What is said of a fit costs more than a short fit itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "MEASURED", (2, 4))
-        patch.setattr(matching, "LOOKS", 100)
-        patch.setattr(matched_flow, "DENSITY_STEPS", 4)
+    with few_measured(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("zatlas.latent.aggregate.COMPONENTS", (1, 2))
         yield
 

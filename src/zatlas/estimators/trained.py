@@ -163,8 +163,7 @@ class Trained:
             return None
         if self.prior_labelling is None:
             return columns
-        in_turn = guidance is None and self.prior_labelling.kind != "real"
-        if y is None and not (guidance or in_turn):
+        if not self.prior.wants_labels(y, guidance, classes=self.prior_labelling.kind != "real"):
             return None
         return replace(self, labelling=self.prior_labelling).columns_to_sample(y, n)
 

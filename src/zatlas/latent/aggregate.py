@@ -75,6 +75,16 @@ class ExPostPrior:
         """Y, the number of label columns that it can be told; 0 of one that knows no labels."""
         return self.density.label_dim
 
+    def wants_labels(self, named: object, guidance: float | None, *, classes: bool) -> bool:
+        """Whether draws are given labels: those named, or every class in turn; else they are whatever the label.
+
+        Args:
+            named: what a person named; None: nothing.
+            guidance: towards a label; 0 without a name is whatever the label, None is in turn where that can be.
+            classes: whether there are classes to take in turn; real labels are told only where it is asked for.
+        """
+        return bool(self.label_dim) and (named is not None or bool(guidance) or (guidance is None and classes))
+
     def sample(self, n: int, seed: int = 0, **given: Unpack[Given]) -> Array:
         """n codes ``[n, D]``, float32; the same for the same seed.
 

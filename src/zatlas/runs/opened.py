@@ -204,8 +204,8 @@ class Run(Loaded):
             z = draw_codes(self.model, n, y, device=self.device, seed=seed)
         else:
             fitted = self.ex_post_prior(prior or next(iter(self.priors), "mixture"))
-            in_turn = guidance is None and (self.kind.conditional or self.spec.label_kind == "class")
-            told = bool(fitted.label_dim) and (label is not None or bool(guidance) or in_turn)
+            classes = self.kind.conditional or self.spec.label_kind == "class"
+            told = fitted.wants_labels(label, guidance, classes=classes)
             y = self.labels_for(n, label, conditional=self.kind.conditional or told)
             z = fitted.sample(n, seed, y=y if told else None, guidance=guidance, steps=steps)
         return self.decode(z, y if self.kind.conditional else None, seed=seed), y
