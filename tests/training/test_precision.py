@@ -34,7 +34,7 @@ def test_a_stopwatch_that_lies_changes_nothing(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     config = make_config(("test", {"data": {"source": "digits"}, "training": {"steps": 2}}))
     found = {set_up(config, *open_data(config)).arithmetic for _ in range(5)}
-    assert {(one.precision, one.threads) for one in found} == {("bf16", 1)}
+    assert {(one.precision, one.threads) for one in found} == {("bf16", 2)}
 
 
 def test_precision_is_that_of_the_hardware_where_a_step_is_large(monkeypatch):
@@ -110,10 +110,16 @@ def test_a_crowd_is_noticed(monkeypatch):
         assert ("OMP_WAIT_POLICY=passive" in crowded()) == (policy == "active")
 
 
-@pytest.mark.parametrize("given", ["", "active"])
-def test_waiting_threads_sleep_unless_asked_to_spin(given):
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_WAIT_POLICY": given} if given else {}
-    show = "import zatlas, os; print(os.environ['OMP_WAIT_POLICY'])"
-    said = subprocess.run([sys.executable, "-c", show], env=environment, capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == (given or "passive")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "passive 3000"),
+        ({"OMP_WAIT_POLICY": "active"}, "active None"),
+        ({"GOMP_SPINCOUNT": "7"}, "passive 7"),
+    ],
+)
+def test_waiting_threads_soon_sleep_unless_they_are_asked_to_spin(given, said):
+    environment = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")} | given
+    show = "import zatlas, os; print(os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run([sys.executable, "-c", show], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == said

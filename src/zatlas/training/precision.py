@@ -27,8 +27,8 @@ from zatlas.types import Batch
 
 Precision = Literal["fp32", "bf16"]
 
-# Below so much arithmetic for one thread, waking it and waiting for it costs about what it saves.
-GFLOP_A_THREAD = 0.5
+# With less arithmetic for each of two threads, waiting for one another costs about what they save.
+GFLOP_A_THREAD = 0.25
 # Below so much arithmetic in a step, casting to bfloat16 and back costs about what the faster products save.
 GFLOP_FOR_BF16 = 0.1
 
@@ -189,8 +189,8 @@ def choose_arithmetic(
     """Precision and threads for training a game, a function of the hardware and the shapes alone.
 
     bfloat16 where the hardware multiplies in it and a step's products are at least ``GFLOP_FOR_BF16``; a thread for
-    each ``GFLOP_A_THREAD`` of a step, up to the number that torch has. ``benchmarks/precision.py`` shows both rules
-    beside what a stopwatch finds.
+    each ``GFLOP_A_THREAD`` of a step, to the nearest, up to the number that torch has. ``benchmarks/precision.py``
+    shows both rules beside what a stopwatch finds.
 
     Args:
         game: what will be trained.
@@ -212,7 +212,7 @@ def choose_arithmetic(
         size = f", {work:.2g} GFLOP a step"
     large = work >= GFLOP_FOR_BF16
     found = precision or ("bf16" if able and large else "fp32")
-    count = runnable(threads) if threads else max(1, min(most, int(work / GFLOP_A_THREAD)))
+    count = runnable(threads) if threads else max(1, min(most, round(work / GFLOP_A_THREAD)))
     why = "as the step is small" if able and not large else _why(precision, able, device)
     many = "asked for" if threads else f"of {most}, one for each {GFLOP_A_THREAD} GFLOP of a step"
     return Arithmetic(found, count, f"{found} {why}; threads: {count} {many}{size}")
