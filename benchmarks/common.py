@@ -31,15 +31,16 @@ def parser(about: str) -> argparse.ArgumentParser:
 
 
 def need_shared() -> Path:
-    """The folder of shared data, or a plain end."""
+    """The folder of shared data, where zatlas then finds it, also in processes that are started; or a plain end."""
     if not (SHARED / "data" / "mnist").is_dir():
         sys.exit(f"skipped: no MNIST under {SHARED}; set ZATLAS_SHARED")
+    os.environ.setdefault("ZATLAS_DATA", str(SHARED / "data"))
     return SHARED
 
 
 def train(*words: str, seed: int | None = None) -> dict[str, Any]:
     """``zatlas train mnist … --json`` in a fresh process: what it prints, and the whole process's seconds."""
-    environment = {**os.environ, "ZATLAS_DATA": str(need_shared() / "data")}
+    need_shared()
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *ZATLAS,
@@ -53,7 +54,7 @@ def train(*words: str, seed: int | None = None) -> dict[str, Any]:
             "-q",
         ]
         start = time.perf_counter()
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - start
     if done.returncode:
         sys.exit(done.stderr)

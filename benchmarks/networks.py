@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -36,8 +35,7 @@ def loss(data: list[str], network: str, asked: argparse.Namespace) -> tuple[floa
     with tempfile.TemporaryDirectory() as folder:
         words = ["train", name, *data[1:], "--network", network, "-z", str(asked.latent_dim), "--size", asked.size]
         command = [*ZATLAS, *words, "--seconds", str(asked.seconds), "--out", f"{folder}/run", "--json", "-q"]
-        environment = {**os.environ, "ZATLAS_DATA": str(shared)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
     found: dict[str, Any] = json.loads(done.stdout)

@@ -1,8 +1,8 @@
 """Precision and threads by rule, beside what a stopwatch finds on this machine: the best of a few gradients.
 
 On a busy machine the stopwatch's columns are chance, which is why the rules are followed and it is not. bfloat16 is
-timed where the hardware has it: by way of float32 it takes minutes. Run it with OMP_WAIT_POLICY=passive in the
-environment, as the command line has it.
+timed where the hardware has it: by way of float32 it takes minutes. Run it with OMP_WAIT_POLICY=passive and
+GOMP_SPINCOUNT=3000 in the environment, as the command line has them.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import torch
 from common import need_shared, parser, show
 
 from zatlas.config import make_config
+from zatlas.decoding.pool import cores
 from zatlas.runs.data import open_data
 from zatlas.runs.training import set_up
 from zatlas.training import Game, Precision, autocast, choose_arithmetic, using_threads
-from zatlas.training.precision import cores, fast_bf16, step_gflop
+from zatlas.training.precision import fast_bf16, step_gflop
 from zatlas.types import Batch
 
 CPU = torch.device("cpu")
 CASES = [
     *({"data": data, "network": "mlp", "size": size} for data in ("digits", "mnist") for size in ("xs", "s", "m")),
     *({"data": "mnist", "network": network, "size": "s"} for network in ("conv", "resnet")),
+    {"data": "mnist", "network": "course-conv", "batch": 32},
     {"data": "mnist", "network": "burda", "latent_dim": 50},
     {"data": "digits", "network": "conv", "size": "s"},
     {"data": "digits", "kind": "gan", "network": "mlp", "size": "s"},
@@ -51,8 +53,9 @@ def main() -> None:
     rows = []
     kinds: tuple[Precision, ...] = ("fp32", "bf16") if fast_bf16(CPU) else ("fp32",)
     for case in CASES:
-        model = {key: value for key, value in case.items() if key != "data"}
-        values = {"data": {"source": case["data"]}, "model": model, "training": {"precision": "fp32", "device": "cpu"}}
+        model = {key: value for key, value in case.items() if key not in ("data", "batch")}
+        training = {"precision": "fp32", "device": "cpu", "batch_size": case.get("batch", 128)}
+        values = {"data": {"source": case["data"]}, "model": model, "training": training}
         config = make_config(("the benchmark", values))
         setup = set_up(config, *open_data(config))
         batch = next(iter(setup.trainer.batches.epoch(0)))

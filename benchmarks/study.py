@@ -48,8 +48,8 @@ run_study(plan, Path(sys.argv[1]), report=False)
 
 def seconds(script: str, out: Path) -> float:
     """Of a whole process."""
+    need_shared()
     free = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    free.setdefault("ZATLAS_DATA", str(need_shared() / "data"))
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", script, str(out)], check=True, env=free)
     return time.perf_counter() - start

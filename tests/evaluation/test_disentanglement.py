@@ -9,6 +9,7 @@ import pytest
 from zatlas.evaluation.disentanglement import (
     FactorTable,
     beta_vae,
+    dci,
     dci_forest,
     explicitness,
     factor_vae,
@@ -75,6 +76,15 @@ def test_a_unit_for_each_factor_scores_one_and_its_rotation_less(name, low):
     perfect, turned = (MEASURES[name](z, GRID).value for z in (GRID.astype(float), rotated(GRID)))
     assert low <= perfect <= 1 + 1e-9
     assert turned < perfect - 0.25
+
+
+@pytest.mark.slow
+def test_so_it_is_by_boosted_trees():
+    v = GRID[::3]
+    perfect, turned = (dci(z, v, z, v, workers=1) for z in (GRID.astype(float)[::3], rotated(GRID)[::3]))
+    assert perfect.value > 0.99
+    assert perfect.parts["completeness"] > 0.99
+    assert turned.value < perfect.value - 0.25
 
 
 def test_sap_of_two_balanced_values_is_a_half_at_most():

@@ -54,9 +54,9 @@ def test_killed_while_writing(at_call, tmp_path, whole):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.thorough)])
 def test_killed_before_every_single_call(stride, tmp_path, whole):
-    """In CI before every seventh; ``make thorough`` before each."""
+    """In CI before every eleventh; ``make thorough`` before each."""
     at_call = 1
     while train_and_die(tmp_path / f"{at_call}", at_call):
         go_on(tmp_path / f"{at_call}", config())
@@ -67,7 +67,7 @@ def test_killed_before_every_single_call(stride, tmp_path, whole):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stride", [13, pytest.param(5, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("stride", [23, pytest.param(5, marks=pytest.mark.thorough)])
 def test_killed_again_while_resuming(stride, tmp_path, whole):
     """Kill points of the resumed training, over the debris of a first kill."""
     assert train_and_die(tmp_path / "first", 60)

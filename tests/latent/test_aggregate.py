@@ -95,7 +95,7 @@ def test_samples_of_codes_on_a_ring_lie_on_the_ring():
 
 @pytest.mark.slow
 def test_a_flow_finds_the_ring_too():
-    prior = fit_flow(ring(), hidden=64, steps=500)
+    prior = fit_flow(ring(1500), hidden=48, steps=300)
     assert prior.facts["held_out_nats"] > prior.facts["gaussian_nats"] + 0.7
     assert np.median(off_the_ring(prior.sample(2000))) < 0.3
 

@@ -178,6 +178,7 @@ def test_an_s3_that_does_not_answer_is_refused_in_a_sentence(s3):
     s3("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # where nobody listens
     s3("AWS_ACCESS_KEY_ID", "any")
     s3("AWS_SECRET_ACCESS_KEY", "any")
+    s3("AWS_MAX_ATTEMPTS", "1")
     assert "see whether it is reachable" in refusal("s3://atlas/a", "open")
 
 
