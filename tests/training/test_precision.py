@@ -63,6 +63,13 @@ def test_threads_follow_the_work(monkeypatch):
     assert choose_arithmetic(*game_and_batch("m", rows=96), CPU).threads == 2
 
 
+@pytest.mark.parametrize(("work", "threads"), [(0.3, 1), (0.38, 2), (0.62, 2), (0.63, 3), (9, 8)])
+def test_a_thread_is_for_a_quarter_of_a_gflop_to_the_nearest(monkeypatch, work, threads):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(precision, "step_gflop", lambda game, batch: work)
+    assert choose_arithmetic(*game_and_batch(), CPU).threads == threads
+
+
 def test_products_are_counted_right():
     """Three products for each linear layer, of its output, its weight's gradient and its input's, 2 B I O each."""
     game, batch = game_and_batch()
