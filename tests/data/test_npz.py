@@ -97,3 +97,58 @@ def test_frey_faces(shared):
     source = open_source(str(shared / "freyfaces.npz"))
     assert (len(source), source.spec.shape, source.spec.values) == (1965, (1, 28, 20), "uint8")
     assert open_source(str(shared / "freyfaces.npz"), resize=(32, 32)).spec.shape == (1, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [("x_{}", "y_{}"), ("{}_images", "{}_labels"), ("images_{}", "labels_{}"), ("X_{}", "y_{}")],
+)
+def test_splits_that_have_arrays_of_their_own(tmp_path, x, images, labels):
+    """As Keras writes them, and MedMNIST; also where those of training come last in the file."""
+    rows = {"test": slice(0, 3), "val": slice(3, 5), "train": slice(5, 10)}
+    y = np.arange(10)[:, None] % 4
+    arrays = {images.format(split): x[part] for split, part in rows.items()}
+    np.savez(tmp_path / "a.npz", **arrays, **{labels.format(split): y[part] for split, part in rows.items()})
+    source = open_source(str(tmp_path / "a.npz"))
+    order = np.r_[5:10, 3:5, 0:3]
+    np.testing.assert_array_equal(source.read(np.arange(10))[:, 0], x[order])
+    np.testing.assert_array_equal(source.read_labels(np.arange(10)), y[order, 0])
+    assert (source.validation_rows.tolist(), source.test_rows.tolist()) == ([5, 6], [7, 8, 9])
+    assert source.about["splits"] == "5 train, 2 validation, 3 test, by array"
+
+
+def test_a_whole_array_is_that_of_training_where_another_is_for_tests(tmp_path, x):
+    np.savez(tmp_path / "a.npz", x=x[:6], x_test=x[6:], x_mean=x.mean(0))
+    source = open_source(str(tmp_path / "a.npz"))
+    assert source.test_rows.tolist() == [6, 7, 8, 9]
+    assert source.validation_rows is None
+    former = open_source(str(tmp_path / "a.npz"), split_folders=False)
+    assert (len(former), former.test_rows) == (6, None)
+
+
+def test_one_split_alone_is_all_there_is(tmp_path, x):
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=np.arange(10) % 2)
+    source = open_source(str(tmp_path / "a.npz"))
+    assert (len(source), source.test_rows, source.spec.label_dim) == (10, None, 2)
+    np.savez(tmp_path / "b.npz", x_test=x, y_test=np.arange(10) % 2)
+    with pytest.raises(UsageError, match="or x_train and x_test"):
+        open_source(str(tmp_path / "b.npz"))
+
+
+def test_splits_that_do_not_go_together_are_refused(tmp_path, x):
+    np.savez(tmp_path / "a.npz", x_train=x, x_test=x, y_train=np.arange(10))
+    with pytest.raises(ZatlasError, match="has y_train, and none for x_test"):
+        open_source(str(tmp_path / "a.npz"))
+    np.savez(tmp_path / "b.npz", x_train=x, x_test=x[:, :4])
+    with pytest.raises(ZatlasError, match=r"x_train is uint8 \[10, 6, 5\] and x_test uint8 \[10, 4, 5\]: save"):
+        open_source(str(tmp_path / "b.npz"))
+    np.savez(tmp_path / "c.npz", x_train=x, x_test=x / 255)
+    with pytest.raises(ZatlasError, match="save the rows of all splits alike"):
+        open_source(str(tmp_path / "c.npz"))
+
+
+def test_labels_of_another_name_are_found_in_all_splits(tmp_path, x):
+    hue = np.arange(10) % 3
+    np.savez(tmp_path / "a.npz", x_train=x[:6], x_test=x[6:], hue_train=hue[:6], hue_test=hue[6:])
+    source = open_source(str(tmp_path / "a.npz"), labels="hue")
+    np.testing.assert_array_equal(source.read_labels(np.arange(10)), hue)

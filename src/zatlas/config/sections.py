@@ -37,7 +37,7 @@ class DataConfig(Section):
         1, description="of images in folders: which folder is the label, 1 the top one; path: all of them"
     )
     split_folders: bool = Field(
-        True, description="top folders called train, test and validation (or val) are splits, and no labels"
+        True, description="top folders, and arrays of an .npz, of train, test and validation (or val) are splits"
     )
     skip_damaged: bool = Field(False, description="leave out images that cannot be read")
     resize: Pixels | tuple[Pixels, Pixels] | None = Field(

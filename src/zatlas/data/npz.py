@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas.data.array import ArraySource, check_layout
+from zatlas.data.folder import SPLITS
 from zatlas.data.labels import read_label_file
 from zatlas.data.npy import map_npy, read_header, read_values
 from zatlas.data.shards import stored
@@ -33,7 +34,7 @@ class Npz:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         with path.open("rb") as file:
             start = file.read(6)
         if start == b"\x93NUMPY":
@@ -63,7 +64,7 @@ class Npz:
         Raises:
             ZatlasError: it is damaged, encrypted, larger than memory, or holds Python objects.
         """
-        info, what = self._members[key], f"{self._path}: the array {key}"
+        info, what = self._members[key], f"{self.path}: the array {key}"
         if info.flag_bits & 1:
             raise ZatlasError(f"{what} is encrypted: save it without a password.")
         with reading(what, "it is damaged, so save it again with numpy.savez"), self._zip.open(info) as file:
@@ -85,38 +86,94 @@ def _key(keys: list[str], wanted: tuple[str, ...]) -> str | None:
     return next((key for key in wanted if key in keys), None)
 
 
-@data_format("npz", when="arrays of a .npz", order=2, takes=lambda path: path.suffix.lower() == ".npz")
-def open_npz(path: Path, *, name: str | None = None, labels: str | None = None) -> ArraySource:
+def _alone(keys: list[str], wanted: tuple[str, ...]) -> dict[str, str]:
+    return {"train": key} if (key := _key(keys, wanted)) else {}
+
+
+def by_split(keys: list[str], wanted: tuple[str, ...]) -> dict[str, str]:
+    """The key of each split that has an array of its own, train first; of one name at most, which is the first wanted.
+
+    >>> by_split(["x_test", "y_test", "x_train", "y_train"], ("images", "x"))
+    {'train': 'x_train', 'test': 'x_test'}
+    >>> by_split(["train_images", "val_images", "test_images"], ("images", "x"))
+    {'train': 'train_images', 'validation': 'val_images', 'test': 'test_images'}
+    >>> by_split(["x", "x_test", "x_mean"], ("images", "x"))  # x alone are the others
+    {'train': 'x', 'test': 'x_test'}
+    """
+    for name in wanted:
+        found = {"train": name} if name in keys else {}
+        for key in keys:
+            first, _, rest = key.partition("_")
+            start, _, last = key.rpartition("_")
+            split = SPLITS.get(first.lower()) if rest == name else SPLITS.get(last.lower()) if start == name else None
+            if split:
+                found[split] = key
+        if "train" in found:
+            return {split: found[split] for split in ("train", "validation", "test") if split in found}
+    return {}
+
+
+@data_format("npz", when="arrays of a .npz", order=2, takes=lambda path: path.suffix.lower() == ".npz", splits=True)
+def open_npz(
+    path: Path, *, name: str | None = None, labels: str | None = None, split_folders: bool = True
+) -> ArraySource:
     """The images, labels and factors of an .npz.
 
     Args:
         path: the archive. Images lie under images, imgs, x, X, data, arr_0, or are the only array; labels under
-            labels, label, y, Y or targets; factors under factors, their names under factor_names.
+            labels, label, y, Y or targets; factors under factors, their names under factor_names. Splits may have
+            arrays of their own, as x_train, y_train, x_test and y_test, or train_images, val_images and so on: rows
+            of validation and test come after those of train.
         name: what to call it; None: the path.
-        labels: key of the labels, or a label file.
+        labels: key of the labels, or a label file, which has those of all splits in this order.
+        split_folders: whether x_train and its like are splits; if not only a whole array is taken.
 
     Raises:
-        ZatlasError: the file is damaged, no .npz, or wants pickle.
+        ZatlasError: the file is damaged, no .npz, wants pickle, or its splits do not go together.
         UsageError: the images or labels asked for are not in it.
     """
     name = name or str(path)
     with Npz(path) as archive:
         keys = archive.keys
-        image_key = keys[0] if len(keys) == 1 else _key(keys, IMAGE_KEYS)
-        if image_key is None:
-            raise UsageError(f"{path} holds {listed(keys)}: name its images one of {', '.join(IMAGE_KEYS)}.")
-        if labels is not None and labels not in keys and look(typed_path(labels)) != "file":
+        find = by_split if split_folders else _alone
+        images = {"train": keys[0]} if len(keys) == 1 else find(keys, IMAGE_KEYS)
+        if not images:
+            names = ", ".join(IMAGE_KEYS)
+            raise UsageError(f"{path} holds {listed(keys)}: name its images one of {names}, or x_train and x_test.")
+        of_labels = find(keys, LABEL_KEYS if labels is None else (labels,))
+        if labels is not None and not of_labels and look(typed_path(labels)) != "file":
             raise UsageError(f"{path} has no labels {labels}; {nearest(labels, keys)}")
-        x = archive.read(image_key, images_of=name)
-        label_key = _key(keys, LABEL_KEYS) if labels is None else labels if labels in keys else None
-        y = None if label_key is None else archive.read(label_key)
-        if labels is not None and labels not in keys:
-            y = read_label_file(labels)
-        factor_key = _key(keys, FACTOR_KEYS)
-        factors = None if factor_key is None else archive.read(factor_key)
-        names = archive.read("factor_names") if factors is not None and "factor_names" in keys else np.array([], "U")
-    about = {"arrays": [k for k in (image_key, label_key, factor_key) if k]}
-    return ArraySource(name, x, y, factors=factors, factor_names=names, about=about)
+        of_factors = find(keys, FACTOR_KEYS)
+        x, counts = _joined(archive, images, images, images_of=name)
+        y = read_label_file(labels) if labels is not None and not of_labels else _joined(archive, of_labels, images)[0]
+        factors = _joined(archive, of_factors, images)[0]
+        factor_names = archive.read("factor_names") if of_factors and "factor_names" in keys else np.array([], "U")
+    rows = dict(zip(images, np.split(np.arange(len(x)), np.cumsum(counts)[:-1]), strict=True))
+    about: dict[str, Any] = {"arrays": [key for found in (images, of_labels, of_factors) for key in found.values()]}
+    if len(rows) > 1:
+        about["splits"] = ", ".join(f"{len(found):,} {split}" for split, found in rows.items()) + ", by array"
+    test, validation = rows.get("test"), rows.get("validation")
+    return ArraySource(
+        name, x, y, factors=factors, factor_names=factor_names, test_rows=test, validation_rows=validation, about=about
+    )
+
+
+def _joined(archive: Npz, found: dict[str, str], images: dict[str, str], **how: str) -> tuple[Any, list[int]]:
+    """The arrays of all splits that have images, one after another, and how many rows each has; None where none is."""
+    if not found:
+        return None, []
+    if lacking := [images[split] for split in images if split not in found]:
+        there = listed(list(found.values()))
+        raise ZatlasError(f"{archive.path} has {there}, and none for {listed(lacking)}: save it with both or neither.")
+    parts = [archive.read(found[split], **how) for split in images]
+    for split, part in zip(images, parts, strict=True):
+        if part.dtype.kind != parts[0].dtype.kind or part.shape[1:] != parts[0].shape[1:]:
+            first, this = (f"{x.dtype} {list(x.shape)}" for x in (parts[0], part))
+            raise ZatlasError(
+                f"{archive.path}: {found['train']} is {first} and {found[split]} {this}: "
+                "save the rows of all splits alike."
+            )
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts)), [len(part) for part in parts]
 
 
 @data_format("npy", when="one array of a .npy", order=3, takes=lambda path: path.suffix.lower() == ".npy")

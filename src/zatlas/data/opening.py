@@ -48,7 +48,8 @@ def open_source(
         crop: height and width in pixels, or both, cut from the centre after resizing.
         channels: 1 grey, 3 RGB; None: what the images are.
         label_level: of images in folders: which folder is the label, 1 the top one; "path" all of them.
-        split_folders: of images in folders: top folders train, test and validation (or val) are splits, no labels.
+        split_folders: top folders train, test and validation (or val) of images are splits, no labels; and so are
+            arrays of an .npz called x_train, x_test and the like.
         skip_damaged: leave out images that cannot be read; ``about["left_out"]`` lists them.
 
     Raises:
@@ -162,7 +163,8 @@ def _open_path(path: Path, name: str, labels: str | None, images: _Images) -> So
             if part.facts.get("of_images"):
                 made: Source = part.target(path, name=name, labels=labels, **images._asdict())
                 return made
-            return _shaped(part.target(path, name=name, labels=labels), None, images.geometry)
+            more = {"split_folders": images.split_folders} if part.facts.get("splits") else {}
+            return _shaped(part.target(path, name=name, labels=labels, **more), None, images.geometry)
     kinds = "; ".join(part.when for part in SORTS["format"].parts() if "takes" in part.facts)
     raise UsageError(f"{path} is of no known kind: give {kinds}.")
 
