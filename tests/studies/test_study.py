@@ -103,6 +103,7 @@ def test_members_that_are_stacked_end_where_they_end_alone_and_are_ordinary_runs
         assert runs[0].record["stacked"] == 3
         (tensors, record, _), (others, apart, _) = (run.load_checkpoint() for run in runs)
         assert tensors.keys() == others.keys()
+        assert any(name.startswith("average.") for name in others)
         for name, value in others.items():
             assert torch.allclose(tensors[name].double(), value.double(), rtol=1e-3, atol=1e-5), name
         assert row["elbo"] == pytest.approx(alone["elbo"], abs=1e-3)

@@ -89,10 +89,18 @@ class TrainingConfig(Section):
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the budget over which the learning rate rises")
     clip_norm: float = Field(200.0, ge=0, description="largest norm of the gradient; 0: no limit")
-    ema: float = Field(0.0, ge=0, lt=1, description="decay of the average of the weights; 0: none")
+    ema: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="decay of the average of the weights; 0: none; None: 0.98 of fewer than 10,000 training rows",
+    )
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int | None = Field(
-        None, ge=1, le=1024, description="of torch's operators on the CPU; None: one for each half GFLOP of a step"
+        None,
+        ge=1,
+        le=1024,
+        description="of torch's operators on the CPU; None: one for each quarter of a GFLOP of a step",
     )
     device: str = "auto"
     seed: int = Field(0, ge=0, le=SEED)

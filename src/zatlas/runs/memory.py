@@ -91,8 +91,9 @@ def demand(
     """
     weights, t = weight_bytes(game), config.training
     slots = (1 if t.optimizer == "sgd" else 2) * sum(4 * p.numel() for p in game.parameters() if p.requires_grad)
-    lasting = (t.ema > 0) + (len(game.players) == 1 and t.overfitting == "begin_again")  # the average, and the start
-    kept = weights * (1 + (t.ema > 0)) + slots
+    average = bool(t.ema)
+    lasting = average + (len(game.players) == 1 and t.overfitting == "begin_again")  # the average, and the start
+    kept = weights * (1 + average) + slots
     on_host = batch.x.device.type == "cpu"
     look = look_memory(game, batch, precision=precision, room=room) if held_out else None
     return Demand(

@@ -43,6 +43,7 @@ from zatlas.training.team import Team
 from zatlas.types import Batch, DataSpec, in_closed_form, inferring
 
 _FEWER = "make the images smaller (--resize), or choose a model that is trained by steps"
+FEW_ROWS, DECAY = 10_000, 0.98  # training rows below which weights are averaged, and over about 50 steps
 VALIDATION_IMAGES = 500  # whose PSNR is shown as training goes on: encoded and decoded in hundredths of a second
 
 
@@ -97,6 +98,7 @@ def set_up(
         game = recipes.build_game(config, source.spec, len(splits.train), stats, given)
     game = game.to(device)
     config = _with_batch_size(config, game, source.spec, device, team, say)
+    config = _with_average(config, game, len(splits.train))
     t = config.training
     fitted_seconds = _fit_closed(game, config, source, splits, device)
     training = batches(config, source, splits.train, device, training=True)
@@ -124,7 +126,7 @@ def set_up(
         threads=arithmetic.threads,
         precision=arithmetic.precision,
         clip_norm=t.clip_norm or None,
-        average=t.ema,
+        average=t.ema or 0.0,
         validate=_validation(config, source, held_out, images, device, arithmetic.precision, team),
         validations=t.validations,
         validation_rows=len(splits.validation) + (0 if images is None else 2 * len(images)),
@@ -154,6 +156,21 @@ def _with_batch_size(
     size = config.training.batch_size = suited_batch_size(game, spec, device, workers=team.world if team else 1)
     if size != MOST:
         say(f"Batch  {size} examples a step, as their convolutions are costly on a CPU; --batch-size sets another")
+    return config
+
+
+def _with_average(config: Config, game: Game, rows: int) -> Config:
+    """The configuration with a decay of the average of the weights in the place of none.
+
+    Where a validation of a few examples finds the weights that a long training was best at, they are those of one noisy
+    step of a high learning rate; their average is better, and the more so the longer the training
+    (``benchmarks/small.py``). It is not used where losses cannot be compared, and so no weights are the best.
+    """
+    if config.training.ema is not None:
+        return config
+    config = config.model_copy(deep=True)
+    few = rows < FEW_ROWS and comparable(game) and not config.kind.closed
+    config.training.ema = DECAY if few else 0.0
     return config
 
 

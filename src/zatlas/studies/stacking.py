@@ -46,7 +46,7 @@ def alike(members: Sequence[Member]) -> list[list[Member]]:
 def _shape(member: Member) -> str:
     config = member.config
     training: Mapping[str, Any] = config.get("training", {})
-    if member.refused or training.get("ema") or any(training.get(limit) is not None for limit in ALONE):
+    if member.refused or any(training.get(limit) is not None for limit in ALONE):
         return member.key
     objective = {
         key: value
@@ -82,11 +82,19 @@ class View:
 
     @property
     def best_game(self) -> Game:
-        return self.trainer.stack.member(self.index)
+        average = self.trainer.average
+        return (average.module if average else self.trainer.stack).member(self.index)  # type: ignore[operator]
 
     def tensors(self) -> dict[str, Tensor]:
         """As :meth:`zatlas.training.Trainer.tensors` gives them of this member alone."""
-        tensors = {f"game.{name}": value[self.index] for name, value in self.trainer.stack.stacked.state_dict().items()}
+        kept: list[tuple[str, Any]] = [("game", self.trainer.stack)]
+        if self.trainer.average:
+            kept.append(("average", self.trainer.average.module))
+        tensors = {
+            f"{part}.{name}": value[self.index]
+            for part, stack in kept
+            for name, value in stack.stacked.state_dict().items()
+        }
         for player, optimizer in self.trainer.optimizers.items():
             for number, slots in optimizer.state_dict()["state"].items():
                 for slot, value in slots.items():
@@ -236,6 +244,7 @@ def _trainer(
         threads=first.threads,
         precision=first.precision,
         clip_norm=first.clip_norm,
+        average=setups[0].config.training.ema or 0.0,
         validate=first.validate,
         validations=first.validations,
         validation_rows=first.validation_rows,
