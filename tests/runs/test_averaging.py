@@ -7,6 +7,7 @@ import zatlas
 from zatlas.config import make_config
 from zatlas.data import ArraySource, split
 from zatlas.runs.setup import set_up
+from zatlas.runs.training import resume
 
 
 def averaged(rows=300, **values):
@@ -48,3 +49,14 @@ def test_a_run_goes_on_as_it_was_begun(tmp_path):
     run = zatlas.train("digits", out=tmp_path / "run", ema=0.0, **words)
     assert "ema = 0.0" in (run.folder.path / "config.toml").read_text()
     assert "ema = 0.98" in (zatlas.train("digits", out=tmp_path / "b", **words).folder.path / "config.toml").read_text()
+
+
+def test_weights_without_an_average_begin_one(tmp_path):
+    """As imported ones, or those of a run that had none when more training with one is asked for."""
+    words = {"steps": 4, "size": "xs", "precision": "fp32", "verbose": False}
+    zatlas.train("digits", out=tmp_path / "run", ema=0.0, **words)
+    run = resume(tmp_path / "run", changes={"steps": 6, "ema": 0.9})
+    tensors, _, _ = run.folder.load_checkpoint()
+    names = [name.removeprefix("average.") for name in tensors if name.startswith("average.")]
+    assert names
+    assert any((tensors[f"average.{name}"] != tensors[f"game.{name}"]).any() for name in names)

@@ -48,8 +48,6 @@ def from_hub(folder: Path, *, out: Path | None = None, data: str | None = None) 
     tensors, loaded, _ = hub.load_checkpoint()
     name = checkpoint.name_of(loaded["trainer"]["step"])
     tensors |= rng_state(CPU)
-    if config.training.ema:
-        tensors |= {n.replace("game.", "average.", 1): t for n, t in tensors.items() if n.startswith("game.")}
     origin: dict[str, Any] = {"format": "hub", "file": folder.name, "sha256": sha256(folder / WEIGHTS)}
     made = RunFolder.create(out, config, {**record, **provenance(), "imported": origin})
     none_yet = {"metrics_bytes": 0, "metrics_sha256": hashlib.sha256(b"").hexdigest()}

@@ -344,7 +344,7 @@ class Trainer:
         part = lambda prefix: {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         load_module(self.game, part("game."))
         if self.average:
-            load_module(self.average.module, part("average."))
+            load_module(self.average.module, part("average.") or part("game."))  # imported weights have none yet
         for player, optimizer in self.optimizers.items():
             slots: dict[int, dict[str, Tensor]] = {}
             for name, value in part(f"optimizer.{player}.").items():
