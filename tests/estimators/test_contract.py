@@ -69,8 +69,9 @@ def test_pandas_out(digits):
     assert len(table) == 100
 
 
+@pytest.mark.slow
 def test_grid_search_prefers_a_sane_beta(digits):
-    grid = GridSearchCV(VAE(latent_dim=5, size="xs", steps=150), {"beta": [1.0, 300.0]}, cv=2)
+    grid = GridSearchCV(VAE(latent_dim=5, size="xs", steps=300), {"beta": [1.0, 300.0]}, cv=2)
     assert grid.fit(digits[0]).best_params_ == {"beta": 1.0}
 
 

@@ -262,7 +262,8 @@ def test_the_file_measures_what_the_server_measures(opened: Callable[..., Any], 
     np.testing.assert_allclose(found["nats"], unpack(explored.ask("distortion", values))[1]["nats"], rtol=5e-3)
     _, found = page.evaluate(ask, ["jacobian", {"z": z[0].tolist()}])
     _, wanted = unpack(explored.ask("jacobian", {"z": z[0].tolist()}))
-    np.testing.assert_allclose(found["values"], wanted["values"], rtol=2e-2)
+    of_largest = 2e-3 * max(wanted["values"])  # the page's weights are rounded, and a small one is a difference
+    np.testing.assert_allclose(found["values"], wanted["values"], rtol=2e-2, atol=of_largest)
     np.testing.assert_allclose(
         np.abs(np.reshape(found["directions"], (2, 2)) @ wanted["directions"].T), np.eye(2), atol=3e-2
     )

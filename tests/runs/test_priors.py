@@ -21,7 +21,7 @@ QUICK = {"steps": 8, "width": 16, "blocks": 1}
 
 
 def trained(folder, **words):
-    words = {"latent_dim": 3, "steps": 3, **words}
+    words = {"latent_dim": 3, "steps": 3, "validations": 1, **words}
     return toolkit.train("digits", size="xs", out=folder, verbose=False, **{k: v for k, v in words.items() if v})
 
 
@@ -46,7 +46,7 @@ def run(folder):
 
 
 def test_it_is_kept_and_told_labels(run):
-    assert run.priors == ["flow-matching"]
+    assert "flow-matching" in run.priors  # beside what other tests fitted
     assert not [path for path in (run.folder.path / "priors").iterdir() if path.name.startswith(".")]
     pictures, y = run.sample(4, prior="flow-matching", label="3", seed=2)
     assert y.argmax(1).tolist() == [3, 3, 3, 3]
