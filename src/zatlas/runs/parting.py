@@ -26,14 +26,16 @@ def parting(lines: Sequence[dict[str, Any]], used: int) -> str | None:
     if not held_out or not trained:
         return None
     step, lowest = min(held_out, key=lambda at: (at[1], -at[0]))
-    worst, highest = max((at for at in held_out if at[0] >= step), key=lambda at: at[1])
-    if highest <= lowest:
+    if step == held_out[-1][0]:
         return None
     kept = f"The weights of step {used:,} are used."
+    near = lambda wanted: min(trained, key=lambda at: abs(at[0] - wanted))[1]
+    # at the start of a shorter schedule both losses are those of the first weights, which is no overfitting
+    parted = [at for at in held_out if at[0] > step and near(at[0]) <= near(step)]
+    worst, highest = max(parted, key=lambda at: at[1], default=(step, lowest))
     if highest < lowest + WORSE * abs(lowest):
         end = held_out[-1][1]
         return f"The validation loss was lowest at step {step:,} ({lowest:.2f} nats; {end:.2f} at the end). {kept}"
-    near = lambda wanted: min(trained, key=lambda at: abs(at[0] - wanted))[1]
     return (
         f"The validation loss was lowest at step {step:,} ({lowest:.2f} nats) and rose after it, to {highest:.2f} at "
         f"step {worst:,}, while the training loss went from {near(step):.2f} to {near(worst):.2f}. {kept}"
