@@ -31,9 +31,9 @@ THOROUGH = re.compile(
 
 # The longest begin first, or one core waits for the other at the end.
 LONG = re.compile(
-    r"test_a_study_on_a_cluster_and_a_training|test_the_chapters_of_the_course_book_run|test_killed_before_every_single_call|test_boosted_trees"
+    r"test_a_study_on_a_cluster|test_the_chapters_of_the_course_book_run|test_killed_before_every_single_call|test_boosted_trees"
     r"|test_interrupted_terminated_killed_and_refused|test_code_named_by_its_place|test_all_five|test_foreign.py"
-    r"|test_page.py|test_single_file.py|test_site.py|test_forms.py|test_a_study_on_a_cluster"
+    r"|test_page.py|test_single_file.py|test_site.py|test_forms.py"
 )
 
 

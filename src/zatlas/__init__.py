@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # OpenMP's threads that wait by spinning keep their cores from the very thread they wait for where others run too: two
 # of them then trained the mlp on MNIST 7 to 20 times slower than one, and 1.1 to 1.8 times when they sleep. But waking
 # one takes longer than many a product, and on an idle machine two that sleep at once were no faster than one; when they
-# look so many times (0.1 ms) before, they are 1.5 times as fast, and on a busy one up to 1.5 times slower than asleep.
+# look so many times (0.1 ms) before, they are 1.5 times as fast, and on a busy one up to 1.7 times slower than asleep.
 # No result depends on it. Once torch is loaded it is too late, and whoever has set it keeps their choice.
 if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "passive"

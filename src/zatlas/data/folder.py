@@ -22,6 +22,7 @@ from zatlas.console import counting
 from zatlas.data.idx import is_idx_folder
 from zatlas.data.labels import Labels, make_labels, read_label_file
 from zatlas.data.source import Rows
+from zatlas.data.splits import SPLITS
 from zatlas.decoding.files import Look, Unusable, decode, pixels
 from zatlas.decoding.geometry import Geometry, Pair, as_text
 from zatlas.decoding.kept import Damaged, Kept, Pixels, rows_a_piece
@@ -35,12 +36,6 @@ LabelLevel = int | Literal["path"]
 
 KEPT_FILES, KEPT_BYTES = 500, 8 << 20  # fewer and smaller are decoded in less than half a second
 _COLOUR_SAMPLE = 64
-SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas.data.array import ArraySource, check_layout
-from zatlas.data.folder import SPLITS
 from zatlas.data.labels import read_label_file
 from zatlas.data.npy import map_npy, read_header, read_values
 from zatlas.data.shards import stored
+from zatlas.data.splits import SPLITS
 from zatlas.data.stored import StoredRows
 from zatlas.decoding.members import step_bytes
 from zatlas.errors import UsageError, ZatlasError, listed, nearest, reading

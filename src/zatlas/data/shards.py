@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zatlas.data.array import ArraySource, check_layout
-from zatlas.data.folder import SPLITS
 from zatlas.data.labels import read_label_file
 from zatlas.data.npy import map_npy, read_header
+from zatlas.data.splits import SPLITS
 from zatlas.data.stored import Stored, StoredRows, state_of
 from zatlas.decoding.members import SUFFIXES
 from zatlas.errors import ZatlasError, listed

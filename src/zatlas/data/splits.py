@@ -8,6 +8,13 @@ from zatlas.data import counter_rng
 from zatlas.data.source import Source, Splits
 from zatlas.errors import UsageError, ZatlasError
 
+# What folders and arrays of each split are called.
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
 
 def _count(value: float, n: int, what: str) -> int:
     if value >= 1 and value % 1 != 0:  # of infinity that is NaN

@@ -82,8 +82,7 @@ class View:
 
     @property
     def best_game(self) -> Game:
-        average = self.trainer.average
-        return (average.module if average else self.trainer.stack).member(self.index)  # type: ignore[operator]
+        return self.trainer.best_game.member(self.index)  # type: ignore[operator]  # an ensemble
 
     def tensors(self) -> dict[str, Tensor]:
         """As :meth:`zatlas.training.Trainer.tensors` gives them of this member alone."""
