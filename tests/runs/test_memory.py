@@ -6,10 +6,13 @@ import torch
 
 from zatlas.config import make_config
 from zatlas.runs import memory
+from zatlas.runs.data import open_data
 from zatlas.runs.folder import RunFolder
 from zatlas.runs.memory import OutOfMemory
+from zatlas.runs.setup import set_up
 from zatlas.runs.training import train
 from zatlas.training import Trainer
+from zatlas.training.memory import weight_bytes
 
 
 @pytest.fixture
@@ -120,3 +123,15 @@ def test_other_errors_stay_what_they_are(photographs, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "_step", fail)
     with pytest.raises(RuntimeError, match="something else"):
         train(configured(photographs), out=tmp_path / "run")
+
+
+def test_an_average_is_counted_where_it_lies_and_where_it_is_saved(photographs):
+    config = configured(photographs, network={"kind": "mlp"})
+    setup = set_up(config, *open_data(config))
+    batch, found = next(iter(setup.trainer.batches.epoch(0))), {}
+    for decay in (0.0, 0.9):
+        config.training.ema = decay
+        found[decay] = memory.demand(config, setup.trainer.game, batch, room=10**12)
+    weights = weight_bytes(setup.trainer.game)
+    assert found[0.9].standing - found[0.0].standing == weights
+    assert found[0.9].saving - found[0.0].saving == 3 * weights
