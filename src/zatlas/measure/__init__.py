@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from zatlas.measure.catalog import METRICS, chosen
     from zatlas.measure.comparing import Group, compare_runs, groups
     from zatlas.measure.curves import compare_curves
-    from zatlas.measure.memorisation import neighbours
+    from zatlas.measure.memorisation import begin_neighbours, neighbours
     from zatlas.measure.metric import Found, Metric, Options
     from zatlas.measure.running import evaluate_run, tell_if_not_kept
 
@@ -22,6 +22,7 @@ __all__ = [
     "Metric",
     "Options",
     "agree",
+    "begin_neighbours",
     "beside",
     "chosen",
     "compare_curves",
@@ -46,6 +47,7 @@ _ELSEWHERE = {
     "compare_runs": "comparing",
     "evaluate_run": "running",
     "groups": "comparing",
+    "begin_neighbours": "memorisation",
     "neighbours": "memorisation",
     "tell_if_not_kept": "running",
 }

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
 from zatlas import figures
+from zatlas.arrays import Array
 from zatlas.errors import UsageError
 from zatlas.evaluation.classifier import load_classifier
+from zatlas.evaluation.disentanglement.score import Score
 from zatlas.evaluation.quality import copying, raw_values
 from zatlas.figures import View, arrays
 from zatlas.measure.feature_classifier import classifier_path, examples, held_out_accuracy
@@ -40,6 +44,14 @@ def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None,
     Raises:
         UsageError: data that are no images, or a model that cannot sample.
     """
+    return begin_neighbours(run, n=n, seed=seed, most=most, held_out=held_out)()
+
+
+def begin_neighbours(
+    run: Run, *, n: int = 20, seed: int = 0, most: int | None = None, held_out: int | None = None
+) -> Callable[[], View]:
+    """:func:`neighbours` in two parts: samples are drawn and examples read at once, a thread searches while the caller
+    does other things, and the call that is returned waits for it."""
     if reason := lacks_images(run):
         raise UsageError(f"{run.folder.path} has no samples to compare: {reason}.")
     source, binarise, seen = run.source, run.config.data.binarise, run.config.training.seed
@@ -55,8 +67,21 @@ def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None,
     most = most or min(MOST_TRAINING, max(SMALLEST, MOST_VALUES // run.spec.size))
     rows, held = run.spread("train", most), run.spread(run.held_out(), held_out or most)
     train, made = examples(source, rows, binarise, seen)[0], shown_as_data(run, max(COMPARED, n), seed)
-    features, of_samples = extractor(train), extractor(made)
-    found = copying(of_samples, features, extractor(examples(source, held, binarise, seen)[0]))
+    test = examples(source, held, binarise, seen)[0]
+    pool = ThreadPoolExecutor(1)
+    searched = pool.submit(lambda: copying(*(extractor(x) for x in (made, train, test))))
+    pool.shutdown(wait=False)  # the thread ends with the search
+
+    def shown() -> View:
+        return _shown(run, searched.result(), n, made, train, rows, extractor.name, told)
+
+    return shown
+
+
+def _shown(
+    run: Run, found: Score, n: int, made: Array, train: Array, rows: Array, name: str, told: Sequence[str]
+) -> View:
+    """Samples ``[S, *data]``, nearest first, each with its nearest of the training examples ``[T, *data]``."""
     index, distance = found.matrices["index"], found.matrices["distance"]
     order = np.argsort(distance, kind="stable")[:n]
     pair = (run.displayable(made[order]), run.displayable(train[index[order]]))
@@ -67,9 +92,9 @@ def neighbours(run: Run, *, n: int = 20, seed: int = 0, most: int | None = None,
         figures.pairs(*pair, labels=("sample", "nearest training image")),
         f"The {len(order)} of {len(made)} samples that lie nearest to training images, each above that image.",
         (
-            f"Of samples whose nearest image by {extractor.name} is a training or a held-out one, both of equal "
+            f"Of samples whose nearest image by {name} is a training or a held-out one, both of equal "
             f"weight, {stated} have a training image. {found.figure.caution}",
             *told,
         ),
-        {"neighbour_share": found.figure.to_json(), "extractor": extractor.name, "rows": rows[index[order]].tolist()},
+        {"neighbour_share": found.figure.to_json(), "extractor": name, "rows": rows[index[order]].tolist()},
     )

@@ -58,18 +58,21 @@ def describe(run: Run, beside: Sequence[Run] = ()) -> Report:
     split = run.held_out()
     measured = evaluate_run(run, split, metrics=("bound", "reconstruction", "game"))
     tell_if_not_kept(run, measured)
+    copying = sections.begin_copying(run)  # a core searches while the other draws
     kind = f"{run.kind.title}, z = {run.code_size}"
-    shown = (
+    before = (
         card(run, split, measured),
         sections.training(run),
         sections.reconstructions(run, split) if run.kind.infers else None,
-        sections.samples(run),
+    )
+    after = (
         space.latent_space(run, split, measured) if run.kind.infers else None,
         space.units(run),
         sections.comparison([run, *beside], split) if beside else None,
         sections.data(run),
         sections.left_out(run),
     )
+    shown = (*before, sections.samples(run, copying), *after)
     record = folder.record
     return Report(
         title=f"{kind}, on {run.source.name}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from zatlas import figures
 from zatlas.evaluation.disentanglement.points import LEAST_POINTS
 from zatlas.figures import View
+from zatlas.measure import begin_neighbours, compare_runs, groups, short_names
 from zatlas.measure import beside as side_by_side
-from zatlas.measure import compare_runs, groups, neighbours, short_names
 from zatlas.parts import SORTS
 from zatlas.report.page import Picture, Section, Table
 from zatlas.runs.opened import Run
@@ -78,8 +78,18 @@ def reconstructions(run: Run, split: str) -> Section | None:
     )
 
 
-def samples(run: Run) -> Section | None:
-    if not run.spec.is_image or (run.kind.point and not run.priors):
+def begin_copying(run: Run) -> Callable[[], View] | None:
+    """Searches the training images nearest to samples, while the report goes on."""
+    few = min(len(run.rows(split)) for split in ("train", run.held_out())) < LEAST_POINTS
+    return None if few or _lacks_samples(run) else begin_neighbours(run, n=10, held_out=HELD_OUT)
+
+
+def _lacks_samples(run: Run) -> bool:
+    return not run.spec.is_image or (run.kind.point and not run.priors)
+
+
+def samples(run: Run, copying: Callable[[], View] | None = None) -> Section | None:
+    if _lacks_samples(run):
         return None
     pictures = []
     snapshots = run.folder.snapshots()
@@ -110,8 +120,8 @@ def samples(run: Run) -> Section | None:
         caption = f"{law} draws from p(x|z) at the same codes."
         drawn_at = run.displayable(new.draw)
         pictures.append(svg(figures.grid(drawn_at), f"{law} draws at the same codes{bits}.", caption))
-    if min(len(run.rows(split)) for split in ("train", run.held_out())) >= LEAST_POINTS:
-        near = neighbours(run, n=10, held_out=HELD_OUT)
+    if copying:
+        near = copying()
         pictures.append(shown(near, f"Samples above their nearest training images. {near.sentences[0]}"))
     return Section("Samples", "New examples: a code from the prior, and what the decoder makes of it.", pictures)
 

@@ -46,7 +46,7 @@ class Extractor:
         found = [self.call(x[i : i + BATCH]) for i in range(0, len(x), BATCH)]
         arrays = [f.detach().float().cpu().numpy() if isinstance(f, Tensor) else np.asarray(f) for f in found]
         features = np.concatenate([f.reshape(len(f), -1) for f in arrays]) if arrays else np.zeros((0, 1))
-        return check_codes(features, f"the features of {self.name}").astype(np.float64)
+        return check_codes(features, f"the features of {self.name}").astype(np.float64, copy=False)
 
 
 def unit_values(x: Array) -> Array:
@@ -76,7 +76,10 @@ def check_pair(first: Array, second: Array, least: int = LEAST_POINTS) -> tuple[
     Raises:
         UsageError: NaN, fewer than ``least`` rows, or columns that differ in number.
     """
-    a, b = (check_codes(x, what).astype(np.float64) for x, what in ((first, "the features"), (second, "the others")))
+    a, b = (
+        check_codes(x, what).astype(np.float64, copy=False)
+        for x, what in ((first, "the features"), (second, "the others"))
+    )
     if a.shape[1] != b.shape[1]:
         raise UsageError(f"features of {a.shape[1]} and {b.shape[1]} columns cannot be compared; use one extractor.")
     if min(len(a), len(b)) < least:

@@ -9,6 +9,7 @@ import numpy as np
 from zatlas.arrays import Array
 from zatlas.evaluation.disentanglement.score import Score
 from zatlas.evaluation.figure import Figure
+from zatlas.evaluation.quality.features import check_pair
 from zatlas.evaluation.quality.neighbours import nearest
 
 SIGMAS = 3  # of the null spread, from which there is a verdict
@@ -42,8 +43,10 @@ def copying(samples: Array, train: Array, test: Array) -> Score:
     Raises:
         UsageError: shapes that do not match, NaN, or fewer than 20 examples.
     """
-    to_train, to_test = nearest(samples, train), nearest(samples, test)
-    own_train, own_test = nearest(test, train), nearest(test, test, others=True)
+    samples, test = check_pair(samples, test)
+    row, distance = nearest(np.concatenate([samples, test]), train)
+    to_train, own_train = ((row[part], distance[part]) for part in (slice(len(samples)), slice(len(samples), None)))
+    to_test, own_test = nearest(samples, test), nearest(test, test, others=True)
     value, error, spread, different = _share(to_train, to_test, len(train), len(test))
     held, held_error, _, _ = _share(own_train, own_test, len(train), len(test) - 1)
     needed = SIGMAS * spread + abs(held - 0.5)

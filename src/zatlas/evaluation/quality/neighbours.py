@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -133,18 +133,18 @@ def nearest(queries: Array, points: Array, *, others: bool = False) -> tuple[Arr
     """
     queries, points = check_pair(queries, points)
     middle = points.mean(axis=0)
-    a, b = queries - middle, points - middle
-    index, distance = np.empty(len(a), np.int64), np.empty(len(a))
-    for rows, rough, error in _rough_distances(a, b):
+    index, distance = np.empty(len(queries), np.int64), np.empty(len(queries))
+    for rows, rough, error in _rough_distances(queries, points, middle):
         lines = np.arange(len(rough))
         own = lines + rows.start if others else None
         if own is not None:
             rough[lines, own] = np.inf
-        line, point = np.nonzero(rough - error <= (rough + error).min(axis=1, keepdims=True))
+        possible = np.flatnonzero(rough <= (rough.min(axis=1) + 2 * error)[:, None])
+        line, point = np.divmod(possible, len(points))
         if len(line) <= CANDIDATES * len(rough):
-            index[rows], squared = _first_least(a[rows], b, line, point)
+            index[rows], squared = _first_least(queries[rows], points, line, point)
         else:  # of points far from their middle and close together float32 tells little
-            exact = next(squared_distances(a[rows], b, whole=True))[1]
+            exact = next(squared_distances(queries[rows] - middle, points - middle, whole=True))[1]
             if own is not None:
                 exact[lines, own] = np.inf
             index[rows] = best = exact.argmin(axis=1)
@@ -153,20 +153,31 @@ def nearest(queries: Array, points: Array, *, others: bool = False) -> tuple[Arr
     return index, distance
 
 
-def _rough_distances(a: Array, b: Array) -> Iterator[tuple[slice, Array, Array]]:
-    """Pieces ``[n, M]`` of squared distances in float32 if values permit, and how far each may be off."""
-    norms_a, norms_b = ((x**2).sum(axis=1) for x in (a, b))
+def _rough_distances(a: Array, b: Array, middle: Array) -> Iterator[tuple[slice, Array, Array]]:
+    """Pieces ``[n, M]`` of squared distances less the norm of the row, and by how much those of a row ``[n]`` may be
+    off, in float32 if values permit.
+
+    Large temporary arrays cost more than what is computed with them, so that only the float32 copies are whole.
+    """
+    norms_a, norms_b = (_from_middle(x, middle, lambda part: np.einsum("nf,nf->n", part, part)) for x in (a, b))
     # beyond these float32 has no square, or no place after the first
     low: Any = np.float32 if 1e-25 < max(norms_a.max(), norms_b.max()) < 1e25 else np.float64
-    norms_a, norms_b = norms_a.astype(low), norms_b.astype(low)
-    low_a, low_b = a.astype(low), b.astype(low)
+    low_a, low_b = (_from_middle(x, middle, lambda part: part.astype(low)) for x in (a, b))
     # each of F products and sums rounds by at most half of eps, and so do both factors and what is added to them
-    unit = (a.shape[1] + 8) * np.finfo(low).eps
+    error = ((a.shape[1] + 8) * np.finfo(low).eps * (norms_a + norms_b.max())).astype(low)
+    low_a, norms_b = -2 * low_a, norms_b.astype(low)
     size = max(1, PAIRS // len(b))
     for start in range(0, len(a), size):
         rows = slice(start, start + size)
-        scale = norms_a[rows, None] + norms_b
-        yield rows, scale - 2 * low_a[rows] @ low_b.T, unit * scale
+        rough = low_a[rows] @ low_b.T
+        rough += norms_b
+        yield rows, rough, error[rows]
+
+
+def _from_middle(x: Array, middle: Array, call: Callable[[Array], Array]) -> Array:
+    """What a function makes of the rows of ``[N, F]`` less their middle, some rows at a time."""
+    size = max(1, PAIRS // 10 // len(middle))
+    return np.concatenate([call(x[i : i + size] - middle) for i in range(0, len(x), size)])
 
 
 def _first_least(a: Array, b: Array, line: Array, point: Array) -> tuple[Array, Array]:
