@@ -119,7 +119,7 @@ def test_an_unconditional_model_ignores_labels_and_a_conditional_one_does_not():
 
 def test_a_conditional_prior_starts_standard_and_learns():
     torch.manual_seed(0)
-    game = build_game(config("cvae", prior="conditional"), GREY, 100)
+    game = build_game(config("cvae", prior="conditional", network="mlp"), GREY, 100)
     x, y = example(GREY)
     p = game.model.prior(y)
     assert torch.equal(p.mean, torch.zeros(6, 2))

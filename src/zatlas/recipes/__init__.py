@@ -13,6 +13,7 @@ from zatlas.recipes.assembling import (
     wanted_examples,
 )
 from zatlas.recipes.deciding import (
+    FEW_ROWS,
     Quantity,
     bits_over,
     data_kind,
@@ -27,6 +28,7 @@ from zatlas.recipes.statistics import statistics
 from zatlas.types import Statistics
 
 __all__ = [
+    "FEW_ROWS",
     "NOTHING",
     "Given",
     "Quantity",

@@ -64,7 +64,7 @@ def context_of(
     Raises:
         UsageError: the data have no labels to condition on, or no likelihood holds them.
     """
-    config = decided(config, spec)
+    config = decided(config, spec, dataset_size)
     stats = stats or Statistics.unknown(spec, examples=wanted_examples(config))
     return Context(config, spec, stats, dataset_size, condition_dim(config, spec), given.parts)
 
@@ -99,9 +99,9 @@ def wanted_examples(config: Config) -> int:
     return int(count(config.prior)) if count else 0
 
 
-def resolve(config: Config, spec: DataSpec, steps_per_epoch: int) -> Config:
+def resolve(config: Config, spec: DataSpec, steps_per_epoch: int, rows: int = 0) -> Config:
     """The configuration with every automatic value written out: it repeats the run even where defaults change."""
-    resolved = decided(config, spec)
+    resolved = decided(config, spec, rows)
     context = Context(resolved, spec, None)
     for section in SORTS:
         if isinstance(settings := getattr(resolved, section, None), Settings):

@@ -11,18 +11,28 @@ from zatlas.networks.declaring import can_convolve
 from zatlas.parts import SORTS, Settings
 from zatlas.types import DataSpec
 
+FEW_ROWS = 10_000  # training rows below which an mlp learns them by heart, and weights are averaged
+LARGE = 48  # pixels of a side, from which few images want convolutions
+RESIDUAL = range(16, 65)  # pixels of a side that are worth residual blocks, and that a CPU can afford
+PASSES = 5  # over few rows, that are worth residual blocks
+BATCH, PIXELS_A_SECOND = 32, 220_000  # of a residual network of size s on one slow core: 280 images of 28x28
 Quantity = Literal["probability", "density", "loss", "none"]
 
 
-def decided(config: Config, spec: DataSpec) -> Config:
+def decided(config: Config, spec: DataSpec, rows: int = 0) -> Config:
     """The configuration with a network and a likelihood in the place of every ``auto``.
+
+    Args:
+        config: the configuration.
+        spec: of the data.
+        rows: that are trained on; 0: not known.
 
     Raises:
         UsageError: a likelihood that cannot hold such data.
     """
     made = config.model_copy(deep=True)
     if made.network is not None and made.network.kind == "auto":
-        made.network = _as(made.network, "network", network_name(config, spec), config.kind.facts["network"])
+        made.network = _as(made.network, "network", network_name(config, spec, rows), config.kind.facts["network"])
     if made.likelihood is not None:
         name = likelihood_name(config, spec)
         if made.likelihood.kind != name:
@@ -52,18 +62,40 @@ def _size_code(config: Config, spec: DataSpec) -> None:
     config.model.latent_dim = units
 
 
-def network_name(config: Config, spec: DataSpec) -> str:
-    """Convolutions for a game over images and for images of colours, else the mlp.
+def network_name(config: Config, spec: DataSpec, rows: int = 0) -> str:
+    """What is best for such images in the time there is, by ``benchmarks/networks.py`` and ``small.py``.
 
-    After 150 s of MNIST a GAN's fully connected generator draws speckled strokes and a convolutional one clean ones; a
-    VAE's mlp is better than its conv. Of colour photographs of 32x32 conv, mlp and resnet had losses of -1609, -1488
-    and -911 nats after 45 s of one thread: ``benchmarks/networks.py`` has the table.
+    Convolutions for a game over images, for images of colours and for few large ones; residual blocks for few images
+    with time for five passes over them, which an mlp would learn by heart; else the mlp, as in a ladder.
+
+    After 60 s of one thread 57,000 images of MNIST are at 99.3 nats with an mlp, 101.3 with ``conv`` and 105.7 with
+    ``resnet``; 600 at 135.5, 128.2 and 117.7; 2,400 characters of 64x64 at 572, 518 and 535, and of 32x32 at 163, 156
+    and 156. Faces of one film want the mlp however few (346.7 and 348.0), and lose a nat by this rule.
+
+    Args:
+        config: the configuration.
+        spec: of the data.
+        rows: that are trained on; 0: not known.
     """
     if config.network is None or config.network.kind != "auto":
         return config.network_kind
-    colour = spec.is_image and spec.shape[0] == 3
-    is_there = SORTS["network"].find("conv", config.kind.facts["network"]) is not None  # a ladder has none
-    return "conv" if (config.kind.has("game") or colour) and is_there and can_convolve(spec) else "mlp"
+    there = SORTS["network"].names(config.kind.facts["network"])
+    if "conv" not in there or not can_convolve(spec):  # a ladder has none
+        return "mlp"
+    if config.kind.has("game"):
+        return "conv"
+    few, side = 0 < rows < FEW_ROWS, min(spec.shape[1:])
+    if few and side in RESIDUAL and "resnet" in there and _passes(config, spec, rows) >= PASSES:
+        return "resnet"
+    return "conv" if spec.shape[0] == 3 or (few and side >= LARGE) else "mlp"
+
+
+def _passes(config: Config, spec: DataSpec, rows: int) -> float:
+    """How often a residual network sees every row, on a slow core where the limit is of seconds; a training without
+    limits has time enough. Never by the clock, so that the same command makes the same network everywhere."""
+    t, pixels = config.training, math.prod(spec.shape[1:])
+    in_steps, in_seconds = t.steps and t.steps * BATCH / rows, t.seconds and t.seconds * PIXELS_A_SECOND / pixels / rows
+    return min((passes for passes in (t.epochs, in_steps, in_seconds) if passes is not None), default=math.inf)
 
 
 def _as(settings: Settings, section: str, name: str, role: str = "") -> Settings:

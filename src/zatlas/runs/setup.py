@@ -43,7 +43,7 @@ from zatlas.training.team import Team
 from zatlas.types import Batch, DataSpec, in_closed_form, inferring
 
 _FEWER = "make the images smaller (--resize), or choose a model that is trained by steps"
-FEW_ROWS, DECAY = 10_000, 0.98  # training rows below which weights are averaged, and over about 50 steps
+DECAY = 0.98  # of the average of few rows: over about 50 steps
 VALIDATION_IMAGES = 500  # whose PSNR is shown as training goes on: encoded and decoded in hundredths of a second
 
 
@@ -112,7 +112,7 @@ def set_up(
         cut = _shared(training, held_out, config, game, first, team)
         kind_of_trainer = partial(DistributedTrainer, team=team, cut=cut)
     torch.manual_seed(t.seed + 1)
-    resolved = recipes.resolve(config, source.spec, training.steps_per_epoch)
+    resolved = recipes.resolve(config, source.spec, training.steps_per_epoch, len(splits.train))
     resolved.training.precision, resolved.training.threads = arithmetic.precision, arithmetic.threads
     resolved.data.shuffle_window = training.window  # a resumed training shows the same order, whatever is free then
     images = _images(config, source, splits, device)
@@ -169,7 +169,7 @@ def _with_average(config: Config, game: Game, rows: int) -> Config:
     if config.training.ema is not None:
         return config
     config = config.model_copy(deep=True)
-    few = rows < FEW_ROWS and comparable(game) and not config.kind.closed
+    few = rows < recipes.FEW_ROWS and comparable(game) and not config.kind.closed
     config.training.ema = DECAY if few else 0.0
     return config
 
