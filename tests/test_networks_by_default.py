@@ -42,7 +42,9 @@ def chosen(shape, rows=0, kind="vae", **limits):
         ((1, 40, 400), 2_400, {"seconds": 10}, "mlp"),
         ((3, 128, 128), 600, {}, "conv"),
         ((1, 128, 96), 600, {}, "conv"),
-        # nothing to convolve
+        # small ones, and nothing to convolve
+        ((1, 28, 20), 1_700, {"seconds": 180}, "mlp"),
+        ((1, 28, 24), 1_700, {"seconds": 180}, "resnet"),
         ((1, 8, 8), 1_500, {}, "mlp"),
         ((3, 4, 4), 600, {}, "mlp"),
         ((12,), 600, {}, "mlp"),
@@ -59,7 +61,7 @@ def test_a_game_is_convolved_and_a_ladder_is_not():
 
 
 def test_what_was_chosen_is_written_out_and_used(tmp_path):
-    x = np.random.default_rng(0).integers(0, 255, (60, 16, 16), dtype=np.uint8)
+    x = np.random.default_rng(0).integers(0, 255, (60, 24, 24), dtype=np.uint8)
     run = train(x, latent_dim=2, steps=12, size="xs", out=tmp_path / "run")
     assert run.config.network_kind == "resnet"
     assert "ResNetEncoder" in repr(run.model)
