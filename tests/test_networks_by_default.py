@@ -5,7 +5,7 @@ import pytest
 
 from zatlas.config import make_config
 from zatlas.recipes import FEW_ROWS, network_name
-from zatlas.runs.start import train
+from zatlas.runs.training import resume, train
 from zatlas.types import DataSpec
 
 
@@ -60,8 +60,17 @@ def test_a_game_is_convolved_and_a_ladder_is_not():
     assert chosen((1, 28, 28), 570, "cvae") == chosen((1, 28, 28), 570, "ae") == "resnet"
 
 
-def test_what_was_chosen_is_written_out_and_used(tmp_path):
-    x = np.random.default_rng(0).integers(0, 255, (60, 24, 24), dtype=np.uint8)
-    run = train(x, latent_dim=2, steps=12, size="xs", out=tmp_path / "run")
+def test_what_was_chosen_is_said_written_out_and_used(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (60, 24, 24), dtype=np.uint8))
+    said = []
+    training = {"steps": 12, "batch_size": 16, "threads": 1, "precision": "fp32"}
+    sections = {"data": {"source": str(tmp_path / "x.npy")}, "network": {"size": "xs"}, "training": training}
+    run = train(make_config(("the test", sections)), out=tmp_path / "run", say=said.append)
+    assert [sentence for sentence in said if sentence.startswith("Few ")] == [
+        "Few    images, which an mlp would learn by heart: resnet is slower and better; --network sets another"
+    ]
     assert run.config.network_kind == "resnet"
     assert "ResNetEncoder" in repr(run.model)
+    again = []
+    resume(tmp_path / "run", changes={"steps": 13}, say=again.append)
+    assert not any("network" in sentence for sentence in again)  # it keeps its own

@@ -91,6 +91,9 @@ def set_up(
     device = team.device if team else choose_device(t.device)
     if begins:
         config, given = wanted_features(config, source, splits.train, given, say)
+    usual, network = (recipes.network_name(config, source.spec, rows) for rows in (0, len(splits.train)))
+    if network != usual:
+        say(f"Few    images, which an mlp would learn by heart: {network} is slower and better; --network sets another")
     torch.manual_seed(t.seed)
     units = recipes.linear_units(config)
     stats = recipes.statistics(source, splits.train, examples=recipes.wanted_examples(config), units=units)
