@@ -108,7 +108,7 @@ def main() -> None:
                 "Omniglot": images(data / "omniglot_background_small1.zip", PLANTED, **colour),
                 "faces": images(data / "freyfaces.npz", PLANTED, **colour),
             }
-            rows += table(run, own, others, "CIFAR-10 in colour, mlp of 16 units: AUROC", None)
+            rows += table(run, own, others, "CIFAR-10 in colour, conv of 16 units: AUROC", None)
     if args.json:
         args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
