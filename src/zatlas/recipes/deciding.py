@@ -12,8 +12,7 @@ from zatlas.parts import SORTS, Settings
 from zatlas.types import DataSpec
 
 FEW_ROWS = 10_000  # training rows below which an mlp learns them by heart, and weights are averaged
-LARGE = 48  # pixels of a side, from which few images want convolutions
-RESIDUAL = range(24, 65)  # pixels of a side that are worth residual blocks, and that a CPU can afford
+RESIDUAL = range(24, 48)  # pixels of a side of few images that are worth residual blocks; larger ones want plain layers
 PASSES = 5  # over few rows, that are worth residual blocks
 BATCH, PIXELS_A_SECOND = 32, 220_000  # of a residual network of size s on one slow core: 280 images of 28x28
 Quantity = Literal["probability", "density", "loss", "none"]
@@ -87,7 +86,7 @@ def network_name(config: Config, spec: DataSpec, rows: int = 0) -> str:
     few, side = 0 < rows < FEW_ROWS, min(spec.shape[1:])
     if few and side in RESIDUAL and "resnet" in there and _passes(config, spec, rows) >= PASSES:
         return "resnet"
-    return "conv" if spec.shape[0] == 3 or (few and side >= LARGE) else "mlp"
+    return "conv" if spec.shape[0] == 3 or (few and side >= RESIDUAL.stop) else "mlp"
 
 
 def _passes(config: Config, spec: DataSpec, rows: int) -> float:
