@@ -7,6 +7,7 @@ import pytest
 
 from tests import family
 from zatlas.config import make_config
+from zatlas.measure import neighbours
 from zatlas.measure.words import about
 from zatlas.report import write_report
 from zatlas.report.build import describe
@@ -49,6 +50,16 @@ def test_a_conditional_model_shows_every_class(digits_run):
     assert any("decoded with every other" in c for c in captions)
     assert "The latent plane decoded with each label." in captions
     assert {h.name for h in report.headlines} >= {"test loss", "distortion", "rate", "active units"}
+
+
+@pytest.mark.slow
+def test_what_is_searched_beside_the_drawing_is_what_a_search_alone_finds(digits_run):
+    run = Run(digits_run)
+    captions = [p.caption for s in describe(run).sections for p in s.pictures]
+    found = [c for c in captions if c.startswith("Samples above their nearest training images.")]
+    assert found == [
+        f"Samples above their nearest training images. {neighbours(run, n=10, held_out=1000).sentences[0]}"
+    ]
 
 
 @pytest.mark.slow

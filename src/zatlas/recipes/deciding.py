@@ -68,7 +68,7 @@ def network_name(config: Config, spec: DataSpec, rows: int = 0) -> str:
     with time for five passes over them, which an mlp would learn by heart; else the mlp, as in a ladder.
 
     After 60 s of one thread 57,000 images of MNIST are at 99.3 nats with an mlp, 101.3 with ``conv`` and 105.7 with
-    ``resnet``; 600 at 135.5, 128.2 and 117.7; 2,400 characters of 64x64 at 572, 518 and 535, and of 32x32 at 163, 156
+    ``resnet``; 600 at 135.5, 128.2 and 117.7; 2,300 characters of 64x64 at 572, 518 and 535, and of 32x32 at 163, 156
     and 156. 1,700 faces of 28x20, 20 to 180 s, want the mlp (346.5 and 347.3), as other small images may.
 
     Args:
